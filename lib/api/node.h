@@ -1,0 +1,76 @@
+/* A node as the control plane's REST API shows it, and the cluster's facts: the words that control
+ * plane, agent and quiltctl share. JSON in lib/api only; the rest of the code has these structs. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/ip4.h"
+#include "lib/base/json.h"
+#include "lib/base/random.h"
+#include "lib/base/strbuf.h"
+
+#define HOSTNAME_TEXT_SIZE 254
+#define NODE_TOKEN_TEXT_SIZE 65 /* 32 random bytes in hex, and the NUL */
+
+struct api_node {
+    char node_id[UUID_TEXT_SIZE];
+    char hostname[HOSTNAME_TEXT_SIZE];
+    uint32_t host_ip; /* host order */
+    struct ip4_prefix subnet;
+    int64_t cpu_cores; /* -1: null */
+    int64_t ram_mb;    /* -1: null */
+    bool is_up;
+    int64_t registered_at;  /* Unix seconds */
+    int64_t last_heartbeat; /* Unix seconds */
+};
+
+/* Reads one node; members it does not know are ignored. -EINVAL names the member. */
+int api_node_from_json(const json_t *object, struct api_node *ret_node);
+/* Appends the node's JSON object. ret_beat_offset (may be NULL) gets the place, from the start of
+ * the object, of the ten digits of last_heartbeat, which a list writes anew without making the
+ * rest. */
+void api_node_to_json(const struct api_node *node, struct strbuf *out, size_t *ret_beat_offset);
+
+/* {"nodes":[...]}: *ret_nodes is owned by the caller. */
+int api_node_list_from_json(const json_t *value, struct api_node **ret_nodes, size_t *ret_count);
+
+/* What registering needs. */
+struct api_register_request {
+    const char *hostname; /* borrowed */
+    uint32_t host_ip;
+    int64_t cpu_cores;      /* -1: not given */
+    int64_t ram_mb;         /* -1: not given */
+    const char *node_id;    /* NULL: not given */
+    const char *node_token; /* NULL: not given */
+};
+/* -EINVAL with a text that names the field ("host_ip: missing"). Strings are borrowed from body. */
+int api_register_request_from_json(const json_t *body, struct api_register_request *ret);
+/* Caller frees. */
+char *api_register_request_to_json(const struct api_register_request *request);
+
+/* What the cluster has agreed on; told to agents when they register. */
+struct api_cluster {
+    struct ip4_prefix cidr;
+    uint8_t node_prefix_len;
+    uint32_t vni;
+    uint16_t vxlan_port;
+    int64_t heartbeat_ms;
+    int64_t node_timeout_ms;
+    int64_t peer_sync_ms;
+};
+/* VNI 100, port 4789, 10.42.0.0/16, /24, 10 s, 30 s, 5 s: also what an agent assumes of a control
+ * plane that does not say. */
+struct api_cluster api_cluster_default(void);
+
+struct api_register_reply {
+    char node_id[UUID_TEXT_SIZE];
+    struct ip4_prefix subnet;
+    char node_token[NODE_TOKEN_TEXT_SIZE]; /* "": not given (only a new identity gets one) */
+    struct api_cluster cluster;
+    uint64_t revision; /* 0: not given */
+};
+/* A first-release reply ({node_id, subnet} only) gets api_cluster_default(). */
+int api_register_reply_from_json(const json_t *value, struct api_register_reply *ret);
+char *api_register_reply_to_json(const struct api_register_reply *reply);

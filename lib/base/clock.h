@@ -1,0 +1,15 @@
+/* The two clocks.
+ *
+ * Deadlines and intervals use clock_boot_ms(): CLOCK_BOOTTIME, which nobody can set and which goes
+ * on during suspend. The wall clock is for people: stamps in logs and JSON, nothing is decided by
+ * it. Core modules take now_ms as an argument and never ask.
+ */
+#pragma once
+
+#include <stdint.h>
+
+/* Milliseconds of CLOCK_BOOTTIME. */
+int64_t clock_boot_ms(void);
+
+/* Seconds since 1970 of the wall clock. */
+int64_t clock_unix_s(void);

@@ -1,0 +1,137 @@
+/* Files that are old or new, never half. */
+#include "lib/base/file.h"
+
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+
+static int write_all(int fd, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = write(fd, bytes, n);
+
+        if (done < 0 && errno == EINTR)
+            continue;
+        if (done < 0)
+            return -errno;
+        bytes += done;
+        n -= (size_t)done;
+    }
+    return 0;
+}
+
+static int sync_parent(const char *path)
+{
+    AUTO_FREE char *copy = mem_strdup(path);
+    AUTO_CLOSE int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0 || fsync(fd) < 0)
+        return err_sys(errno, "sync the directory of %s", path);
+    return 0;
+}
+
+static int write_synced(const char *path, const void *bytes, size_t n, mode_t mode)
+{
+    AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    int r;
+
+    if (fd < 0)
+        return err_sys(errno, "create %s", path);
+    r = write_all(fd, bytes, n);
+    if (r < 0)
+        return err_sys(-r, "write %s", path);
+    if (fsync(fd) < 0)
+        return err_sys(errno, "sync %s", path);
+    return 0;
+}
+
+int file_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode)
+{
+    AUTO_FREE char *temp = mem_printf("%s.tmp", path);
+    int r;
+
+    r = write_synced(temp, bytes, n, mode);
+    if (r < 0) {
+        (void)unlink(temp);
+        return r;
+    }
+    if (rename(temp, path) < 0) {
+        r = err_sys(errno, "rename %s to %s", temp, path);
+        (void)unlink(temp);
+        return r;
+    }
+    return sync_parent(path);
+}
+
+int file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_n)
+{
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    AUTO_FREE char *bytes = NULL;
+    size_t used = 0, size = 0;
+
+    if (fd < 0)
+        return err_sys(errno, "open %s", path);
+    for (;;) {
+        ssize_t got;
+
+        if (used + 1 >= size) {
+            size = size ? size * 2 : 4096;
+            bytes = mem_resize(bytes, size, 1);
+        }
+        got = read(fd, bytes + used, size - used - 1);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return err_sys(errno, "read %s", path);
+        if (got == 0)
+            break;
+        used += (size_t)got;
+        if (used > max)
+            return err_fail(EFBIG, "%s is larger than %zu bytes", path, max);
+    }
+    bytes[used] = '\0';
+    *ret_bytes = TAKE_PTR(bytes);
+    *ret_n = used;
+    return 0;
+}
+
+int file_make_dirs(const char *path, mode_t mode)
+{
+    AUTO_FREE char *copy = mem_strdup(path);
+
+    for (char *p = copy + 1; copy[0] != '\0'; p++) {
+        char c = *p;
+
+        if (c != '/' && c != '\0')
+            continue;
+        *p = '\0';
+        if (mkdir(copy, mode) < 0 && errno != EEXIST)
+            return err_sys(errno, "create directory %s", copy);
+        if (c == '\0')
+            break;
+        *p = c;
+    }
+    return 0;
+}
+
+int file_lock(const char *path, int *ret_fd)
+{
+    AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd < 0)
+        return err_sys(errno, "open %s", path);
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno == EWOULDBLOCK)
+            return err_fail(EWOULDBLOCK, "%s is locked by another process", path);
+        return err_sys(errno, "lock %s", path);
+    }
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}

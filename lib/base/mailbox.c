@@ -1,0 +1,111 @@
+/* The one way between two threads. */
+#include "lib/base/mailbox.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+
+struct mailbox {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    struct mailbox_item *first;
+    struct mailbox_item **last_next;
+    bool is_closed;
+    int event_fd;
+};
+
+int mailbox_new(struct mailbox **ret_mailbox)
+{
+    struct mailbox *m;
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+    if (fd < 0)
+        return err_sys(errno, "create eventfd");
+    m = NEW(struct mailbox);
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_cond_init(&m->filled, NULL);
+    m->last_next = &m->first;
+    m->event_fd = fd;
+    *ret_mailbox = m;
+    return 0;
+}
+
+void mailbox_free(struct mailbox *m)
+{
+    if (!m)
+        return;
+    assert(!m->first);
+    close(m->event_fd);
+    pthread_cond_destroy(&m->filled);
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+void mailbox_push(struct mailbox *m, struct mailbox_item *item)
+{
+    uint64_t one = 1;
+
+    item->next = NULL;
+    pthread_mutex_lock(&m->lock);
+    assert(!m->is_closed);
+    *m->last_next = item;
+    m->last_next = &item->next;
+    pthread_cond_signal(&m->filled);
+    pthread_mutex_unlock(&m->lock);
+    /* Full (EAGAIN) means readable, which is all that is wanted. */
+    if (write(m->event_fd, &one, sizeof one) < 0)
+        return;
+}
+
+static struct mailbox_item *take_locked(struct mailbox *m)
+{
+    struct mailbox_item *first = m->first;
+
+    m->first = NULL;
+    m->last_next = &m->first;
+    return first;
+}
+
+struct mailbox_item *mailbox_take_all(struct mailbox *m)
+{
+    struct mailbox_item *first;
+    uint64_t count;
+
+    /* Read before taking: a push in between makes the descriptor readable again. */
+    if (read(m->event_fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        return NULL;
+    pthread_mutex_lock(&m->lock);
+    first = take_locked(m);
+    pthread_mutex_unlock(&m->lock);
+    return first;
+}
+
+struct mailbox_item *mailbox_wait(struct mailbox *m)
+{
+    struct mailbox_item *first;
+
+    pthread_mutex_lock(&m->lock);
+    while (!m->first && !m->is_closed)
+        pthread_cond_wait(&m->filled, &m->lock);
+    first = take_locked(m);
+    pthread_mutex_unlock(&m->lock);
+    return first;
+}
+
+void mailbox_close(struct mailbox *m)
+{
+    pthread_mutex_lock(&m->lock);
+    m->is_closed = true;
+    pthread_cond_broadcast(&m->filled);
+    pthread_mutex_unlock(&m->lock);
+}
+
+int mailbox_fd(const struct mailbox *m)
+{
+    return m->event_fd;
+}

@@ -1,0 +1,161 @@
+/* Strict parsing of words from outside. */
+#include "lib/base/parse.h"
+
+#include <string.h>
+
+#include "lib/base/error.h"
+#include "lib/base/ip4.h"
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_alnum(char c)
+{
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Reads digits up to the first other character. */
+static bool parse_digits(const char **p, uint64_t *ret)
+{
+    const char *s = *p;
+    uint64_t v = 0;
+
+    if (!is_digit(*s) || (s[0] == '0' && is_digit(s[1])))
+        return false;
+    for (; is_digit(*s); s++)
+        if (__builtin_mul_overflow(v, 10, &v) ||
+            __builtin_add_overflow(v, (uint64_t)(*s - '0'), &v))
+            return false;
+    *p = s;
+    *ret = v;
+    return true;
+}
+
+int parse_u64(const char *text, uint64_t max, uint64_t *ret)
+{
+    const char *p = text;
+    uint64_t v;
+
+    if (!parse_digits(&p, &v) || *p != '\0' || v > max)
+        return err_fail(EINVAL, "'%.64s' is not a whole number from 0 to %llu", text,
+                        (unsigned long long)max);
+    *ret = v;
+    return 0;
+}
+
+int parse_duration_ms(const char *text, int64_t *ret_ms)
+{
+    static const struct {
+        const char *suffix;
+        uint64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    const char *p = text;
+    uint64_t v;
+
+    if (parse_digits(&p, &v))
+        for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+            if (strcmp(p, units[i].suffix) == 0 && !__builtin_mul_overflow(v, units[i].ms, &v) &&
+                v >= 1 && v <= 24 * 3600000ULL) {
+                *ret_ms = (int64_t)v;
+                return 0;
+            }
+    return err_fail(EINVAL, "'%.64s' is not a duration such as 30s, 500ms or 5m (1ms to 24h)",
+                    text);
+}
+
+int parse_addr_port(const char *text, uint32_t *ret_addr, uint16_t *ret_port)
+{
+    const char *colon = strrchr(text, ':');
+    char host[IP4_TEXT_SIZE];
+    uint32_t addr;
+    uint64_t port;
+
+    if (!colon || (size_t)(colon - text) >= sizeof host)
+        return err_fail(EINVAL, "'%.64s' is not ADDRESS:PORT such as 127.0.0.1:8080", text);
+    memcpy(host, text, (size_t)(colon - text));
+    host[colon - text] = '\0';
+    if (ip4_parse(host, &addr) < 0 || parse_u64(colon + 1, 65535, &port) < 0)
+        return err_fail(EINVAL, "'%.64s' is not ADDRESS:PORT such as 127.0.0.1:8080", text);
+    *ret_addr = addr;
+    *ret_port = (uint16_t)port;
+    return 0;
+}
+
+int parse_hostname(const char *text)
+{
+    size_t n = strnlen(text, 254);
+
+    if (n == 0 || n > 253 || !is_alnum(text[0]))
+        return err_fail(EINVAL, "'%.64s' is not a host name", text);
+    for (size_t i = 0; i < n; i++)
+        if (!is_alnum(text[i]) && !strchr("-_.", text[i]))
+            return err_fail(EINVAL, "'%.64s' is not a host name", text);
+    return 0;
+}
+
+int parse_ifname(const char *text)
+{
+    size_t n = strnlen(text, 16);
+
+    if (n == 0 || n > 15 || strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
+        return err_fail(EINVAL, "'%.64s' is not an interface name (1 to 15 characters)", text);
+    for (size_t i = 0; i < n; i++)
+        if (text[i] <= ' ' || text[i] > '~' || strchr("/:", text[i]))
+            return err_fail(EINVAL, "'%.64s' is not an interface name", text);
+    return 0;
+}
+
+int parse_id(const char *text)
+{
+    size_t n = strnlen(text, 254);
+
+    if (n == 0 || n > 253 || !is_alnum(text[0]))
+        return err_fail(EINVAL, "'%.64s' is not an id: 1 to 253 of A-Z a-z 0-9 _ . -", text);
+    for (size_t i = 0; i < n; i++)
+        if (!is_alnum(text[i]) && !strchr("-_.", text[i]))
+            return err_fail(EINVAL, "'%.64s' is not an id: 1 to 253 of A-Z a-z 0-9 _ . -", text);
+    return 0;
+}
+
+int parse_uuid(const char *text)
+{
+    if (strnlen(text, 37) != 36)
+        return err_fail(EINVAL, "'%.64s' is not a UUID", text);
+    for (int i = 0; i < 36; i++) {
+        bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+        if (is_dash ? text[i] != '-' : !strchr("0123456789abcdefABCDEF", text[i]))
+            return err_fail(EINVAL, "'%.64s' is not a UUID", text);
+    }
+    return 0;
+}
+
+bool parse_is_utf8(const char *bytes, size_t n)
+{
+    const unsigned char *s = (const unsigned char *)bytes;
+    size_t i = 0, more;
+
+    while (i < n) {
+        unsigned char c = s[i];
+
+        if (c == 0)
+            return false;
+        more = c < 0x80                ? 0
+               : c >= 0xc2 && c < 0xe0 ? 1
+               : (c & 0xf0) == 0xe0    ? 2
+               : c >= 0xf0 && c < 0xf5 ? 3
+                                       : 9;
+        if (more == 9 || more >= n - i)
+            return false;
+        for (size_t k = 1; k <= more; k++)
+            if ((s[i + k] & 0xc0) != 0x80)
+                return false;
+        if ((c == 0xe0 && s[i + 1] < 0xa0) || (c == 0xed && s[i + 1] > 0x9f) ||
+            (c == 0xf0 && s[i + 1] < 0x90) || (c == 0xf4 && s[i + 1] > 0x8f))
+            return false;
+        i += more + 1;
+    }
+    return true;
+}

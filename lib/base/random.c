@@ -1,0 +1,55 @@
+/* Random numbers from getrandom(2), which cannot fail once the machine is up. */
+#include "lib/base/random.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+void random_bytes(void *buf, size_t n)
+{
+    unsigned char *p = buf;
+
+    while (n > 0) {
+        ssize_t got = getrandom(p, n, 0);
+
+        if (got < 0)
+            continue; /* EINTR before the pool is ready: the only failure a valid buffer can meet */
+        p += got;
+        n -= (size_t)got;
+    }
+}
+
+uint64_t random_u64(void)
+{
+    uint64_t v;
+
+    random_bytes(&v, sizeof v);
+    return v;
+}
+
+void random_hex(char *ret_text, size_t n)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < n; i++) {
+        unsigned char byte;
+
+        random_bytes(&byte, 1);
+        ret_text[2 * i] = digits[byte >> 4];
+        ret_text[2 * i + 1] = digits[byte & 15];
+    }
+    ret_text[2 * n] = '\0';
+}
+
+void random_uuid(char ret_text[static UUID_TEXT_SIZE])
+{
+    unsigned char b[16];
+
+    random_bytes(b, sizeof b);
+    b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+    b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+    (void)snprintf(ret_text, UUID_TEXT_SIZE,
+                   "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+                   b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
+                   b[14], b[15]);
+}

@@ -1,0 +1,26 @@
+/* A string that grows. data is always NUL-terminated once anything was added; a zeroed struct is an
+ * empty buffer. */
+#pragma once
+
+#include <stddef.h>
+
+#include "lib/base/mem.h"
+
+struct strbuf {
+    char *data; /* owned; NULL while empty */
+    size_t len;
+    size_t size;
+};
+
+void strbuf_deinit(struct strbuf *buf);
+void strbuf_clear(struct strbuf *buf);
+void strbuf_reserve(struct strbuf *buf, size_t extra);
+void strbuf_add(struct strbuf *buf, const void *bytes, size_t n);
+void strbuf_adds(struct strbuf *buf, const char *s);
+void strbuf_addf(struct strbuf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A JSON string literal with its quotes. s must be valid UTF-8. */
+void strbuf_add_json(struct strbuf *buf, const char *s);
+/* Takes the text out (never NULL); the buffer is empty after. Caller frees. */
+char *strbuf_take(struct strbuf *buf);
+
+#define AUTO_STRBUF CLEANUP(strbuf_deinit)

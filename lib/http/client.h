@@ -1,0 +1,71 @@
+/* HTTP requests from a daemon's loop (asynchronous) or from a tool (synchronous). The only user of
+ * libcurl (multi interface). No redirects, no proxies from the environment, http and https only. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/loop.h"
+
+struct http_client; /* keeps connections between requests */
+
+struct http_client_config {
+    const char *ca_file;   /* NULL: the system's */
+    const char *cert_file; /* NULL: none */
+    const char *key_file;
+};
+
+int http_client_new(struct loop *loop, const struct http_client_config *config,
+                    struct http_client **ret_client);
+/* Ends all calls; their callbacks are not called. */
+void http_client_free(struct http_client *client);
+
+struct http_call; /* one request under way */
+
+struct http_response {
+    int error;           /* 0: the server answered; else a positive errno, and detail says why */
+    unsigned int status; /* when it answered */
+    const char *body; /* NUL-terminated; "" when there is none. Borrowed, until the callback ends */
+    size_t body_len;
+    const char *detail; /* error: "connect to 10.0.0.1:8080: Connection refused" */
+    const char *etag;   /* "" when there is none */
+};
+
+/* Called once, unless the call was cancelled. The call is freed after. */
+typedef void (*http_done_fn)(const struct http_response *response, void *data);
+/* A streamed call gets the body as it comes instead of at the end; false ends the call with
+ * ECANCELED. Only for answers with status 200; others arrive whole in the response. */
+typedef bool (*http_chunk_fn)(const char *bytes, size_t n, void *data);
+
+struct http_request_spec {
+    const char *method;
+    const char *url;
+    const char *body;           /* JSON, or NULL */
+    const char *const *headers; /* "Name: value", ended by NULL; or NULL */
+    int64_t timeout_ms;         /* of the whole call; 0 for streams: none */
+    int64_t stall_timeout_ms;   /* streams: give up when no byte came for this long; 0: never */
+    size_t body_max;            /* 0: 16 MiB; a longer answer is EFBIG */
+    http_done_fn done;
+    http_chunk_fn chunk; /* NULL: not streamed */
+    void *data;
+};
+
+int http_client_start(struct http_client *client, const struct http_request_spec *spec,
+                      struct http_call **ret_call);
+/* No callback any more; frees the call. */
+void http_call_cancel(struct http_call *call);
+
+/* For tools: waits for the answer. *response stays valid until http_response_deinit(). */
+struct http_reply {
+    unsigned int status;
+    char *body; /* owned, NUL-terminated */
+    size_t body_len;
+};
+int http_fetch(const struct http_client_config *config, const struct http_request_spec *spec,
+               struct http_reply *ret_reply);
+void http_reply_deinit(struct http_reply *reply);
+
+/* "http://HOST:PORT" without a path or with "/": 0, or -EINVAL with a text that says what is wrong.
+ * ret_base gets it without the final slash; owned by the caller. */
+int http_base_url_parse(const char *text, char **ret_base);

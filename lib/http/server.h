@@ -1,0 +1,107 @@
+/* An HTTP/1.1 server in the daemon's loop: a table of routes, handlers that answer at once or
+ * later, and event streams. The only user of libmicrohttpd (epoll mode, no threads, TCP_NODELAY).
+ *
+ * What every server here answers by itself, as RFC 9457 problems: unknown path 404, wrong method
+ * 405 with Allow, body over the limit 413. HEAD is answered where GET is. OPTIONS gets 204 with
+ * Allow.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/loop.h"
+
+#define HTTP_BODY_MAX (1024 * 1024)
+
+struct http_server;
+struct http_request; /* one exchange; lives until it is answered or its client has gone */
+
+/* Handlers answer with exactly one http_reply_*() or http_stream_*() call, now or later. One that
+ * answers later gives http_request_on_gone(), and must not touch the request after that was called.
+ */
+typedef void (*http_handler_fn)(struct http_request *request, void *data);
+
+struct http_route {
+    const char *method;  /* "GET", "POST", "DELETE" */
+    const char *pattern; /* "/api/nodes/:id/heartbeat"; ":name" takes one non-empty segment */
+    http_handler_fn fn;
+};
+
+struct http_server_config {
+    uint32_t addr; /* host order */
+    uint16_t port; /* 0: any; see http_server_port() */
+    const struct http_route *routes;
+    size_t route_count;
+    void *data;                   /* handed to every handler */
+    unsigned int max_connections; /* 0: 1024 */
+    unsigned int max_per_address; /* 0: no limit of its own */
+    unsigned int idle_timeout_s;  /* 0: 30. Also the time for headers and body of a request. */
+    /* Called for each finished exchange, for metrics; may be NULL. route is an index into routes,
+     * or -1 when none matched. */
+    void (*on_done)(void *data, int route, unsigned int status);
+};
+
+int http_server_new(struct loop *loop, const struct http_server_config *config,
+                    struct http_server **ret_server);
+/* Ends all exchanges (on_gone is called for the open ones). */
+void http_server_free(struct http_server *server);
+uint16_t http_server_port(const struct http_server *server);
+/* Stops taking connections; those that are open get "Connection: close" with their next answer. */
+void http_server_drain(struct http_server *server);
+
+/* ---- what was asked ------------------------------------------------------------------------ */
+
+/* The index-th ":name" of the pattern, percent-decoded; never NULL for an index that exists. */
+const char *http_request_param(const struct http_request *request, size_t index);
+/* A header's value or NULL; the name's case does not matter. */
+const char *http_request_header(const struct http_request *request, const char *name);
+/* A query argument or NULL. */
+const char *http_request_query(const struct http_request *request, const char *name);
+/* The whole body; NUL-terminated (not counted). */
+const char *http_request_body(const struct http_request *request, size_t *ret_n);
+/* The client's address, host order. */
+uint32_t http_request_client(const struct http_request *request);
+
+typedef void (*http_gone_fn)(void *data);
+void http_request_on_gone(struct http_request *request, http_gone_fn fn, void *data);
+
+/* ---- answers ------------------------------------------------------------------------------- */
+
+/* A text whose bytes several answers share; counted references. */
+struct http_body;
+struct http_body *http_body_new(const void *bytes, size_t n); /* copies */
+struct http_body *http_body_take(char *bytes, size_t n);      /* takes over, frees */
+struct http_body *http_body_ref(struct http_body *body);
+void http_body_unref(struct http_body *body);
+
+/* Before the answer; both are copied. */
+void http_reply_header(struct http_request *request, const char *name, const char *value);
+
+void http_reply_json(struct http_request *request, unsigned int status, const char *json);
+void http_reply_text(struct http_request *request, unsigned int status, const char *content_type,
+                     const char *text);
+void http_reply_body(struct http_request *request, unsigned int status, const char *content_type,
+                     struct http_body *body); /* takes its own reference */
+void http_reply_empty(struct http_request *request, unsigned int status);
+/* RFC 9457: {"type":"about:blank","title":…,"status":…,"detail":…}; detail printf-like. The title
+ * is the status's reason phrase. */
+void http_reply_problem(struct http_request *request, unsigned int status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- event streams ------------------------------------------------------------------------- */
+
+/* An endless answer that pulls: whenever the client can take more, next is asked for the next
+ * piece. It returns a body (whose reference the stream takes over), or NULL: nothing now, ask again
+ * after http_stream_wake(). *ret_end set: no more, close the connection. So nothing is buffered for
+ * a slow client but the piece it is reading; a client that takes nothing for idle_timeout_s is cut
+ * off. */
+typedef struct http_body *(*http_stream_next_fn)(void *data, bool *ret_end);
+
+struct http_stream;
+/* Answers the request; gone is called when the stream is over, whoever ended it. */
+struct http_stream *http_stream_start(struct http_request *request, const char *content_type,
+                                      http_stream_next_fn next, http_gone_fn gone, void *data);
+/* There is something to ask for. Cheap when the stream is already awake. */
+void http_stream_wake(struct http_stream *stream);

@@ -1,0 +1,24 @@
+/* Permanent IPv4 neighbours (ARP entries) that are ours: NUD_PERMANENT, protocol 81, externally
+ * learned. linux/neighbour.h. */
+#pragma once
+
+#include "lib/base/ip4.h"
+#include "lib/net/netlink.h"
+
+struct neigh_entry {
+    int ifindex;
+    uint32_t addr; /* host order */
+    struct mac mac;
+    bool is_permanent; /* read only: NUD_PERMANENT is set */
+    bool is_external;  /* read only: NTF_EXT_LEARNED is set */
+    uint8_t protocol;  /* read only: NDA_PROTOCOL */
+};
+
+/* All IPv4 neighbours of a device (not only ours). *ret_entries is owned by the caller. */
+int neigh_dump(struct nl *nl, int ifindex, struct neigh_entry **ret_entries, size_t *ret_count);
+/* Our form of the entry; replaces whatever the address has. */
+void neigh_fill_replace(struct nlmsghdr *request, const struct neigh_entry *entry);
+void neigh_fill_delete(struct nlmsghdr *request, const struct neigh_entry *entry);
+int neigh_replace(struct nl *nl, const struct neigh_entry *entry);
+/* Removing what is not there succeeds. */
+int neigh_delete(struct nl *nl, const struct neigh_entry *entry);

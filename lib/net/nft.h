@@ -1,0 +1,41 @@
+/* One nftables table of ours, as libnftables JSON (man 5 libnftables-json). The only user of
+ * libnftables. No text of the nft language is ever built.
+ *
+ * A ruleset is a JSON array of {"table"|"chain"|"set"|"rule": {...}} objects, in the form that the
+ * kernel lists back ("list table"), without handles. Writing it in that form is what lets
+ * nft_table_is() compare want and have exactly.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "lib/base/json.h"
+#include "lib/base/loop.h"
+
+struct nft; /* bound to the network namespace it was made in */
+
+int nft_new(struct nft **ret_nft);
+void nft_free(struct nft *nft);
+
+/* The table as it is, in the ruleset form, handles and counter values removed. -ENOENT when there
+ * is none. */
+int nft_table_get(struct nft *nft, const char *family, const char *table, json_t **ret_ruleset);
+
+/* Makes the table exactly this, in one transaction: there is no moment without it or with half of
+ * it. ruleset begins with the table object. */
+int nft_table_set(struct nft *nft, const char *family, const char *table, const json_t *ruleset);
+
+/* Sets a set's elements in one transaction (flush and add). elements: JSON array. */
+int nft_set_fill(struct nft *nft, const char *family, const char *table, const char *set,
+                 const json_t *elements);
+
+/* Removing what is not there succeeds. */
+int nft_table_delete(struct nft *nft, const char *family, const char *table);
+
+/* Whether two rulesets are the same: order matters among the rules of a chain, not elsewhere. */
+bool nft_ruleset_equal(const json_t *a, const json_t *b);
+
+/* Calls fn after any process has changed any nftables object (or when notifications were lost). */
+struct nft_monitor;
+int nft_monitor_new(struct loop *loop, loop_fn fn, void *data, struct nft_monitor **ret_monitor);
+void nft_monitor_free(struct nft_monitor *monitor);

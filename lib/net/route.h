@@ -1,0 +1,52 @@
+/* IPv4 routes of the main table. linux/rtnetlink.h; net/ipv4/fib_frontend.c. */
+#pragma once
+
+#include <linux/rtnetlink.h>
+
+#include "lib/base/ip4.h"
+#include "lib/net/netlink.h"
+
+/* Marks what is ours in rtm_protocol and NDA_PROTOCOL. */
+#define QUILT_ROUTE_PROTOCOL 81
+
+struct route_entry {
+    struct ip4_prefix dst;
+    uint32_t gateway; /* host order; 0: none */
+    int ifindex;
+    bool is_onlink;
+    uint8_t scope;    /* RT_SCOPE_LINK without gateway, RT_SCOPE_UNIVERSE with */
+    uint8_t protocol; /* RTPROT_* */
+    uint8_t type;     /* RTN_UNICAST, ... */
+    uint32_t metric;
+    bool is_multipath; /* read only: has several next hops; gateway and ifindex are the first's */
+};
+
+/* The routes of the main table: of one protocol (0: all), of one device (0: all). */
+int route_dump(struct nl *nl, uint8_t protocol, int ifindex, struct route_entry **ret_entries,
+               size_t *ret_count);
+/* All routes of the main table to exactly this destination, whoever made them. */
+int route_get_exact(struct nl *nl, struct ip4_prefix dst, struct route_entry **ret_entries,
+                    size_t *ret_count);
+
+/* Our form of a route: protocol 81, main table, metric 0. add fails with -EEXIST when the
+ * destination has a route of that metric; replace takes its place, whoever made it, so look first.
+ */
+void route_fill_add(struct nlmsghdr *request, const struct route_entry *entry);
+void route_fill_replace(struct nlmsghdr *request, const struct route_entry *entry);
+void route_fill_delete(struct nlmsghdr *request, const struct route_entry *entry);
+int route_add(struct nl *nl, const struct route_entry *entry);
+int route_replace(struct nl *nl, const struct route_entry *entry);
+/* Only a route of our protocol; removing what is not there succeeds. */
+int route_delete(struct nl *nl, const struct route_entry *entry);
+
+/* How a packet to addr would leave (RTM_GETROUTE): the device, its MTU or the route's smaller one.
+ */
+struct route_path {
+    int ifindex;
+    uint32_t gateway; /* host order; 0: on link */
+    uint32_t source;  /* host order */
+    uint32_t mtu_bytes;
+    bool is_local; /* addr is one of this host's own */
+};
+/* -ENETUNREACH when there is no way. */
+int route_lookup(struct nl *nl, uint32_t addr, struct route_path *ret_path);

@@ -1,0 +1,35 @@
+/* gRPC calls from a daemon's loop (asynchronous) or from a tool (synchronous). */
+#pragma once
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdint.h>
+
+#include "lib/base/loop.h"
+
+struct rpc_client;
+
+/* target: "http://127.0.0.1:50051" or "unix:/run/quilt/runtime.sock". Connects when it has
+ * something to say, and again (within a second) when the server comes back. */
+int rpc_client_new(struct loop *loop, const char *target, struct rpc_client **ret_client);
+/* Calls under way end; their callbacks are not called. */
+void rpc_client_free(struct rpc_client *client);
+
+struct rpc_result {
+    int status;                    /* gRPC status; 0 is OK */
+    const char *detail;            /* of a status that is not OK: "UNAVAILABLE: connect to ..." */
+    const ProtobufCMessage *reply; /* when OK; borrowed until the callback returns */
+};
+typedef void (*rpc_done_fn)(const struct rpc_result *result, void *data);
+
+/* Serialises request before it returns. done is called exactly once, from the loop, unless the
+ * client is freed before. timeout_ms is the whole call's deadline. */
+void rpc_client_call(struct rpc_client *client, const char *path, const ProtobufCMessage *request,
+                     const ProtobufCMessageDescriptor *reply_type, int64_t timeout_ms,
+                     rpc_done_fn done, void *data);
+
+/* For tools: connects, calls, waits. 0 and *ret_reply (protobuf_c_message_free_unpacked by the
+ * caller); -ETIMEDOUT, -ECONNREFUSED (UNAVAILABLE), -EOPNOTSUPP (UNIMPLEMENTED), -EPROTO (any
+ * other) with a text. */
+int rpc_call_once(const char *target, const char *path, const ProtobufCMessage *request,
+                  const ProtobufCMessageDescriptor *reply_type, int64_t timeout_ms,
+                  ProtobufCMessage **ret_reply);

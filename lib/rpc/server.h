@@ -1,0 +1,54 @@
+/* A gRPC server in the daemon's loop: a table of unary methods whose handlers run in the loop's
+ * thread, grpc.health.v1 and server reflection (v1 and v1alpha). The only user of gRPC core (its C
+ * surface, grpc/grpc.h) with client.h. One helper thread waits on the completion queue and hands
+ * what it gets to the loop through a mailbox.
+ *
+ * By itself it answers: unknown method UNIMPLEMENTED, a message that does not parse
+ * INVALID_ARGUMENT, a message over 4 MiB RESOURCE_EXHAUSTED, an expired deadline DEADLINE_EXCEEDED.
+ */
+#pragma once
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "lib/base/loop.h"
+
+struct rpc_server;
+struct rpc_call;
+
+/* Handlers answer with exactly one rpc_reply() or rpc_fail(), now or later; the call is gone then.
+ * request is borrowed until the answer. A client that went away needs no care. */
+typedef void (*rpc_handler_fn)(struct rpc_call *call, const ProtobufCMessage *request, void *data);
+
+struct rpc_method {
+    const char *path; /* "/quilt.QuiltRuntime/ConfigureNodeSubnet" */
+    const ProtobufCMessageDescriptor *request;
+    rpc_handler_fn fn;
+};
+
+struct rpc_server_config {
+    const char *listen;  /* "127.0.0.1:50051" or "unix:/run/quilt/runtime.sock" */
+    const char *service; /* "quilt.QuiltRuntime": for health and reflection */
+    const struct rpc_method *methods;
+    size_t method_count;
+    void *data;
+    void (*on_done)(void *data, const char *method, bool is_ok); /* for metrics; may be NULL */
+};
+
+/* -EADDRINUSE and the like when it cannot listen. Health is NOT_SERVING until set. */
+int rpc_server_new(struct loop *loop, const struct rpc_server_config *config,
+                   struct rpc_server **ret_server);
+void rpc_server_set_serving(struct rpc_server *server, bool is_serving);
+/* The TCP port it listens on (for port 0), 0 for a unix socket. */
+int rpc_server_port(const struct rpc_server *server);
+/* Health goes to NOT_SERVING (watchers are told), calls under way may finish for grace_ms, the rest
+ * is cancelled; then done is called from the loop. */
+void rpc_server_stop(struct rpc_server *server, int grace_ms, loop_fn done, void *data);
+/* Stops at once if rpc_server_stop() has not run to its end. */
+void rpc_server_free(struct rpc_server *server);
+
+void rpc_reply(struct rpc_call *call, const ProtobufCMessage *reply);
+/* A gRPC status (grpc/status.h): 3 INVALID_ARGUMENT, 14 UNAVAILABLE, ... */
+void rpc_fail(struct rpc_call *call, int status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
