@@ -1,0 +1,188 @@
+/* The wire types: what is read and written, and what is refused by name. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/api/node.h"
+#include "lib/base/error.h"
+
+#define NODE_ID "0b5e1c1e-7f0a-4c53-9a52-1f6de2a1b001"
+
+static const struct api_node sample = {
+    .node_id = NODE_ID,
+    .hostname = "node1",
+    .host_ip = 0xc0a8010a,
+    .subnet = {.addr = 0x0a2a0100, .len = 24},
+    .cpu_cores = 4,
+    .ram_mb = -1,
+    .is_up = true,
+    .registered_at = 1700000000,
+    .last_heartbeat = 1700000005,
+};
+
+static const char sample_text[] =
+    "{\"node_id\":\"" NODE_ID "\",\"hostname\":\"node1\",\"host_ip\":\"192.168.1.10\","
+    "\"subnet\":\"10.42.1.0/24\",\"cpu_cores\":4,\"ram_mb\":null,\"status\":\"up\","
+    "\"registered_at\":1700000000,\"last_heartbeat\":1700000005}";
+
+static json_t *parse(const char *text)
+{
+    json_t *value = NULL;
+
+    assert_int_equal(json_parse(text, strlen(text), &value), 0);
+    return value;
+}
+
+static void a_node_is_written_with_its_nine_members(void **state)
+{
+    struct strbuf out AUTO_STRBUF = {0};
+    size_t beat = 0;
+
+    api_node_to_json(&sample, &out, &beat);
+    assert_string_equal(out.data, sample_text);
+    assert_memory_equal(out.data + beat, "1700000005", 10);
+}
+
+static void a_node_read_back_is_the_same(void **state)
+{
+    AUTO_JSON json_t *value = parse(sample_text);
+    struct api_node node;
+
+    assert_int_equal(api_node_from_json(value, &node), 0);
+    assert_string_equal(node.node_id, sample.node_id);
+    assert_string_equal(node.hostname, "node1");
+    assert_int_equal(node.host_ip, sample.host_ip);
+    assert_true(ip4_prefix_equal(node.subnet, sample.subnet));
+    assert_int_equal(node.cpu_cores, 4);
+    assert_int_equal(node.ram_mb, -1);
+    assert_true(node.is_up);
+    assert_int_equal(node.last_heartbeat, 1700000005);
+}
+
+static void a_list_names_the_bad_item(void **state)
+{
+    AUTO_JSON json_t *value = parse("{\"nodes\":[{\"node_id\":\"" NODE_ID "\"}]}");
+    struct api_node *nodes = NULL;
+    size_t count = 0;
+
+    assert_int_equal(api_node_list_from_json(value, &nodes, &count), -ENOENT);
+    assert_string_equal(err_text(), "nodes[0]: hostname: missing");
+    assert_null(nodes);
+}
+
+static void a_bad_registration_is_refused_by_field(void **state)
+{
+    static const struct {
+        const char *body;
+        const char *text;
+    } cases[] = {
+        {"[]", "must be a JSON object"},
+        {"{}", "hostname: missing"},
+        {"{\"hostname\":5,\"host_ip\":\"1.2.3.4\"}", "hostname: must be a string"},
+        {"{\"hostname\":\"a b\",\"host_ip\":\"1.2.3.4\"}", "hostname: 'a b' is not a host name"},
+        {"{\"hostname\":\"a\"}", "host_ip: missing"},
+        {"{\"hostname\":\"a\",\"host_ip\":null}", "host_ip: missing"},
+        {"{\"hostname\":\"a\",\"host_ip\":\"1.2.3\"}", "host_ip: '1.2.3' is not an IPv4 address"},
+        {"{\"hostname\":\"a\",\"host_ip\":\"224.0.0.1\"}",
+         "host_ip: must be an address that other hosts can reach"},
+        {"{\"hostname\":\"a\",\"host_ip\":\"1.2.3.4\",\"cpu_cores\":\"4\"}",
+         "cpu_cores: must be a whole number"},
+        {"{\"hostname\":\"a\",\"host_ip\":\"1.2.3.4\",\"ram_mb\":-1}",
+         "ram_mb: must be from 0 to 1099511627776"},
+        {"{\"hostname\":\"a\",\"host_ip\":\"1.2.3.4\",\"node_id\":\"x\"}",
+         "node_id: 'x' is not a UUID"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_JSON json_t *body = parse(cases[i].body);
+        struct api_register_request request;
+
+        assert_true(api_register_request_from_json(body, &request) < 0);
+        assert_string_equal(err_text(), cases[i].text);
+    }
+}
+
+static void a_registration_survives_the_wire(void **state)
+{
+    struct api_register_request sent = {.hostname = "n1",
+                                        .host_ip = 0x01020304,
+                                        .cpu_cores = 2,
+                                        .ram_mb = -1,
+                                        .node_id = NODE_ID,
+                                        .node_token = "abc"};
+    struct api_register_request got;
+    AUTO_FREE char *text = NULL;
+    AUTO_JSON json_t *body = NULL;
+
+    text = api_register_request_to_json(&sent);
+    body = parse(text);
+    assert_int_equal(api_register_request_from_json(body, &got), 0);
+    assert_string_equal(got.hostname, "n1");
+    assert_int_equal(got.host_ip, 0x01020304);
+    assert_int_equal(got.cpu_cores, 2);
+    assert_int_equal(got.ram_mb, -1);
+    assert_string_equal(got.node_id, NODE_ID);
+    assert_string_equal(got.node_token, "abc");
+}
+
+static void a_first_release_reply_gets_the_default_cluster(void **state)
+{
+    AUTO_JSON json_t *value = parse("{\"node_id\":\"" NODE_ID "\",\"subnet\":\"10.42.7.0/24\"}");
+    struct api_register_reply reply;
+
+    assert_int_equal(api_register_reply_from_json(value, &reply), 0);
+    assert_string_equal(reply.node_token, "");
+    assert_int_equal(reply.cluster.vni, 100);
+    assert_int_equal(reply.cluster.vxlan_port, 4789);
+    assert_int_equal(reply.cluster.heartbeat_ms, 10000);
+    assert_int_equal(reply.cluster.cidr.addr, 0x0a2a0000);
+}
+
+static void a_reply_survives_the_wire(void **state)
+{
+    struct api_register_reply sent = {.node_id = NODE_ID,
+                                      .node_token = "tok",
+                                      .revision = 77,
+                                      .subnet = {.addr = 0x0a2a0900, .len = 24}};
+    struct api_register_reply got;
+    AUTO_FREE char *text = NULL;
+    AUTO_JSON json_t *value = NULL;
+
+    sent.cluster = api_cluster_default();
+    sent.cluster.node_timeout_ms = 3000;
+    text = api_register_reply_to_json(&sent);
+    value = parse(text);
+    assert_int_equal(api_register_reply_from_json(value, &got), 0);
+    assert_string_equal(got.node_token, "tok");
+    assert_int_equal(got.revision, 77);
+    assert_int_equal(got.cluster.node_timeout_ms, 3000);
+    assert_true(ip4_prefix_equal(got.subnet, sent.subnet));
+}
+
+static void a_reply_with_impossible_settings_is_refused(void **state)
+{
+    AUTO_JSON json_t *value = parse("{\"node_id\":\"" NODE_ID
+                                    "\",\"subnet\":\"10.42.7.0/24\",\"heartbeat_interval_ms\":0}");
+    struct api_register_reply reply;
+
+    assert_int_equal(api_register_reply_from_json(value, &reply), -EINVAL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_node_is_written_with_its_nine_members),
+        cmocka_unit_test(a_node_read_back_is_the_same),
+        cmocka_unit_test(a_list_names_the_bad_item),
+        cmocka_unit_test(a_bad_registration_is_refused_by_field),
+        cmocka_unit_test(a_registration_survives_the_wire),
+        cmocka_unit_test(a_first_release_reply_gets_the_default_cluster),
+        cmocka_unit_test(a_reply_survives_the_wire),
+        cmocka_unit_test(a_reply_with_impossible_settings_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
