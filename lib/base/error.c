@@ -8,9 +8,20 @@
 
 static _Thread_local char text[ERR_TEXT_MAX];
 
+/* By way of a second buffer: the arguments may quote err_text(). */
 __attribute__((format(printf, 1, 0))) static void set_text(const char *fmt, va_list args)
 {
-    (void)vsnprintf(text, sizeof text, fmt, args);
+    char fresh[ERR_TEXT_MAX];
+
+    (void)vsnprintf(fresh, sizeof fresh, fmt, args);
+    memcpy(text, fresh, strlen(fresh) + 1);
+}
+
+static void append_text(const char *more)
+{
+    size_t used = strlen(text);
+
+    (void)snprintf(text + used, sizeof text - used, ": %s", more);
 }
 
 int err_fail(int errnum, const char *fmt, ...)
@@ -26,22 +37,23 @@ int err_fail(int errnum, const char *fmt, ...)
 
 int err_sys(int errnum, const char *fmt, ...)
 {
-    size_t used;
+    const char *words = strerrordesc_np(errnum);
+    char number[32];
     va_list args;
 
     assert(errnum > 0);
     va_start(args, fmt);
     set_text(fmt, args);
     va_end(args);
-    used = strlen(text);
-    (void)snprintf(text + used, sizeof text - used, ": %s", strerrordesc_np(errnum));
+    /* The kernel has numbers that no C library knows, such as its own ENOTSUPP. */
+    (void)snprintf(number, sizeof number, "error %d", errnum);
+    append_text(words ? words : number);
     return -errnum;
 }
 
 int err_wrap(int r, const char *fmt, ...)
 {
     char inner[ERR_TEXT_MAX];
-    size_t used;
     va_list args;
 
     assert(r < 0);
@@ -49,8 +61,7 @@ int err_wrap(int r, const char *fmt, ...)
     va_start(args, fmt);
     set_text(fmt, args);
     va_end(args);
-    used = strlen(text);
-    (void)snprintf(text + used, sizeof text - used, ": %s", inner);
+    append_text(inner);
     return r;
 }
 

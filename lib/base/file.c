@@ -39,10 +39,10 @@ static int sync_parent(const char *path)
 
 static int write_synced(const char *path, const void *bytes, size_t n, mode_t mode)
 {
-    AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
+    AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
     int r;
 
-    if (fd < 0)
+    if (fd < 0 || fchmod(fd, mode) < 0) /* whatever the umask is */
         return err_sys(errno, "create %s", path);
     r = write_all(fd, bytes, n);
     if (r < 0)
@@ -57,6 +57,7 @@ int file_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode
     AUTO_FREE char *temp = mem_printf("%s.tmp", path);
     int r;
 
+    (void)unlink(temp); /* of an earlier life that ended in the middle */
     r = write_synced(temp, bytes, n, mode);
     if (r < 0) {
         (void)unlink(temp);
@@ -105,8 +106,11 @@ int file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_n)
 int file_make_dirs(const char *path, mode_t mode)
 {
     AUTO_FREE char *copy = mem_strdup(path);
+    struct stat st;
 
-    for (char *p = copy + 1; copy[0] != '\0'; p++) {
+    if (path[0] == '\0')
+        return err_fail(ENOENT, "create directory: the path is empty");
+    for (char *p = copy + 1;; p++) {
         char c = *p;
 
         if (c != '/' && c != '\0')
@@ -118,6 +122,8 @@ int file_make_dirs(const char *path, mode_t mode)
             break;
         *p = c;
     }
+    if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
+        return err_fail(ENOTDIR, "create directory %s: there is something else of this name", path);
     return 0;
 }
 

@@ -7,8 +7,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/parse.h"
+
 #define LINE_MAX_BYTES 4096
 #define VALUE_MAX_BYTES 512
+#define CUT_MARK_BYTES 16 /* room for cut=true */
 
 static const char *const level_names[] = {"trace", "debug", "info", "warn", "error"};
 static_assert(sizeof level_names / sizeof level_names[0] == LOG_LEVEL_ERROR + 1, "a name a level");
@@ -25,12 +28,15 @@ struct line {
     char *buf;
     size_t size;
     size_t used;
+    bool is_full; /* something did not fit */
 };
 
 static void put_bytes(struct line *line, const char *bytes, size_t n)
 {
-    if (line->used + n > line->size)
+    if (n > line->size - line->used) {
         n = line->size - line->used;
+        line->is_full = true;
+    }
     memcpy(line->buf + line->used, bytes, n);
     line->used += n;
 }
@@ -40,66 +46,64 @@ static void put_str(struct line *line, const char *s)
     put_bytes(line, s, strlen(s));
 }
 
-/* C1 controls (U+0080..9F), line separators and bidirectional controls, in UTF-8. */
-static size_t hostile_utf8(const unsigned char *s, size_t n)
+/* The code point of a well-formed sequence. */
+static uint32_t utf8_decode(const unsigned char *s, size_t length)
 {
-    if (n >= 2 && s[0] == 0xc2 && s[1] < 0xa0)
-        return 2;
-    if (n >= 3 && s[0] == 0xe2 && s[1] == 0x80 &&
-        ((s[2] >= 0xa8 && s[2] <= 0xae) || s[2] == 0x8e || s[2] == 0x8f))
-        return 3;
-    if (n >= 3 && s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9)
-        return 3;
-    return 0;
+    static const unsigned char first_mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    uint32_t c = s[0] & first_mask[length];
+
+    for (size_t i = 1; i < length; i++)
+        c = c << 6 | (s[i] & 0x3f);
+    return c;
 }
 
-static size_t utf8_length(const unsigned char *s, size_t n)
+/* What ends a line, moves a terminal's cursor, or turns the direction of reading. */
+static bool is_hostile(uint32_t c)
 {
-    size_t want = s[0] < 0x80             ? 1
-                  : (s[0] & 0xe0) == 0xc0 ? 2
-                  : (s[0] & 0xf0) == 0xe0 ? 3
-                  : (s[0] & 0xf8) == 0xf0 ? 4
-                                          : 0;
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {{0x00, 0x1f},     {0x7f, 0x9f},     {0x61c, 0x61c},  {0x200e, 0x200f},
+                  {0x2028, 0x202e}, {0x2066, 0x2069}, {0xfeff, 0xfeff}};
 
-    if (want == 0 || want > n || s[0] == 0xc0 || s[0] == 0xc1)
-        return 0;
-    for (size_t i = 1; i < want; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    return want;
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
+        if (c >= ranges[i].first && c <= ranges[i].last)
+            return true;
+    return false;
 }
 
-static void put_hex(struct line *line, unsigned char byte)
+static void put_escape(struct line *line, uint32_t c)
 {
-    char hex[8];
+    char hex[16];
 
-    (void)snprintf(hex, sizeof hex, "\\u%04x", byte);
-    put_bytes(line, hex, 6);
+    if (c == '\n')
+        (void)snprintf(hex, sizeof hex, "\\n");
+    else
+        (void)snprintf(hex, sizeof hex, "\\u%04x", c & 0xffff);
+    put_str(line, hex);
 }
 
 static void put_quoted(struct line *line, const char *value)
 {
-    const unsigned char *s = (const unsigned char *)value;
-    size_t n = strnlen(value, VALUE_MAX_BYTES), step, hostile;
+    size_t n = strnlen(value, VALUE_MAX_BYTES), length;
 
     put_str(line, "\"");
-    for (size_t i = 0; i < n; i += step) {
-        step = utf8_length(s + i, n - i);
-        hostile = hostile_utf8(s + i, n - i);
-        if (s[i] == '"' || s[i] == '\\') {
-            put_str(line, "\\");
-            put_bytes(line, (const char *)s + i, 1);
-        } else if (s[i] == '\n') {
-            put_str(line, "\\n");
-        } else if (step == 0 || hostile > 0) {
-            step = hostile > 0 ? hostile : 1;
-            for (size_t k = 0; k < step; k++)
-                put_hex(line, s[i + k]);
-        } else if (s[i] < 0x20 || s[i] == 0x7f) {
-            put_hex(line, s[i]);
-        } else {
-            put_bytes(line, (const char *)s + i, step);
+    for (size_t i = 0; i < n; i += length) {
+        const unsigned char *s = (const unsigned char *)value + i;
+        uint32_t c;
+
+        length = parse_utf8_length(value + i, n - i);
+        if (length == 0) { /* no UTF-8, or cut in the middle of it */
+            put_escape(line, *s);
+            length = 1;
+            continue;
         }
+        c = utf8_decode(s, length);
+        if (c == '"' || c == '\\')
+            put_str(line, "\\");
+        if (is_hostile(c))
+            put_escape(line, c);
+        else
+            put_bytes(line, value + i, length);
     }
     put_str(line, "\"");
 }
@@ -156,16 +160,33 @@ static void put_pair(struct line *line, enum log_format format, const struct log
     put_value(line, format, field);
 }
 
+/* A pair that does not fit is left out whole, so that the line stays well-formed. */
+static bool put_whole_pair(struct line *line, enum log_format format, const struct log_field *field)
+{
+    size_t before = line->used;
+
+    put_pair(line, format, field);
+    if (!line->is_full)
+        return true;
+    line->used = before;
+    line->is_full = false;
+    return false;
+}
+
 size_t log_format_line(enum log_format format, enum log_level level, const char *msg,
                        const struct log_field *fields, size_t count, char *ret_line, size_t size)
 {
-    struct line line = {.buf = ret_line, .size = size};
+    const struct log_field cut = LOG_B("cut", true);
+    struct line line = {.buf = ret_line, .size = size > CUT_MARK_BYTES ? size - CUT_MARK_BYTES : 0};
+    bool is_whole = put_whole_pair(&line, format, &LOG_S("level", level_names[level]));
 
-    put_pair(&line, format, &LOG_S("level", level_names[level]));
-    put_pair(&line, format, &LOG_S("msg", msg));
+    is_whole = put_whole_pair(&line, format, &LOG_S("msg", msg)) && is_whole;
     for (size_t i = 0; i < count; i++)
         if (fields[i].key)
-            put_pair(&line, format, &fields[i]);
+            is_whole = put_whole_pair(&line, format, &fields[i]) && is_whole;
+    line.size = size;
+    if (!is_whole)
+        (void)put_whole_pair(&line, format, &cut);
     return line.used;
 }
 

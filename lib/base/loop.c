@@ -59,6 +59,7 @@ static struct loop_source *source_new(struct loop *loop, void *data)
 static int source_done(struct loop_source *s, int r, const char *what, struct loop_source **ret)
 {
     if (r < 0) {
+        sd_event_source_disable_unref(s->source);
         free(s);
         return err_sys(-r, "add %s to the event loop", what);
     }

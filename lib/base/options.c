@@ -120,6 +120,8 @@ static void take_rest(const struct parse_state *state)
             continue;
         env_name(spec->name, name);
         value = getenv(name);
+        if (value && value[0] == '\0')
+            value = NULL;
         if (value && take_value(spec, value) < 0)
             options_usage_error(state->options, "%s: %s", name, err_text());
         if (!value && spec->default_text && take_value(spec, spec->default_text) < 0)

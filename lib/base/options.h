@@ -1,6 +1,6 @@
 /* Command lines: long options from a table, each also from the environment as QUILT_<OPTION>
- * (upper case, '_' for '-'); the command line wins. By argp. Every program gets --help, --version,
- * --log-level and --log-format on top of its own table.
+ * (upper case, '_' for '-'); the command line wins, an empty variable counts as none. By argp.
+ * Every program gets --help, --version, --log-level and --log-format on top of its own table.
  *
  * A value is checked by its parser at once; a wrong one is a usage error (exit 2) that names the
  * option, or the variable, and says what would be right.

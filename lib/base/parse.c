@@ -102,7 +102,7 @@ int parse_ifname(const char *text)
     if (n == 0 || n > 15 || strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
         return err_fail(EINVAL, "'%.64s' is not an interface name (1 to 15 characters)", text);
     for (size_t i = 0; i < n; i++)
-        if (text[i] <= ' ' || text[i] > '~' || strchr("/:", text[i]))
+        if (text[i] <= ' ' || text[i] > '~' || strchr("/:%", text[i]))
             return err_fail(EINVAL, "'%.64s' is not an interface name", text);
     return 0;
 }
@@ -132,30 +132,39 @@ int parse_uuid(const char *text)
     return 0;
 }
 
-bool parse_is_utf8(const char *bytes, size_t n)
+/* Second bytes that would make an overlong form, a surrogate or more than U+10FFFF. */
+static bool is_bad_second(unsigned char first, unsigned char second)
+{
+    return (first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
+           (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f);
+}
+
+size_t parse_utf8_length(const char *bytes, size_t n)
 {
     const unsigned char *s = (const unsigned char *)bytes;
-    size_t i = 0, more;
+    size_t length;
 
-    while (i < n) {
-        unsigned char c = s[i];
+    if (n == 0)
+        return 0;
+    length = s[0] < 0x80                   ? 1
+             : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+             : (s[0] & 0xf0) == 0xe0       ? 3
+             : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+                                           : 0;
+    if (length == 0 || length > n || (length > 1 && is_bad_second(s[0], s[1])))
+        return 0;
+    for (size_t k = 1; k < length; k++)
+        if ((s[k] & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
 
-        if (c == 0)
+bool parse_is_utf8(const char *bytes, size_t n)
+{
+    for (size_t i = 0, length; i < n; i += length) {
+        length = parse_utf8_length(bytes + i, n - i);
+        if (length == 0 || bytes[i] == '\0')
             return false;
-        more = c < 0x80                ? 0
-               : c >= 0xc2 && c < 0xe0 ? 1
-               : (c & 0xf0) == 0xe0    ? 2
-               : c >= 0xf0 && c < 0xf5 ? 3
-                                       : 9;
-        if (more == 9 || more >= n - i)
-            return false;
-        for (size_t k = 1; k <= more; k++)
-            if ((s[i + k] & 0xc0) != 0x80)
-                return false;
-        if ((c == 0xe0 && s[i + 1] < 0xa0) || (c == 0xed && s[i + 1] > 0x9f) ||
-            (c == 0xf0 && s[i + 1] < 0x90) || (c == 0xf4 && s[i + 1] > 0x8f))
-            return false;
-        i += more + 1;
     }
     return true;
 }

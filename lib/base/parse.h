@@ -20,7 +20,7 @@ int parse_addr_port(const char *text, uint32_t *ret_addr, uint16_t *ret_port);
 int parse_hostname(const char *text);
 
 /* A network interface's name: 1 to 15 bytes, no '/', ':', blank or control, not "." or "..", as the
- * kernel's dev_valid_name() has it. */
+ * kernel has it; and no '%', which the kernel takes for a pattern. */
 int parse_ifname(const char *text);
 
 /* An endpoint's or container's id, as CNI has it: [A-Za-z0-9][A-Za-z0-9_.-]*, 1 to 253 bytes. */
@@ -29,5 +29,9 @@ int parse_id(const char *text);
 /* A UUID in its 36-character form. */
 int parse_uuid(const char *text);
 
-/* Valid UTF-8 without NUL, at most max bytes. */
+/* The length of the well-formed UTF-8 sequence (RFC 3629 section 4) at the start of these n bytes,
+ * 1 to 4; 0 when there is none. */
+size_t parse_utf8_length(const char *bytes, size_t n);
+
+/* Well-formed UTF-8 without NUL. */
 bool parse_is_utf8(const char *bytes, size_t n);
