@@ -109,9 +109,13 @@ static void be_child(const char *line, const char *env, size_t max_args, const i
                      const int *err)
 {
     char *argv[24] = {(char[]){"prog"}}, *vars[8];
-    char *line_copy = mem_strdup(line), *env_copy = mem_strdup(env);
-    size_t argc = 1 + split(line_copy, argv + 1, 20), var_count = split(env_copy, vars, 8);
+    static char line_copy[512], env_copy[512]; /* the program keeps pointers into them */
+    size_t argc, var_count;
 
+    (void)snprintf(line_copy, sizeof line_copy, "%s", line);
+    (void)snprintf(env_copy, sizeof env_copy, "%s", env);
+    argc = 1 + split(line_copy, argv + 1, 20);
+    var_count = split(env_copy, vars, 8);
     clearenv();
     for (size_t i = 0; i < var_count; i++)
         putenv(vars[i]);
