@@ -1,0 +1,92 @@
+"""The laboratory: a switch, the hosts that are plugged into it, and the way it is taken away."""
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from lab.place import Host
+from lab.program import run
+
+PROJECT = Path(__file__).resolve().parents[2]
+MASKED = ("/run", "/var/lib")  # what each host has of its own
+PROGRAMS = ("quilt-mesh-control", "quilt-mesh-agent", "quilt-runtime", "quiltctl")
+
+
+class Lab:
+    """Draw hosts with host(); close() leaves nothing behind. With is_kept the hosts outlive this
+    process, and close() or close_kept() takes them away later."""
+
+    def __init__(self, build, extra_env=None, is_kept=False, directory=None):
+        if os.geteuid() != 0:
+            raise PermissionError("drawing hosts needs root")
+        self.build = Path(build).resolve()
+        self.is_kept = is_kept
+        self.dir = Path(directory or tempfile.mkdtemp(prefix="quilt-lab-"))
+        self.id = self.dir.name
+        self.extra_env = dict(extra_env or {})
+        self.programs = []
+        self.hosts = {}
+        self.switch = Host(self, "switch")
+        self.switch.net("ip", "link", "add", "switch", "type", "bridge", "stp_state", "0",
+                        "forward_delay", "0", "mcast_snooping", "0")
+        self.switch.net("ip", "link", "set", "switch", "up")
+
+    def bin_path(self):
+        """Where the built programs lie, as for PATH."""
+        found = {path.parent for name in PROGRAMS for path in self.build.glob(f"*/{name}")}
+        return ":".join(str(path) for path in sorted(found)) or str(self.build)
+
+    def keep_visible(self):
+        """Directories that lie below a masked one and must stay visible on the hosts."""
+        return sorted(str(path) for path in {PROJECT, self.build, self.dir.resolve()}
+                      if any(str(path).startswith(mask + "/") for mask in MASKED))
+
+    def host(self, name, ip=None, mtu=1500):
+        """A new host, plugged into the switch when it is given an address."""
+        host = Host(self, name)
+        self.hosts[name] = host
+        if ip:
+            host.plug(ip, mtu=mtu)
+        return host
+
+    def close(self):
+        """Ends every program, takes the hosts away, removes the files."""
+        hosts = [*self.hosts.values(), self.switch]
+        for host in hosts:
+            host.power_off()
+        for host in hosts:
+            host.wait_gone()
+        self.hosts.clear()
+        left = processes_of(self.id)
+        unmount_below(self.dir)
+        shutil.rmtree(self.dir)
+        if left:
+            raise AssertionError(f"processes left behind: {left}")
+
+    def save(self, path):
+        """Writes down what close_kept() needs."""
+        hosts = {host.name: [host.pid, host.start_time]
+                 for host in [*self.hosts.values(), self.switch]}
+        Path(path).write_text(json.dumps({"id": self.id, "dir": str(self.dir), "hosts": hosts}))
+
+
+def processes_of(lab_id):
+    """PID and command line of every process that this laboratory started and that still runs."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"QUILT_LAB={lab_id}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                found.append((int(entry.name), words))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    return found
+
+
+def unmount_below(directory):
+    """Only a laboratory in a plain chroot has mounts here (see holder.sh)."""
+    for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
+        target = line.split()[4]
+        if target.startswith(f"{directory}/"):
+            run(["umount", "--lazy", target], check=False)
