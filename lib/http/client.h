@@ -56,7 +56,7 @@ int http_client_start(struct http_client *client, const struct http_request_spec
 /* No callback any more; frees the call. */
 void http_call_cancel(struct http_call *call);
 
-/* For tools: waits for the answer. *ret_reply stays valid until http_reply_deinit(). */
+/* For tools: waits for the answer. *response stays valid until http_response_deinit(). */
 struct http_reply {
     unsigned int status;
     char *body; /* owned, NUL-terminated */

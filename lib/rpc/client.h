@@ -8,10 +8,11 @@
 
 struct rpc_client;
 
-/* target: "http://127.0.0.1:50051" or "unix:/run/quilt/runtime.sock". Connects when it has
- * something to say, and again (within a second) when the server comes back. */
+/* target: "http://127.0.0.1:50051" or "unix:/run/quilt/runtime.sock"; -EINVAL for another one.
+ * Connects when it has something to say, and again (within a second) when the server comes back;
+ * meanwhile a call fails at once with UNAVAILABLE. */
 int rpc_client_new(struct loop *loop, const char *target, struct rpc_client **ret_client);
-/* Calls under way end; their callbacks are not called. */
+/* Calls under way end; their callbacks are not called. May be called from a callback. */
 void rpc_client_free(struct rpc_client *client);
 
 struct rpc_result {

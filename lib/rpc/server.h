@@ -4,7 +4,8 @@
  * what it gets to the loop through a mailbox.
  *
  * By itself it answers: unknown method UNIMPLEMENTED, a message that does not parse
- * INVALID_ARGUMENT, a message over 4 MiB RESOURCE_EXHAUSTED, an expired deadline DEADLINE_EXCEEDED.
+ * INVALID_ARGUMENT (text must be UTF-8 without NUL), a message over 4 MiB, or a call over 1024 at
+ * once, RESOURCE_EXHAUSTED, an expired deadline DEADLINE_EXCEEDED.
  */
 #pragma once
 
@@ -18,7 +19,8 @@ struct rpc_server;
 struct rpc_call;
 
 /* Handlers answer with exactly one rpc_reply() or rpc_fail(), now or later; the call is gone then.
- * request is borrowed until the answer. A client that went away needs no care. */
+ * request is borrowed until the answer. A client that went away needs no care. After
+ * rpc_server_free() there is no call left to answer. */
 typedef void (*rpc_handler_fn)(struct rpc_call *call, const ProtobufCMessage *request, void *data);
 
 struct rpc_method {
@@ -33,19 +35,26 @@ struct rpc_server_config {
     const struct rpc_method *methods;
     size_t method_count;
     void *data;
-    void (*on_done)(void *data, const char *method, bool is_ok); /* for metrics; may be NULL */
+    /* A call of one of the methods has ended; is_ok: its reply was sent. For metrics; may be NULL.
+     */
+    void (*on_done)(void *data, const char *method, bool is_ok);
 };
 
-/* -EADDRINUSE and the like when it cannot listen. Health is NOT_SERVING until set. */
+/* -EADDRINUSE and the like when it cannot listen. A unix socket has mode 0660; a file of it that
+ * nobody listens on is replaced. Health is NOT_SERVING until set. config is read, not kept; the
+ * strings of its methods are. */
 int rpc_server_new(struct loop *loop, const struct rpc_server_config *config,
                    struct rpc_server **ret_server);
 void rpc_server_set_serving(struct rpc_server *server, bool is_serving);
 /* The TCP port it listens on (for port 0), 0 for a unix socket. */
 int rpc_server_port(const struct rpc_server *server);
-/* Health goes to NOT_SERVING (watchers are told), calls under way may finish for grace_ms, the rest
- * is cancelled; then done is called from the loop. */
+/* Health goes to NOT_SERVING and watchers are told; for a quarter of a second, at most half of
+ * grace_ms, everything is served on so that whoever asks can learn it. Then no more calls come in,
+ * streams end with UNAVAILABLE, and calls under way may finish until grace_ms is over; the rest is
+ * cancelled. done is called from the loop (soon after the last call has ended); it may free the
+ * server. */
 void rpc_server_stop(struct rpc_server *server, int grace_ms, loop_fn done, void *data);
-/* Stops at once if rpc_server_stop() has not run to its end. */
+/* Stops at once if rpc_server_stop() has not run to its end; done is not called any more. */
 void rpc_server_free(struct rpc_server *server);
 
 void rpc_reply(struct rpc_call *call, const ProtobufCMessage *reply);
