@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 
 from lab.place import Host
-from lab.program import run
+from lab.program import run, start_time
+from lab.wait import wait_for
 
 PROJECT = Path(__file__).resolve().parents[2]
 MASKED = ("/run", "/var/lib")  # what each host has of its own
@@ -22,7 +23,7 @@ class Lab:
             raise PermissionError("drawing hosts needs root")
         self.build = Path(build).resolve()
         self.is_kept = is_kept
-        self.dir = Path(directory or tempfile.mkdtemp(prefix="quilt-lab-"))
+        self.dir = Path(directory or tempfile.mkdtemp(prefix="quilt-lab-", dir="/tmp"))
         self.id = self.dir.name
         self.extra_env = dict(extra_env or {})
         self.programs = []
@@ -39,7 +40,7 @@ class Lab:
 
     def keep_visible(self):
         """Directories that lie below a masked one and must stay visible on the hosts."""
-        return sorted(str(path) for path in {PROJECT, self.build, self.dir.resolve()}
+        return sorted(str(path) for path in {PROJECT, self.build}
                       if any(str(path).startswith(mask + "/") for mask in MASKED))
 
     def host(self, name, ip=None, mtu=1500):
@@ -69,6 +70,19 @@ class Lab:
         hosts = {host.name: [host.pid, host.start_time]
                  for host in [*self.hosts.values(), self.switch]}
         Path(path).write_text(json.dumps({"id": self.id, "dir": str(self.dir), "hosts": hosts}))
+
+
+def close_kept(path):
+    """Takes away a laboratory that another process has drawn and saved."""
+    saved = json.loads(Path(path).read_text())
+    hosts = [(pid, start) for pid, start in saved["hosts"].values() if start_time(pid) == start]
+    for pid, _ in hosts:
+        os.kill(pid, signal.SIGKILL)
+    for pid, start in hosts:
+        wait_for(lambda pid=pid, start=start: start_time(pid) != start, 20,
+                 f"host process {pid} to end")
+    unmount_below(saved["dir"])
+    shutil.rmtree(saved["dir"], ignore_errors=True)
 
 
 def processes_of(lab_id):

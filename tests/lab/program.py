@@ -71,7 +71,8 @@ class Program:
             self.ready_from = log.tell()
             self._entry = subprocess.Popen(
                 self.place.enter_argv() + self.argv, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=subprocess.STDOUT, env=self.place.environment(self.env))
+                stderr=subprocess.STDOUT, env=self.place.environment(self.env),
+                start_new_session=True)
         self.pid = wait_for(self._child_pid, 10, f"{self.name} to start")
         return self
 
