@@ -2,8 +2,8 @@
  * libnftables. No text of the nft language is ever built.
  *
  * A ruleset is a JSON array of {"table"|"chain"|"set"|"rule": {...}} objects, in the form that the
- * kernel lists back ("list table"), without handles. Writing it in that form is what lets
- * nft_table_is() compare want and have exactly.
+ * kernel lists back ("list table"), without handles. Writing it in that form is what lets want and
+ * have be compared exactly.
  */
 #pragma once
 
