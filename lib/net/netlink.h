@@ -93,10 +93,13 @@ struct nl_event {
 
 typedef void (*nl_event_fn)(const struct nl_event *event, void *data);
 
+/* fn must not free the monitor. */
 struct nl_monitor;
 /* groups: RTNLGRP_* numbers (linux/rtnetlink.h), ended by 0. The receive buffer is 4 MiB. */
 int nl_monitor_new(struct loop *loop, const int *groups, nl_event_fn fn, void *data,
                    struct nl_monitor **ret_monitor);
 void nl_monitor_free(struct nl_monitor *monitor);
-/* Events whose change came through this request socket (by its port id) are marked is_own. */
+/* Events whose change came through this request socket (by its port id) are marked is_own. Not all
+ * can be: the kernel says whose change it was for routes, addresses and neighbours, but not for
+ * VXLAN forwarding entries. */
 void nl_monitor_ignore(struct nl_monitor *monitor, const struct nl *nl);
