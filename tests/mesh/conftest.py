@@ -54,6 +54,9 @@ class Bed:
         """Ends all the gentle way and judges: exit codes, sanitizer reports, leftovers."""
         wrong = []
         for lab in self.labs:
+            wrong += [f"{program.name} on {program.place.name} ended by itself:\n"
+                      f"{program.log_tail()}" for program in lab.programs
+                      if program.name.startswith(DAEMONS) and program.has_crashed()]
             codes = lab.stop_programs()
             wrong += [f"SIGTERM: {name} ended with {code}" for name, code in codes.items()
                       if name.startswith(DAEMONS) and code != 0]
