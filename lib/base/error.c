@@ -1,5 +1,4 @@
 /* The thread's error text. */
-#define ERROR_IMPLEMENTATION
 #include "lib/base/error.h"
 
 #include <assert.h>

@@ -109,7 +109,8 @@ void rpc_client_free(struct rpc_client *client)
 
 /* ---- one call ------------------------------------------------------------------------------- */
 
-static void call_free(struct client_call *call)
+/* What gRPC has of the call. */
+static void release_grpc(struct client_call *call)
 {
     grpc_metadata_array_destroy(&call->initial_metadata);
     grpc_metadata_array_destroy(&call->trailing_metadata);
@@ -118,62 +119,70 @@ static void call_free(struct client_call *call)
         grpc_byte_buffer_destroy(call->reply);
     grpc_slice_unref(call->detail);
     grpc_call_unref(call->grpc);
-    free(call);
 }
 
-static ProtobufCMessage *unpack_reply(struct client_call *call)
+/* What the caller gets, and what it points to; on its own feet, for the caller may free the client.
+ */
+struct outcome {
+    struct rpc_result result;
+    ProtobufCMessage *reply; /* owned */
+    char *detail;            /* owned */
+};
+
+static void fill_failure(struct outcome *outcome, int status, const char *detail)
 {
-    ProtobufCMessage *reply = NULL;
-
-    if (!call->reply)
-        (void)err_fail(EPROTO, "the reply holds no message");
-    else
-        (void)rpc_message_from_buffer(call->reply_type, call->reply, RPC_REPLY_FIELDS_MAX, &reply);
-    return reply;
+    outcome->detail = mem_printf("%s: %s", rpc_status_name(status), detail);
+    outcome->result = (struct rpc_result){.status = status, .detail = outcome->detail};
 }
 
-static void report_failure(struct client_call *call, int status, const char *detail)
-{
-    AUTO_FREE char *text = mem_printf("%s: %s", rpc_status_name(status), detail);
-    const struct rpc_result result = {.status = status, .detail = text};
-
-    call->done(&result, call->data);
-}
-
-static void report_status(struct client_call *call)
+static void fill_status(struct outcome *outcome, const struct client_call *call)
 {
     char *detail = grpc_slice_to_c_string(call->detail);
 
-    report_failure(call, (int)call->status, detail);
+    fill_failure(outcome, (int)call->status, detail);
     gpr_free(detail);
 }
 
-static void report_reply(struct client_call *call)
+static int unpack_reply(const struct client_call *call, ProtobufCMessage **ret_reply)
 {
-    struct rpc_result result = {.status = GRPC_STATUS_OK};
-    ProtobufCMessage *reply = unpack_reply(call);
-
-    if (!reply) {
-        report_failure(call, GRPC_STATUS_INTERNAL, err_text());
-        return;
-    }
-    result.reply = reply;
-    call->done(&result, call->data);
-    protobuf_c_message_free_unpacked(reply, NULL);
+    if (!call->reply)
+        return err_fail(EPROTO, "the reply holds no message");
+    return rpc_message_from_buffer(call->reply_type, call->reply, RPC_REPLY_FIELDS_MAX, ret_reply);
 }
 
-/* done may free the client. */
+static void fill_outcome(struct outcome *outcome, const struct client_call *call)
+{
+    if (call->status != GRPC_STATUS_OK)
+        fill_status(outcome, call);
+    else if (unpack_reply(call, &outcome->reply) < 0)
+        fill_failure(outcome, GRPC_STATUS_INTERNAL, err_text());
+    else
+        outcome->result = (struct rpc_result){.status = GRPC_STATUS_OK, .reply = outcome->reply};
+}
+
+static void report(struct client_call *call)
+{
+    struct outcome outcome = {0};
+
+    fill_outcome(&outcome, call);
+    release_grpc(call);
+    call->done(&outcome.result, call->data);
+    if (outcome.reply)
+        protobuf_c_message_free_unpacked(outcome.reply, NULL);
+    free(outcome.detail);
+}
+
 static void on_call_over(struct rpc_tag *tag, bool is_ok)
 {
     struct client_call *call = CONTAINER_OF(tag, struct client_call, tag);
 
     LIST_REMOVE(call, entry);
     call->client->is_quiet = LIST_EMPTY(&call->client->calls);
-    if (call->done && call->status == GRPC_STATUS_OK)
-        report_reply(call);
-    else if (call->done)
-        report_status(call);
-    call_free(call);
+    if (call->done)
+        report(call);
+    else
+        release_grpc(call);
+    free(call);
 }
 
 static void start(struct client_call *call)

@@ -362,6 +362,32 @@ static void a_server_can_be_freed_while_it_stops(void **state)
     visitor_deinit(&v);
 }
 
+struct alone {
+    struct loop *loop;
+    struct rpc_server *server;
+};
+
+static void free_and_leave(void *data)
+{
+    struct alone *alone = data;
+
+    rpc_server_free(TAKE_PTR(alone->server));
+    loop_exit(alone->loop, 0);
+}
+
+static void the_end_of_a_stop_may_free_the_server(void **state)
+{
+    const struct rpc_server_config config = {.listen = ANY_PORT, .service = "quilt.QuiltRuntime"};
+    struct alone alone;
+
+    assert_int_equal(loop_new(&alone.loop), 0);
+    assert_int_equal(rpc_server_new(alone.loop, &config, &alone.server), 0);
+    rpc_server_stop(alone.server, 0, free_and_leave, &alone);
+    assert_int_equal(loop_run(alone.loop), 0);
+    assert_null(alone.server);
+    loop_free(alone.loop);
+}
+
 #define with_host(test) cmocka_unit_test_setup_teardown(test, new_host, free_host)
 
 int main(void)
@@ -382,6 +408,7 @@ int main(void)
         with_host(what_does_not_finish_in_time_is_cancelled),
         cmocka_unit_test(a_server_can_be_freed_with_calls_under_way),
         cmocka_unit_test(a_server_can_be_freed_while_it_stops),
+        cmocka_unit_test(the_end_of_a_stop_may_free_the_server),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
