@@ -1,4 +1,5 @@
 /* The thread's error text. */
+#define ERROR_IMPLEMENTATION
 #include "lib/base/error.h"
 
 #include <assert.h>

@@ -32,3 +32,14 @@ int err_wrap(int r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* The text of this thread's latest failure; never NULL. */
 const char *err_text(void);
+
+/* Tells clang's analyzer, which sees one file at a time, that a failure is negative. */
+#if defined(__clang_analyzer__) && !defined(ERROR_IMPLEMENTATION)
+static inline int err_negative(int errnum)
+{
+    return errnum > 0 ? -errnum : -EINVAL;
+}
+#define err_fail(errnum, ...) ((void)err_fail(errnum, __VA_ARGS__), err_negative(errnum))
+#define err_sys(errnum, ...) ((void)err_sys(errnum, __VA_ARGS__), err_negative(errnum))
+#define err_wrap(r, ...) err_negative(-err_wrap(r, __VA_ARGS__))
+#endif

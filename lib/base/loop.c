@@ -123,9 +123,13 @@ void loop_timer_set_at(struct loop_source *source, int64_t boot_ms)
     (void)sd_event_source_set_enabled(source->source, SD_EVENT_ONESHOT);
 }
 
+/* "Now" is told to sd-event as long ago: it would gather a time that has just come with others up
+ * to TIMER_ACCURACY_US later. */
 void loop_timer_set_in(struct loop_source *source, int64_t delay_ms)
 {
     loop_timer_set_at(source, clock_boot_ms() + delay_ms);
+    if (delay_ms <= 0)
+        (void)sd_event_source_set_time(source->source, 0);
 }
 
 void loop_timer_disarm(struct loop_source *source)

@@ -8,7 +8,9 @@
 
 #include "lib/base/loop.h"
 
-struct http_client; /* keeps connections between requests */
+/* Keeps connections between requests. Callbacks come from the loop, never from within a call of
+ * these functions; they may start and cancel calls, their own too, and free the client. */
+struct http_client;
 
 struct http_client_config {
     const char *ca_file;   /* NULL: the system's */
@@ -28,8 +30,9 @@ struct http_response {
     unsigned int status; /* when it answered */
     const char *body; /* NUL-terminated; "" when there is none. Borrowed, until the callback ends */
     size_t body_len;
-    const char *detail; /* error: "connect to 10.0.0.1:8080: Connection refused" */
-    const char *etag;   /* "" when there is none */
+    const char
+        *detail;      /* error: "GET http://10.0.0.1:8080/api/nodes: connect: Connection refused" */
+    const char *etag; /* "" when there is none */
 };
 
 /* Called once, unless the call was cancelled. The call is freed after. */
@@ -43,7 +46,7 @@ struct http_request_spec {
     const char *url;
     const char *body;           /* JSON, or NULL */
     const char *const *headers; /* "Name: value", ended by NULL; or NULL */
-    int64_t timeout_ms;         /* of the whole call; 0 for streams: none */
+    int64_t timeout_ms;         /* of the whole call; 0: none for streams, else 30 s */
     int64_t stall_timeout_ms;   /* streams: give up when no byte came for this long; 0: never */
     size_t body_max;            /* 0: 16 MiB; a longer answer is EFBIG */
     http_done_fn done;
@@ -56,12 +59,13 @@ int http_client_start(struct http_client *client, const struct http_request_spec
 /* No callback any more; frees the call. */
 void http_call_cancel(struct http_call *call);
 
-/* For tools: waits for the answer. *response stays valid until http_response_deinit(). */
+/* For tools: waits for the answer. */
 struct http_reply {
     unsigned int status;
     char *body; /* owned, NUL-terminated */
     size_t body_len;
 };
+/* done, chunk and data of spec are not used. -errno when there was no answer. */
 int http_fetch(const struct http_client_config *config, const struct http_request_spec *spec,
                struct http_reply *ret_reply);
 void http_reply_deinit(struct http_reply *reply);

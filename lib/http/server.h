@@ -2,8 +2,8 @@
  * later, and event streams. The only user of libmicrohttpd (epoll mode, no threads, TCP_NODELAY).
  *
  * What every server here answers by itself, as RFC 9457 problems: unknown path 404, wrong method
- * 405 with Allow, body over the limit 413. HEAD is answered where GET is. OPTIONS gets 204 with
- * Allow.
+ * 405 with Allow, body over the limit 413, a target that is no path 400. HEAD is answered where GET
+ * is. OPTIONS gets 204 with Allow. What is no HTTP is answered by libmicrohttpd, or cut off.
  */
 #pragma once
 
@@ -30,12 +30,12 @@ struct http_route {
 };
 
 struct http_server_config {
-    uint32_t addr; /* host order */
-    uint16_t port; /* 0: any; see http_server_port() */
-    const struct http_route *routes;
+    uint32_t addr;                   /* host order */
+    uint16_t port;                   /* 0: any; see http_server_port() */
+    const struct http_route *routes; /* borrowed; outlives the server */
     size_t route_count;
     void *data;                   /* handed to every handler */
-    unsigned int max_connections; /* 0: 1024 */
+    unsigned int max_connections; /* 0: 1024. Streams count; more are refused. */
     unsigned int max_per_address; /* 0: no limit of its own */
     unsigned int idle_timeout_s;  /* 0: 30. Also the time for headers and body of a request. */
     /* Called for each finished exchange, for metrics; may be NULL. route is an index into routes,
@@ -45,10 +45,12 @@ struct http_server_config {
 
 int http_server_new(struct loop *loop, const struct http_server_config *config,
                     struct http_server **ret_server);
-/* Ends all exchanges (on_gone is called for the open ones). */
+/* Ends all exchanges (on_gone is called for the open ones, gone for the streams). Not from within a
+ * handler. */
 void http_server_free(struct http_server *server);
 uint16_t http_server_port(const struct http_server *server);
-/* Stops taking connections; those that are open get "Connection: close" with their next answer. */
+/* Stops taking connections; those that are open get "Connection: close" with their next answer.
+ * Streams go on until the server is freed or they end. */
 void http_server_drain(struct http_server *server);
 
 /* ---- what was asked ------------------------------------------------------------------------ */
@@ -64,6 +66,8 @@ const char *http_request_body(const struct http_request *request, size_t *ret_n)
 /* The client's address, host order. */
 uint32_t http_request_client(const struct http_request *request);
 
+/* Called when nobody waits for the answer any more: its server ends. (A client that goes away
+ * meanwhile is not noticed; answering it is harmless.) Not called after the answer. */
 typedef void (*http_gone_fn)(void *data);
 void http_request_on_gone(struct http_request *request, http_gone_fn fn, void *data);
 
@@ -76,7 +80,7 @@ struct http_body *http_body_take(char *bytes, size_t n);      /* takes over, fre
 struct http_body *http_body_ref(struct http_body *body);
 void http_body_unref(struct http_body *body);
 
-/* Before the answer; both are copied. */
+/* Before the answer; both are copied. A value with a line end in it is left out. */
 void http_reply_header(struct http_request *request, const char *name, const char *value);
 
 void http_reply_json(struct http_request *request, unsigned int status, const char *json);
@@ -100,8 +104,10 @@ void http_reply_problem(struct http_request *request, unsigned int status, const
 typedef struct http_body *(*http_stream_next_fn)(void *data, bool *ret_end);
 
 struct http_stream;
-/* Answers the request; gone is called when the stream is over, whoever ended it. */
+/* Answers the request; gone is called when the stream is over, whoever ended it: a client that
+ * closes is noticed at once. Neither callback is called from within this. */
 struct http_stream *http_stream_start(struct http_request *request, const char *content_type,
                                       http_stream_next_fn next, http_gone_fn gone, void *data);
-/* There is something to ask for. Cheap when the stream is already awake. */
+/* There is something to ask for; next is called later, from the loop. Cheap when the stream is
+ * already awake. Not after gone. */
 void http_stream_wake(struct http_stream *stream);

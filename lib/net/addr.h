@@ -10,6 +10,9 @@ struct addr_entry {
     uint8_t scope; /* RT_SCOPE_* */
 };
 
+/* Reads one message of a dump or a notification. False: it is no IPv4 RTM_NEWADDR. */
+bool addr_parse(const struct nlmsghdr *message, struct addr_entry *ret_entry);
+
 /* ifindex 0: all devices. *ret_entries is owned by the caller. */
 int addr_dump(struct nl *nl, int ifindex, struct addr_entry **ret_entries, size_t *ret_count);
 /* Adding what is there succeeds. */

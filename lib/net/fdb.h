@@ -16,11 +16,22 @@ struct fdb_entry {
     uint32_t vni;      /* read only: NDA_VNI; 0: the device's own */
 };
 
-/* All entries of the device. One MAC with several remotes is several entries. */
+/* Reads one message of a dump or a notification. False: it is no RTM_NEWNEIGH of a bridge or VXLAN
+ * device. */
+bool fdb_parse(const struct nlmsghdr *message, struct fdb_entry *ret_entry);
+
+/* All entries of the device. An all-zero (flooding) or multicast MAC with several remotes is
+ * several entries; a unicast MAC never has more than one. */
 int fdb_dump(struct nl *nl, int ifindex, struct fdb_entry **ret_entries, size_t *ret_count);
-/* The MAC's only entry: replaces the remote it has. */
+/* -ENOENT when the MAC has none. */
+int fdb_get(struct nl *nl, int ifindex, struct mac mac, struct fdb_entry *ret_entry);
+
+/* The MAC's only entry: replaces the remote it has. One thing it cannot change: an entry that
+ * somebody wrote without NTF_EXT_LEARNED stays without (vxlan_fdb_update_existing). Who finds
+ * is_external false puts fdb_fill_delete before it in the same batch; fdb_replace does so itself.
+ */
 void fdb_fill_replace(struct nlmsghdr *request, const struct fdb_entry *entry);
-/* This MAC with this remote. */
+/* This MAC with this remote (and, where entry has them, this port and VNI). */
 void fdb_fill_delete(struct nlmsghdr *request, const struct fdb_entry *entry);
 int fdb_replace(struct nl *nl, const struct fdb_entry *entry);
 /* Removing what is not there succeeds. */

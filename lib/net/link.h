@@ -32,6 +32,9 @@ struct link_info {
     struct link_vxlan vxlan; /* when kind is vxlan */
 };
 
+/* Reads one message of a dump or a notification. False: it is no RTM_NEWLINK. */
+bool link_parse(const struct nlmsghdr *message, struct link_info *ret_info);
+
 /* -ENODEV when there is none. */
 int link_get(struct nl *nl, const char *name, struct link_info *ret_info);
 int link_get_by_index(struct nl *nl, int ifindex, struct link_info *ret_info);

@@ -14,6 +14,9 @@ struct neigh_entry {
     uint8_t protocol;  /* read only: NDA_PROTOCOL */
 };
 
+/* Reads one message of a dump or a notification. False: it is no IPv4 RTM_NEWNEIGH. */
+bool neigh_parse(const struct nlmsghdr *message, struct neigh_entry *ret_entry);
+
 /* All IPv4 neighbours of a device (not only ours). *ret_entries is owned by the caller. */
 int neigh_dump(struct nl *nl, int ifindex, struct neigh_entry **ret_entries, size_t *ret_count);
 /* Our form of the entry; replaces whatever the address has. */

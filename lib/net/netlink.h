@@ -15,9 +15,15 @@
 #include <stdint.h>
 
 #include "lib/base/loop.h"
+#include "lib/base/mem.h"
 
 /* Room for one of our requests with its attributes. */
 #define NL_REQUEST_MAX 1024
+
+union nl_request {
+    struct nlmsghdr header;
+    char bytes[NL_REQUEST_MAX];
+};
 
 struct nl; /* a NETLINK_ROUTE socket, bound to the network namespace it was opened in */
 
@@ -25,6 +31,8 @@ int nl_open(struct nl **ret_nl);
 /* In the namespace of netns_fd; the calling thread is back in its own when this returns. */
 int nl_open_in(int netns_fd, struct nl **ret_nl);
 void nl_close(struct nl *nl);
+DEFINE_CLEANUP(struct nl *, nl_close);
+#define AUTO_NL CLEANUP(cleanup_nl_close)
 
 /* Sends one request and waits for its acknowledgement. 0, or the kernel's -errno with its words. */
 int nl_transact(struct nl *nl, struct nlmsghdr *request);
@@ -41,23 +49,25 @@ int nl_dump(struct nl *nl, struct nlmsghdr *request, void (*begin)(void *data), 
 
 /* ---- batches: many requests in few system calls ------------------------------------------- */
 
-/* One change in a batch. After nl_batch_send() result is 0 or the kernel's -errno, and text (owned
- * by the batch) its words. */
+/* One change in a batch. After nl_batch_send() result is 0 or the kernel's -errno, and text says
+ * what went wrong, with the kernel's words. */
 struct nl_change {
     int result;
-    const char *text;
-    void *owner; /* the caller's, untouched */
+    const char *text; /* owned by the batch; "" when nothing went wrong */
+    void *owner;      /* the caller's, untouched */
 };
 
 struct nl_batch;
 struct nl_batch *nl_batch_new(void);
 void nl_batch_free(struct nl_batch *batch);
-/* A zeroed buffer of NL_REQUEST_MAX bytes for the next request; a *_fill function writes into it.
- */
+DEFINE_CLEANUP(struct nl_batch *, nl_batch_free);
+#define AUTO_NL_BATCH CLEANUP(cleanup_nl_batch_free)
+/* A zeroed buffer of NL_REQUEST_MAX bytes for the next request; a *_fill function writes into it,
+ * before the next call with this batch. */
 struct nlmsghdr *nl_batch_next(struct nl_batch *batch, void *owner);
 size_t nl_batch_count(const struct nl_batch *batch);
-/* Sends all in order; one that fails does not stop the others. Returns 0 when the talking worked
- * (each change has its own result), negative when the socket failed. */
+/* Sends all in order, once; one that fails does not stop the others. Returns 0 when the talking
+ * worked (each change has its own result), negative when the socket failed. */
 int nl_batch_send(struct nl *nl, struct nl_batch *batch);
 const struct nl_change *nl_batch_result(const struct nl_batch *batch, size_t index);
 
@@ -83,10 +93,13 @@ struct nl_event {
 
 typedef void (*nl_event_fn)(const struct nl_event *event, void *data);
 
+/* fn must not free the monitor. */
 struct nl_monitor;
 /* groups: RTNLGRP_* numbers (linux/rtnetlink.h), ended by 0. The receive buffer is 4 MiB. */
 int nl_monitor_new(struct loop *loop, const int *groups, nl_event_fn fn, void *data,
                    struct nl_monitor **ret_monitor);
 void nl_monitor_free(struct nl_monitor *monitor);
-/* Events whose change came through this request socket (by its port id) are marked is_own. */
+/* Events whose change came through this request socket (by its port id) are marked is_own. Not all
+ * can be: the kernel says whose change it was for routes, addresses and neighbours, but not for
+ * VXLAN forwarding entries. */
 void nl_monitor_ignore(struct nl_monitor *monitor, const struct nl *nl);

@@ -2,8 +2,10 @@
  * libnftables. No text of the nft language is ever built.
  *
  * A ruleset is a JSON array of {"table"|"chain"|"set"|"rule": {...}} objects, in the form that the
- * kernel lists back ("list table"), without handles. Writing it in that form is what lets
- * nft_table_is() compare want and have exactly.
+ * kernel lists back ("list table"), without handles. Writing it in that form is what lets want and
+ * have be compared exactly: priorities as numbers, networks as prefix objects. Comments of rules
+ * are kept; those of tables, chains and sets libnftables 1.0.6 neither writes nor lists. Errors are
+ * -EIO with the first line that nftables says, for it gives no numbers.
  */
 #pragma once
 
@@ -17,12 +19,12 @@ struct nft; /* bound to the network namespace it was made in */
 int nft_new(struct nft **ret_nft);
 void nft_free(struct nft *nft);
 
-/* The table as it is, in the ruleset form, handles and counter values removed. -ENOENT when there
- * is none. */
+/* The table as it is, in the ruleset form: no handles, no counter values, unordered lists sorted.
+ * -ENOENT when there is none. */
 int nft_table_get(struct nft *nft, const char *family, const char *table, json_t **ret_ruleset);
 
 /* Makes the table exactly this, in one transaction: there is no moment without it or with half of
- * it. ruleset begins with the table object. */
+ * it. ruleset begins with the table object; -EINVAL when anything in it is of another table. */
 int nft_table_set(struct nft *nft, const char *family, const char *table, const json_t *ruleset);
 
 /* Sets a set's elements in one transaction (flush and add). elements: JSON array. */

@@ -21,6 +21,9 @@ struct route_entry {
     bool is_multipath; /* read only: has several next hops; gateway and ifindex are the first's */
 };
 
+/* Reads one message of a dump or a notification. False: it is no RTM_NEWROUTE of the main table. */
+bool route_parse(const struct nlmsghdr *message, struct route_entry *ret_entry);
+
 /* The routes of the main table: of one protocol (0: all), of one device (0: all). */
 int route_dump(struct nl *nl, uint8_t protocol, int ifindex, struct route_entry **ret_entries,
                size_t *ret_count);
@@ -48,5 +51,7 @@ struct route_path {
     uint32_t mtu_bytes;
     bool is_local; /* addr is one of this host's own */
 };
+/* The answer to RTM_GETROUTE. mtu_bytes is the one that was given to the route, 0 when none was. */
+bool route_path_parse(const struct nlmsghdr *message, struct route_path *ret_path);
 /* -ENETUNREACH when there is no way. */
 int route_lookup(struct nl *nl, uint32_t addr, struct route_path *ret_path);

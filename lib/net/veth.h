@@ -13,5 +13,6 @@ struct veth_spec {
     uint32_t mtu_bytes; /* of both */
 };
 
-/* Creates both ends, down. -EEXIST when one of the names is taken. */
+/* Creates both ends, down, ours with its alias from the first moment. -EEXIST when one of the names
+ * is taken. */
 int veth_create(struct nl *nl, const struct veth_spec *spec);

@@ -14,8 +14,14 @@ struct vxlan_spec {
     uint32_t mtu_bytes;
 };
 
-/* Creates it, down. -EEXIST when a device has the name or another VXLAN device has VNI and port. */
+/* Creates it, down, with its alias from the first moment. -EEXIST when a device has the name or
+ * another VXLAN device has VNI and port. */
 int vxlan_create(struct nl *nl, const struct vxlan_spec *spec);
+
+/* link_set_up() that says who is in the way: the kernel refuses a second VXLAN device with the same
+ * VNI and port, or a port that something else uses, when the device goes up. -EADDRINUSE, -EEXIST:
+ * the text names the other device or the port. */
+int vxlan_set_up(struct nl *nl, int ifindex);
 
 /* Whether an existing device is, in all that cannot be changed on it, what spec asks for. On false
  * *ret_difference says what differs ("VNI is 7, not 100"; static text or thread's own). */

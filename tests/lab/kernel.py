@@ -6,6 +6,8 @@ itself (counters, the ARP state of the underlay) is left out.
 """
 import json
 
+from lab.wait import wait_for
+
 OVERLAY = "vxlan100"
 SYSCTLS = ("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding", "net.ipv4.conf.all.rp_filter",
            "net.ipv4.conf.all.proxy_arp", "net.ipv4.conf.default.forwarding")
@@ -113,8 +115,6 @@ class ChangeLog:
 
     def _wait_listening(self):
         """Proves that the watchers hear: adds and removes an object until both have said so."""
-        from lab.wait import wait_for
-
         def hears():
             self.host.net("ip", "route", "add", "blackhole", "203.0.113.77/32")
             self.host.net("ip", "route", "del", "blackhole", "203.0.113.77/32")

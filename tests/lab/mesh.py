@@ -13,6 +13,7 @@ FIRST_IP = 10
 CONTROL_COMMAND = "quilt-mesh-control --listen {ip}:8080 --db-path /var/lib/quilt-mesh/quilt-mesh.db"
 RUNTIME_COMMAND = "quilt-runtime"
 AGENT_COMMAND = "quilt-mesh-agent --control-plane {control_plane} --host-ip {ip}"
+READY_URL = "http://127.0.0.1:9180/readyz"
 
 
 class Mesh:
@@ -112,6 +113,17 @@ class Mesh:
                      {node.name: self.routes_of(node) for node in nodes or self.nodes}) +
                  "\n".join(f"\n--- {d.name} on {d.place.name}\n{d.log_tail(15)}"
                            for d in self.daemons()))
+
+    def wait_settled(self):
+        """Until every agent says that it is ready: it has compared want and have since it started
+        and had nothing left to do."""
+        for node in self.nodes:
+            wait_for(lambda node=node: self.is_settled(node), 20,
+                     lambda node=node: f"{node.name} to be ready:\n" +
+                     node.run("curl", "-s", "-m", "5", READY_URL, check=False).stdout)
+
+    def is_settled(self, node):
+        return node.run("curl", "-s", "-f", "-m", "5", READY_URL, check=False).returncode == 0
 
     def add_container(self, node, name=None):
         """A container's network on the node, attached to the mesh by quiltctl."""

@@ -24,7 +24,8 @@ class Place:
         """A clean environment; QUILT_LAB is how a process of ours is known."""
         env = {"PATH": f"{self.lab.bin_path()}:{SYSTEM_PATH}", "LC_ALL": "C.UTF-8",
                "HOME": "/root", "QUILT_LAB": self.lab.id}
-        env.update(self.lab.extra_env)
+        env.update({key: value.replace("@PLACE@", self.name)
+                    for key, value in self.lab.extra_env.items()})
         env.update(extra or {})
         return env
 

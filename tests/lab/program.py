@@ -60,13 +60,13 @@ class Program:
         self.name = name
         self.env = env or {}
         self.log_path = place.dir / f"{name}.log"
-        self.starts = 0
+        self.was_told_to_end = False
         self.pid = None  # as seen from outside
         self._entry = None
 
     def start(self):
         """Starts it; returns once the program itself runs (not once it is ready)."""
-        self.starts += 1
+        self.was_told_to_end = False
         with open(self.log_path, "ab") as log:
             self.ready_from = log.tell()
             self._entry = subprocess.Popen(
@@ -111,7 +111,12 @@ class Program:
         return self.wait_log('msg="ready"', deadline_s)
 
     def signal(self, signo):
+        self.was_told_to_end |= signo in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
         os.kill(self.pid, signo)
+
+    def has_crashed(self):
+        """Whether it has ended although nobody told it to."""
+        return not self.is_alive() and not self.was_told_to_end
 
     def wait_end(self, deadline_s=10):
         """Waits until it has ended; returns its exit code, -N for signal N."""

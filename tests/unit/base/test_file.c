@@ -54,7 +54,7 @@ static int remove_one(const char *p, const struct stat *st, int flag, struct FTW
 
 static int make_dir(void **state)
 {
-    memcpy(dir + strlen(dir) - 6, "XXXXXX", 6);
+    memcpy(dir + strlen(dir) - 6, "XXXXXX", 7);
     return mkdtemp(dir) ? 0 : -1;
 }
 

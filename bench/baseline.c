@@ -1,0 +1,75 @@
+/* What the control plane's HTTP library can do at best on this machine, now: a libmicrohttpd server
+ * set up like ours (one thread, epoll, TCP_NODELAY) that reads a POST and answers with a fixed
+ * text. The benchmark prints our figures as ratios to this one.
+ *
+ *     baseline PORT      on 127.0.0.1
+ */
+#include <arpa/inet.h>
+#include <microhttpd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+#include "lib/base/parse.h"
+
+static const char fixed_reply[] = "{\"status\":\"ok\"}";
+static const int reading_marker = 1;
+
+static enum MHD_Result on_request(void *data, struct MHD_Connection *connection, const char *url,
+                                  const char *method, const char *version, const char *upload,
+                                  size_t *upload_size, void **request)
+{
+    struct MHD_Response *response = data;
+
+    if (!*request) {
+        *request = (void *)(uintptr_t)&reading_marker;
+        return MHD_YES;
+    }
+    if (*upload_size > 0) {
+        *upload_size = 0;
+        return MHD_YES;
+    }
+    return MHD_queue_response(connection, MHD_HTTP_OK, response);
+}
+
+static struct MHD_Daemon *start(uint16_t port, struct MHD_Response *response)
+{
+    const struct sockaddr_in self = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TCP_FASTOPEN, port, NULL, NULL,
+                            on_request, response, MHD_OPTION_SOCK_ADDR, &self,
+                            MHD_OPTION_CONNECTION_LIMIT, 2000U, MHD_OPTION_END);
+}
+
+int main(int argc, char **argv)
+{
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        strlen(fixed_reply), (void *)(uintptr_t)fixed_reply, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Daemon *daemon;
+    sigset_t set;
+    uint64_t port;
+    int signo;
+
+    if (argc != 2 || parse_u64(argv[1], UINT16_MAX, &port) < 0) {
+        (void)fprintf(stderr, "usage: baseline PORT\n");
+        return 2;
+    }
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    daemon = start((uint16_t)port, response);
+    if (!daemon) {
+        (void)fprintf(stderr, "baseline: cannot listen on port %s\n", argv[1]);
+        return 1;
+    }
+    (void)fprintf(stderr, "msg=\"ready\"\n");
+    (void)sigwait(&set, &signo);
+    MHD_stop_daemon(daemon);
+    MHD_destroy_response(response);
+    return 0;
+}

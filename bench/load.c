@@ -1,0 +1,266 @@
+/* An HTTP load generator for the benchmark: N keep-alive connections, each with one request in
+ * flight, in one thread over epoll. The same program loads the control plane and the baseline, so
+ * its own cost cancels out of the ratio.
+ *
+ *     load ADDRESS:PORT CONNECTIONS SECONDS register         POST /api/nodes/register, each as
+ *                                                            another host
+ *     load ADDRESS:PORT CONNECTIONS SECONDS heartbeat FILE   POST /api/nodes/ID/heartbeat, IDs from
+ *                                                            FILE, one a line, in turn
+ *
+ * Prints one JSON line: replies, those not 200, seconds, requests a second, and latencies.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/base/error.h"
+#include "lib/base/ip4.h"
+#include "lib/base/mem.h"
+#include "lib/base/parse.h"
+
+#define MAX_CONNECTIONS 1024
+#define MAX_SECONDS 600
+#define MAX_IDS 16384
+#define ID_SIZE 64
+#define REQUEST_SIZE 512
+#define REPLY_SIZE 4096
+#define LATENCY_BUCKETS 100000 /* of 10 us: up to 1 s */
+#define BUCKET_US 10
+
+struct connection {
+    int fd;
+    int64_t sent_us;
+    size_t reply_len;
+    char reply[REPLY_SIZE + 1];
+};
+
+struct load {
+    struct sockaddr_in target;
+    size_t connection_count;
+    uint64_t seconds;
+    char (*ids)[ID_SIZE]; /* NULL: register */
+    size_t id_count;
+    uint64_t sent;
+    uint64_t replies;
+    uint64_t failures;
+    int epoll_fd;
+    struct connection *connections;
+    uint32_t *latencies;
+};
+
+static int64_t now_us(void)
+{
+    struct timespec ts;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * 1000000LL + ts.tv_nsec / 1000;
+}
+
+static int make_register(uint64_t number, char request[static REQUEST_SIZE])
+{
+    char body[200];
+    int n = snprintf(body, sizeof body,
+                     "{\"hostname\":\"load%" PRIu64 "\",\"host_ip\":\"172.%u.%u.%u\","
+                     "\"cpu_cores\":4,\"ram_mb\":8192}",
+                     number, 16 + (unsigned)(number >> 16 & 15), (unsigned)(number >> 8 & 255),
+                     (unsigned)(number & 255));
+
+    return snprintf(request, REQUEST_SIZE,
+                    "POST /api/nodes/register HTTP/1.1\r\nHost: bench\r\n"
+                    "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+                    n, body);
+}
+
+static int make_heartbeat(const char *id, char request[static REQUEST_SIZE])
+{
+    return snprintf(request, REQUEST_SIZE,
+                    "POST /api/nodes/%s/heartbeat HTTP/1.1\r\nHost: bench\r\n"
+                    "Content-Length: 0\r\n\r\n",
+                    id);
+}
+
+static int send_next(struct load *load, struct connection *c)
+{
+    char request[REQUEST_SIZE];
+    uint64_t number = load->sent++;
+    int n = load->ids ? make_heartbeat(load->ids[number % load->id_count], request)
+                      : make_register(number, request);
+
+    c->reply_len = 0;
+    c->sent_us = now_us();
+    if (send(c->fd, request, (size_t)n, MSG_NOSIGNAL) != n)
+        return err_sys(errno, "send");
+    return 0;
+}
+
+static int open_connection(struct load *load, struct connection *c)
+{
+    const int on = 1;
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+
+    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (c->fd < 0)
+        return err_sys(errno, "socket");
+    if (setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+        return err_sys(errno, "TCP_NODELAY");
+    if (connect(c->fd, (const struct sockaddr *)&load->target, sizeof load->target) < 0)
+        return err_sys(errno, "connect");
+    if (epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, c->fd, &event) < 0)
+        return err_sys(errno, "epoll_ctl");
+    return send_next(load, c);
+}
+
+/* The whole length of the reply that starts in the buffer, 0 while its head is incomplete. */
+static size_t reply_length(const char *reply)
+{
+    const char *end = strstr(reply, "\r\n\r\n");
+    const char *field = strcasestr(reply, "\r\ncontent-length: ");
+    size_t body = 0;
+
+    if (!end)
+        return 0;
+    if (field && field < end)
+        for (field += strlen("\r\ncontent-length: "); *field >= '0' && *field <= '9'; field++)
+            body = body * 10 + (size_t)(*field - '0');
+    return (size_t)(end - reply) + 4 + body;
+}
+
+static void count_reply(struct load *load, const struct connection *c)
+{
+    int64_t bucket = (now_us() - c->sent_us) / BUCKET_US;
+
+    load->replies++;
+    if (strncmp(c->reply, "HTTP/1.1 200", 12) != 0)
+        load->failures++;
+    load->latencies[bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1]++;
+}
+
+static int on_readable(struct load *load, struct connection *c)
+{
+    ssize_t n = recv(c->fd, c->reply + c->reply_len, REPLY_SIZE - c->reply_len, MSG_DONTWAIT);
+    size_t whole;
+
+    if (n < 0 && errno == EAGAIN)
+        return 0;
+    if (n <= 0)
+        return n < 0 ? err_sys(errno, "recv") : err_fail(ECONNRESET, "the server hung up");
+    c->reply_len += (size_t)n;
+    c->reply[c->reply_len] = '\0';
+    whole = reply_length(c->reply);
+    if (whole > REPLY_SIZE)
+        return err_fail(EMSGSIZE, "a reply of %zu bytes is too long for this program", whole);
+    if (whole == 0 || c->reply_len < whole)
+        return 0;
+    count_reply(load, c);
+    return send_next(load, c);
+}
+
+static int run(struct load *load)
+{
+    int64_t end_us = now_us() + (int64_t)load->seconds * 1000000;
+    int r = 0;
+
+    for (size_t i = 0; i < load->connection_count && r == 0; i++)
+        r = open_connection(load, &load->connections[i]);
+    while (r == 0 && now_us() < end_us) {
+        struct epoll_event events[64];
+        int n = epoll_wait(load->epoll_fd, events, (int)ARRAY_LEN(events), 100);
+
+        for (int i = 0; i < n && r == 0; i++)
+            r = on_readable(load, events[i].data.ptr);
+    }
+    return r;
+}
+
+static double percentile_ms(const struct load *load, double share)
+{
+    uint64_t wanted = (uint64_t)((double)load->replies * share);
+    uint64_t seen = 0;
+
+    for (size_t i = 0; i < LATENCY_BUCKETS; i++) {
+        seen += load->latencies[i];
+        if (seen > wanted)
+            return (double)i * BUCKET_US / 1000;
+    }
+    return 0;
+}
+
+static int read_ids(struct load *load, const char *path)
+{
+    FILE *file = fopen(path, "re");
+    char line[ID_SIZE + 2];
+
+    if (!file)
+        return err_sys(errno, "open %s", path);
+    load->ids = mem_zalloc(MAX_IDS * sizeof *load->ids);
+    while (load->id_count < MAX_IDS && fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strlen(line) >= ID_SIZE)
+            break;
+        memcpy(load->ids[load->id_count++], line, strlen(line) + 1);
+    }
+    (void)fclose(file);
+    return load->id_count > 0 ? 0 : err_fail(EINVAL, "%s has no ids", path);
+}
+
+static int parse_words(struct load *load, int argc, char **argv)
+{
+    uint64_t connections;
+    uint32_t addr;
+    uint16_t port;
+    int r;
+
+    if (argc < 5)
+        return err_fail(EINVAL,
+                        "usage: load ADDRESS:PORT CONNECTIONS SECONDS register|heartbeat [FILE]");
+    r = parse_addr_port(argv[1], &addr, &port);
+    if (r == 0)
+        r = parse_u64(argv[2], MAX_CONNECTIONS, &connections);
+    if (r == 0)
+        r = parse_u64(argv[3], MAX_SECONDS, &load->seconds);
+    if (r < 0)
+        return r;
+    load->connection_count = (size_t)connections;
+    load->target = (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(addr)};
+    if (strcmp(argv[4], "heartbeat") == 0 && argc == 6)
+        return read_ids(load, argv[5]);
+    return strcmp(argv[4], "register") == 0 ? 0 : err_fail(EINVAL, "what is '%s'?", argv[4]);
+}
+
+static void print_result(const struct load *load, double seconds)
+{
+    (void)printf("{\"replies\": %" PRIu64 ", \"failures\": %" PRIu64 ", \"seconds\": %.3f, "
+                 "\"per_second\": %.1f, \"p50_ms\": %.2f, \"p99_ms\": %.2f}\n",
+                 load->replies, load->failures, seconds, (double)load->replies / seconds,
+                 percentile_ms(load, 0.5), percentile_ms(load, 0.99));
+}
+
+int main(int argc, char **argv)
+{
+    struct load load = {.epoll_fd = epoll_create1(EPOLL_CLOEXEC)};
+    int64_t start_us;
+    int r = parse_words(&load, argc, argv);
+
+    if (r == 0) {
+        load.connections = mem_zalloc(MAX_CONNECTIONS * sizeof *load.connections);
+        load.latencies = mem_zalloc(LATENCY_BUCKETS * sizeof *load.latencies);
+        start_us = now_us();
+        r = run(&load);
+        print_result(&load, (double)(now_us() - start_us) / 1e6);
+    }
+    if (r < 0)
+        (void)fprintf(stderr, "load: %s\n", err_text());
+    free(load.connections);
+    free(load.latencies);
+    free(load.ids);
+    return r < 0;
+}

@@ -1,0 +1,32 @@
+/* What the client's two ways to call share: one request as libcurl's easy handle, its answer as it
+ * comes in, and the words for what can go wrong. */
+#pragma once
+
+#include <curl/curl.h>
+
+#include "lib/base/strbuf.h"
+#include "lib/http/client.h"
+#include "lib/http/ring.h"
+
+struct transfer {
+    CURL *easy;
+    struct curl_slist *headers;
+    char *what; /* "GET http://10.0.0.1:8080/api/nodes", for error texts */
+    int64_t timeout_ms;
+    size_t body_max;
+    struct strbuf body;
+    struct ring ready;       /* in ready_list, when that is set and bytes have come */
+    struct ring *ready_list; /* borrowed */
+    char etag[128];
+    char curl_text[CURL_ERROR_SIZE];
+};
+
+/* Fills a struct whose address stays; -EINVAL with a text. Nothing of config and spec is kept. */
+int transfer_init(struct transfer *transfer, const struct http_client_config *config,
+                  const struct http_request_spec *spec);
+void transfer_deinit(struct transfer *transfer);
+
+/* The status of the answer; 0 when there is none yet. */
+unsigned int transfer_status(const struct transfer *transfer);
+/* What came of it: 0, or a positive errno and the thread's error text. */
+int transfer_error(struct transfer *transfer, CURLcode code);

@@ -1,0 +1,84 @@
+/* Connections that were answered before their request was read to its end.
+ *
+ * A socket that is closed while bytes of the client are unread, or still coming, is reset, and the
+ * reset may overtake the answer. So the answer is sent, our direction is closed, and what comes is
+ * thrown away until the client closes too, has sent too much, or its time is up.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "lib/base/mem.h"
+#include "lib/http/server_internal.h"
+
+#define LINGER_BYTES_MAX (64 * 1024 * 1024)
+
+struct http_linger {
+    struct ring ring;
+    struct http_server *server;
+    struct loop_source *io;
+    int fd;
+    uint32_t addr;
+    size_t discarded;
+    int64_t cut_ms;
+};
+
+static void linger_free(struct http_linger *linger)
+{
+    ring_remove(&linger->ring);
+    loop_source_free(linger->io);
+    close(linger->fd);
+    http_peers_remove(linger->server, linger->addr);
+    free(linger);
+}
+
+static void on_readable(void *data, uint32_t events)
+{
+    struct http_linger *linger = data;
+    char scratch[16384];
+    ssize_t n = recv(linger->fd, scratch, sizeof scratch, MSG_DONTWAIT);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n > 0)
+        linger->discarded += (size_t)n;
+    if (n <= 0 || linger->discarded > LINGER_BYTES_MAX)
+        linger_free(linger);
+}
+
+void http_linger_start(struct http_server *server, int fd, uint32_t addr, const char *bytes,
+                       size_t n)
+{
+    struct http_linger *linger = NEW(struct http_linger);
+
+    linger->server = server;
+    linger->fd = fd;
+    linger->addr = addr;
+    linger->addr = addr;
+    ring_init(&linger->ring);
+    http_peers_add(server, addr);
+    if (send(fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n ||
+        shutdown(fd, SHUT_WR) < 0 ||
+        loop_add_io(server->loop, fd, EPOLLIN, on_readable, linger, &linger->io) < 0) {
+        linger_free(linger);
+        return;
+    }
+    http_server_sweep_later(server, &server->lingering, &linger->ring, &linger->cut_ms);
+}
+
+int64_t http_lingers_sweep(struct http_server *server)
+{
+    while (!ring_is_empty(&server->lingering)) {
+        struct http_linger *oldest = CONTAINER_OF(server->lingering.next, struct http_linger, ring);
+
+        if (oldest->cut_ms > server->now_ms)
+            return oldest->cut_ms;
+        linger_free(oldest);
+    }
+    return 0;
+}
+
+void http_lingers_deinit(struct http_server *server)
+{
+    while (!ring_is_empty(&server->lingering))
+        linger_free(CONTAINER_OF(server->lingering.next, struct http_linger, ring));
+}

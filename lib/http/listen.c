@@ -1,0 +1,60 @@
+/* The server's listening socket, made here so that its options and errors are ours. SO_REUSEADDR
+ * but not SO_REUSEPORT: two servers on one port are a mistake that must show. */
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "lib/base/error.h"
+#include "lib/base/ip4.h"
+#include "lib/base/log.h"
+#include "lib/http/server_internal.h"
+
+#define BACKLOG 4096
+/* Descriptors a daemon needs besides its connections. */
+#define OTHER_FILES 128
+
+static int set_flag(int fd, int level, int option)
+{
+    return setsockopt(fd, level, option, &(int){1}, sizeof(int));
+}
+
+static int bind_and_listen(int fd, uint32_t addr, uint16_t *port)
+{
+    struct sockaddr_in name = {
+        .sin_family = AF_INET, .sin_port = htons(*port), .sin_addr.s_addr = htonl(addr)};
+    socklen_t size = sizeof name;
+
+    if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR) < 0 || set_flag(fd, IPPROTO_TCP, TCP_NODELAY) < 0 ||
+        bind(fd, (const struct sockaddr *)&name, size) < 0 || listen(fd, BACKLOG) < 0 ||
+        getsockname(fd, (struct sockaddr *)&name, &size) < 0)
+        return -errno;
+    *port = ntohs(name.sin_port);
+    return 0;
+}
+
+int http_listen(uint32_t addr, uint16_t *port, int *ret_fd)
+{
+    AUTO_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    char text[IP4_TEXT_SIZE];
+    int r = fd < 0 ? -errno : bind_and_listen(fd, addr, port);
+
+    if (r < 0)
+        return err_sys(-r, "listen on %s:%u", ip4_format(addr, text), *port);
+    *ret_fd = TAKE_FD(fd);
+    return 0;
+}
+
+void http_raise_file_limit(unsigned int connections)
+{
+    rlim_t need = (rlim_t)connections + OTHER_FILES;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
+        return;
+    limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < need)
+        log_warn("fewer open files are allowed than connections may need",
+                 LOG_U("limit", limit.rlim_cur), LOG_U("needed", need));
+}

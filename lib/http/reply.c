@@ -1,0 +1,226 @@
+/* What handlers may ask of a request, and the ways to answer it. */
+#include <assert.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/http/problem.h"
+#include "lib/http/server_internal.h"
+
+#define DETAIL_SIZE 1024
+
+/* ---- what was asked -------------------------------------------------------------------------- */
+
+const char *http_request_param(const struct http_request *request, size_t index)
+{
+    assert(index < request->param_count);
+    return request->param_text + request->param_offsets[index];
+}
+
+const char *http_request_header(const struct http_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->mhd, MHD_HEADER_KIND, name);
+}
+
+const char *http_request_query(const struct http_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->mhd, MHD_GET_ARGUMENT_KIND, name);
+}
+
+const char *http_request_body(const struct http_request *request, size_t *ret_n)
+{
+    *ret_n = request->body.len;
+    return request->body.len > 0 ? request->body.data : "";
+}
+
+uint32_t http_request_client(const struct http_request *request)
+{
+    return http_conn_of(request->mhd)->addr;
+}
+
+void http_request_on_gone(struct http_request *request, http_gone_fn fn, void *data)
+{
+    request->gone = fn;
+    request->gone_data = data;
+}
+
+/* ---- heads as bytes -------------------------------------------------------------------------- */
+
+static void add_date(struct strbuf *out)
+{
+    time_t now = time(NULL);
+    char text[64];
+    struct tm utc;
+
+    if (gmtime_r(&now, &utc) &&
+        strftime(text, sizeof text, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc) > 0)
+        strbuf_adds(out, text);
+}
+
+void http_head_write(const struct http_request *request, unsigned int status,
+                     const char *content_type, ssize_t body_len, struct strbuf *out)
+{
+    strbuf_addf(out, "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: %s\r\n", status,
+                MHD_get_reason_phrase_for(status), content_type);
+    add_date(out);
+    if (body_len >= 0)
+        strbuf_addf(out, "Content-Length: %zd\r\n", body_len);
+    else if (!request->is_http10)
+        strbuf_adds(out, "Transfer-Encoding: chunked\r\n");
+    strbuf_add(out, request->headers.data, request->headers.len);
+    strbuf_adds(out, "\r\n");
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+int http_request_take_socket(struct http_request *request, int *ret_fd)
+{
+    int fd = fcntl(http_conn_of(request->mhd)->fd, F_DUPFD_CLOEXEC, 0);
+
+    request->is_socket_taken = true;
+    if (fd < 0)
+        return err_sys(errno, "take over a connection's socket");
+    *ret_fd = fd;
+    return 0;
+}
+
+void http_request_answered(struct http_request *request, unsigned int status)
+{
+    bool is_waiting = request->state == HTTP_REQUEST_WAITING;
+
+    request->state = HTTP_REQUEST_ANSWERED;
+    request->status = status;
+    ring_remove(&request->ring);
+    if (!is_waiting)
+        return;
+    MHD_resume_connection(request->mhd);
+    http_server_kick(request->server);
+}
+
+void http_request_refuse(struct http_request *request, unsigned int status, const char *detail)
+{
+    AUTO_FREE char *json = problem_to_json(status, detail);
+    AUTO_STRBUF struct strbuf out = {0};
+    int fd;
+
+    http_head_write(request, status, PROBLEM_TYPE, (ssize_t)strlen(json), &out);
+    strbuf_adds(&out, json);
+    if (http_request_take_socket(request, &fd) == 0)
+        http_linger_start(request->server, fd, http_request_client(request), out.data, out.len);
+    else
+        log_debug("request refused without an answer", LOG_ERR());
+    http_request_answered(request, status);
+}
+
+/* Values go into the head as they are, so they cannot have line ends. */
+static bool is_header_text(const char *text)
+{
+    return !strpbrk(text, "\r\n");
+}
+
+void http_reply_header(struct http_request *request, const char *name, const char *value)
+{
+    assert(is_header_text(name) && !strchr(name, ':'));
+    if (is_header_text(value))
+        strbuf_addf(&request->headers, "%s: %s\r\n", name, value);
+    else
+        log_warn("a header with a line end in its value was left out", LOG_S("name", name));
+}
+
+/* Takes request->headers apart again. */
+static void add_headers(struct http_request *request, struct MHD_Response *response)
+{
+    char *line = request->headers.data, *colon, *end;
+
+    while (line && *line) {
+        colon = strchr(line, ':');
+        end = strchr(line, '\r');
+        *colon = '\0';
+        *end = '\0';
+        (void)MHD_add_response_header(response, line, colon + 2);
+        line = end + 2;
+    }
+    strbuf_clear(&request->headers);
+}
+
+/* Takes the response over. */
+static void reply(struct http_request *request, unsigned int status, const char *content_type,
+                  struct MHD_Response *response)
+{
+    assert(request->state == HTTP_REQUEST_HANDLING || request->state == HTTP_REQUEST_WAITING);
+    if (!response)
+        mem_exhausted(0);
+    if (content_type)
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
+    if (request->server->is_draining)
+        (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+    add_headers(request, response);
+    if (MHD_queue_response(request->mhd, status, response) == MHD_NO)
+        log_debug("an answer was not taken; the connection will be closed",
+                  LOG_U("status", status));
+    MHD_destroy_response(response);
+    http_request_answered(request, status);
+}
+
+static struct MHD_Response *response_copy(const char *text)
+{
+    char *bytes = mem_strdup(text);
+
+    return MHD_create_response_from_buffer(strlen(bytes), bytes, MHD_RESPMEM_MUST_FREE);
+}
+
+void http_reply_text(struct http_request *request, unsigned int status, const char *content_type,
+                     const char *text)
+{
+    reply(request, status, content_type, response_copy(text));
+}
+
+void http_reply_json(struct http_request *request, unsigned int status, const char *json)
+{
+    http_reply_text(request, status, "application/json", json);
+}
+
+static void unref_body(void *body)
+{
+    http_body_unref(body);
+}
+
+static struct MHD_Response *response_shared(struct http_body *body)
+{
+    union {
+        const void *in;
+        void *out;
+    } bytes = {.in = http_body_bytes(body)}; /* libmicrohttpd reads only */
+
+    return MHD_create_response_from_buffer_with_free_callback_cls(http_body_len(body), bytes.out,
+                                                                  unref_body, http_body_ref(body));
+}
+
+void http_reply_body(struct http_request *request, unsigned int status, const char *content_type,
+                     struct http_body *body)
+{
+    reply(request, status, content_type, response_shared(body));
+}
+
+void http_reply_empty(struct http_request *request, unsigned int status)
+{
+    reply(request, status, NULL, MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT));
+}
+
+void http_reply_problem(struct http_request *request, unsigned int status, const char *fmt, ...)
+{
+    char detail[DETAIL_SIZE];
+    char *json;
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(detail, sizeof detail, fmt, args);
+    va_end(args);
+    json = problem_to_json(status, detail);
+    reply(request, status, PROBLEM_TYPE,
+          MHD_create_response_from_buffer(strlen(json), json, MHD_RESPMEM_MUST_FREE));
+}

@@ -1,0 +1,321 @@
+/* The server itself: libmicrohttpd in our loop, its connections, and the times they have.
+ *
+ * libmicrohttpd has an epoll descriptor of its own, which is watched by ours. After each turn it
+ * tells when it wants the next one; that timer is only ever moved to an earlier time, so a busy
+ * server does not set it for each request.
+ */
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/http/server_internal.h"
+
+#define DEFAULT_MAX_CONNECTIONS 1024
+#define DEFAULT_IDLE_TIMEOUT_S 30
+/* libmicrohttpd's buffers of one connection: the longest request head, and the pieces of bodies. */
+#define CONNECTION_MEMORY_BYTES (16 * 1024)
+/* Connections above the limit are refused by on_accept; libmicrohttpd's own limit would let them
+ * wait unanswered instead. */
+#define SPARE_CONNECTIONS 16
+/* Turns of libmicrohttpd before the loop's other sources get theirs. */
+#define TURNS_MAX 8
+
+__attribute__((format(printf, 2, 0))) static void on_mhd_log(void *server, const char *fmt,
+                                                             va_list args)
+{
+    char text[256];
+
+    if (!log_enabled(LOG_LEVEL_TRACE))
+        return;
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    text[strcspn(text, "\n")] = '\0';
+    log_trace("http library", LOG_S("text", text));
+}
+
+/* ---- times --------------------------------------------------------------------------------- */
+
+void http_server_sweep_later(struct http_server *server, struct ring *list, struct ring *member,
+                             int64_t *ret_cut_ms)
+{
+    *ret_cut_ms = server->now_ms + server->idle_timeout_ms;
+    ring_append(list, member);
+    if (!loop_timer_is_armed(server->sweep_timer))
+        loop_timer_set_at(server->sweep_timer, *ret_cut_ms);
+}
+
+void http_conn_expect(struct http_conn *conn)
+{
+    http_server_sweep_later(conn->server, &conn->server->receiving, &conn->ring, &conn->cut_ms);
+}
+
+void http_conn_received(struct http_conn *conn)
+{
+    ring_remove(&conn->ring);
+}
+
+/* libmicrohttpd sees the shutdown as the client's and closes. */
+static int64_t sweep_conns(struct http_server *server)
+{
+    while (!ring_is_empty(&server->receiving)) {
+        struct http_conn *oldest = CONTAINER_OF(server->receiving.next, struct http_conn, ring);
+
+        if (oldest->cut_ms > server->now_ms)
+            return oldest->cut_ms;
+        ring_remove(&oldest->ring);
+        (void)shutdown(oldest->fd, SHUT_RDWR);
+    }
+    return 0;
+}
+
+static int64_t earlier(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms == 0 || (b_ms != 0 && b_ms < a_ms) ? b_ms : a_ms;
+}
+
+static void on_sweep(void *data)
+{
+    struct http_server *server = data;
+    int64_t next_ms;
+
+    server->now_ms = clock_boot_ms();
+    next_ms = sweep_conns(server);
+    next_ms = earlier(next_ms, http_streams_sweep(server));
+    next_ms = earlier(next_ms, http_lingers_sweep(server));
+    if (next_ms > 0)
+        loop_timer_set_at(server->sweep_timer, next_ms);
+}
+
+/* ---- libmicrohttpd's turns ------------------------------------------------------------------- */
+
+static void wake_mhd_in(struct http_server *server, int64_t delay_ms)
+{
+    int64_t due_ms = server->now_ms + delay_ms;
+
+    if (loop_timer_is_armed(server->mhd_timer) && server->mhd_due_ms <= due_ms)
+        return;
+    server->mhd_due_ms = due_ms;
+    loop_timer_set_in(server->mhd_timer, delay_ms);
+}
+
+void http_server_kick(struct http_server *server)
+{
+    server->now_ms = clock_boot_ms();
+    wake_mhd_in(server, 0);
+}
+
+static void run_mhd(struct http_server *server)
+{
+    MHD_UNSIGNED_LONG_LONG timeout_ms;
+
+    server->now_ms = clock_boot_ms();
+    for (int turn = 0; turn < TURNS_MAX; turn++) {
+        (void)MHD_run(server->mhd); /* fails when it is shut down only */
+        if (MHD_get_timeout(server->mhd, &timeout_ms) == MHD_NO)
+            return;
+        if (timeout_ms > 0) {
+            wake_mhd_in(server, (int64_t)timeout_ms);
+            return;
+        }
+    }
+    http_server_kick(server);
+}
+
+static void on_mhd_io(void *server, uint32_t events)
+{
+    run_mhd(server);
+}
+
+/* ---- connections ----------------------------------------------------------------------------- */
+
+struct http_conn *http_conn_of(struct MHD_Connection *mhd)
+{
+    return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+static uint32_t addr_of(const struct sockaddr *name)
+{
+    struct sockaddr_in in = {0};
+
+    if (name->sa_family == AF_INET)
+        memcpy(&in, name, sizeof in);
+    return ntohl(in.sin_addr.s_addr);
+}
+
+static enum MHD_Result on_accept(void *server, const struct sockaddr *name, socklen_t size)
+{
+    return http_peers_have_room(server, addr_of(name)) ? MHD_YES : MHD_NO;
+}
+
+static struct http_conn *conn_new(struct http_server *server, struct MHD_Connection *mhd)
+{
+    struct http_conn *conn = NEW(struct http_conn);
+
+    conn->server = server;
+    conn->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    conn->addr =
+        addr_of(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
+    ring_init(&conn->ring);
+    http_peers_add(server, conn->addr);
+    return conn;
+}
+
+static void conn_free(struct http_conn *conn)
+{
+    ring_remove(&conn->ring);
+    http_peers_remove(conn->server, conn->addr);
+    free(conn);
+}
+
+static void on_connection(void *server, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        *context = conn_new(server, mhd);
+        http_conn_expect(*context);
+    } else if (*context) {
+        conn_free(*context);
+        *context = NULL;
+    }
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static int start_mhd(struct http_server *server, int listen_fd)
+{
+    struct MHD_OptionItem options[] = {
+        {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)on_mhd_log, server},
+        {MHD_OPTION_LISTEN_SOCKET, listen_fd, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)server->config.max_connections + SPARE_CONNECTIONS,
+         NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)server->config.idle_timeout_s, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL},
+        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)http_exchange_start, server},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)http_exchange_end, server},
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server},
+        {MHD_OPTION_END, 0, NULL},
+    };
+
+    /* MHD_USE_TURBO: among others, it closes without shutdown(2), which would reach the sockets
+     * that were taken over as well. */
+    server->mhd = MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, on_accept,
+        server, http_exchange_go_on, server, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    return server->mhd ? 0 : err_fail(EIO, "libmicrohttpd does not start");
+}
+
+static int add_sources(struct http_server *server)
+{
+    int fd = MHD_get_daemon_info(server->mhd, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd, r;
+
+    r = loop_add_io(server->loop, fd, EPOLLIN, on_mhd_io, server, &server->mhd_io);
+    if (r < 0)
+        return r;
+    r = loop_add_timer(server->loop, (loop_fn)run_mhd, server, &server->mhd_timer);
+    if (r < 0)
+        return r;
+    r = loop_add_timer(server->loop, on_sweep, server, &server->sweep_timer);
+    if (r < 0)
+        return r;
+    return loop_add_timer(server->loop, http_streams_turn, server, &server->stream_timer);
+}
+
+static int listen_and_start(struct http_server *server)
+{
+    AUTO_CLOSE int fd = -1;
+    int r;
+
+    server->port = server->config.port;
+    r = http_listen(server->config.addr, &server->port, &fd);
+    if (r < 0)
+        return r;
+    r = start_mhd(server, fd);
+    if (r < 0)
+        return r;
+    (void)TAKE_FD(fd); /* libmicrohttpd closes it */
+    return add_sources(server);
+}
+
+static struct http_server *server_alloc(struct loop *loop, const struct http_server_config *config)
+{
+    struct http_server *server = NEW(struct http_server);
+
+    server->loop = loop;
+    server->config = *config;
+    if (config->max_connections == 0)
+        server->config.max_connections = DEFAULT_MAX_CONNECTIONS;
+    if (config->idle_timeout_s == 0)
+        server->config.idle_timeout_s = DEFAULT_IDLE_TIMEOUT_S;
+    server->idle_timeout_ms = (int64_t)server->config.idle_timeout_s * 1000;
+    server->now_ms = clock_boot_ms();
+    ring_init(&server->receiving);
+    ring_init(&server->blocked);
+    ring_init(&server->lingering);
+    ring_init(&server->waiting);
+    ring_init(&server->awake);
+    ring_init(&server->asleep);
+    return server;
+}
+
+int http_server_new(struct loop *loop, const struct http_server_config *config,
+                    struct http_server **ret_server)
+{
+    struct http_server *server = server_alloc(loop, config);
+    int r = route_table_new(config->routes, config->route_count, &server->routes);
+
+    http_raise_file_limit(server->config.max_connections);
+    if (r == 0)
+        r = listen_and_start(server);
+    if (r < 0) {
+        http_server_free(server);
+        return err_wrap(r, "HTTP server");
+    }
+    run_mhd(server); /* the first turn starts the listening */
+    *ret_server = server;
+    return 0;
+}
+
+static void stop_mhd(struct http_server *server)
+{
+    while (!ring_is_empty(&server->waiting))
+        http_exchange_abandon(CONTAINER_OF(server->waiting.next, struct http_request, ring));
+    if (server->mhd)
+        MHD_stop_daemon(server->mhd);
+}
+
+void http_server_free(struct http_server *server)
+{
+    if (!server)
+        return;
+    http_streams_deinit(server);
+    http_lingers_deinit(server);
+    loop_source_free(server->mhd_io);
+    stop_mhd(server);
+    loop_source_free(server->stream_timer);
+    loop_source_free(server->sweep_timer);
+    loop_source_free(server->mhd_timer);
+    route_table_free(server->routes);
+    free(server);
+}
+
+uint16_t http_server_port(const struct http_server *server)
+{
+    return server->port;
+}
+
+void http_server_drain(struct http_server *server)
+{
+    MHD_socket listen_fd;
+
+    if (server->is_draining)
+        return;
+    server->is_draining = true;
+    listen_fd = MHD_quiesce_daemon(server->mhd);
+    if (listen_fd != MHD_INVALID_SOCKET)
+        close(listen_fd);
+}

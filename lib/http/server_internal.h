@@ -1,0 +1,167 @@
+/* What the server's own files share; nobody else includes this.
+ *
+ *     accepted ──> connection (libmicrohttpd's) ──> http_request ──> answer ──> next request
+ *                                                        │
+ *                                                        └──> http_stream or http_linger:
+ *                                                             the socket leaves libmicrohttpd
+ *
+ * libmicrohttpd parses requests and sends ordinary answers. Two things it cannot do well, so these
+ * take the connection's socket over (http_request_take_socket) and work on it from our own loop:
+ *
+ *     http_stream  endless answers. libmicrohttpd's way, a suspended connection, is searched for
+ *                  in a list of all suspended ones whenever one wakes, keeps its buffers, and does
+ *                  not notice that the client has gone.
+ *     http_linger  answers given before the request's body was read. libmicrohttpd closes right
+ *                  after them, and the reset that follows can destroy the answer on its way.
+ */
+#pragma once
+
+#include <microhttpd.h>
+#include <netinet/in.h>
+
+#include "lib/base/strbuf.h"
+#include "lib/http/ring.h"
+#include "lib/http/route.h"
+#include "lib/http/server.h"
+
+struct http_server {
+    struct loop *loop;
+    struct MHD_Daemon *mhd;
+    struct route_table *routes;
+    struct http_server_config config;
+    int64_t idle_timeout_ms;
+    int64_t now_ms; /* of the round under way */
+    uint16_t port;
+    bool is_draining;
+    unsigned int connection_count; /* libmicrohttpd's, streams and lingering ones together */
+    struct peer *peers;            /* connections by address, when max_per_address is set */
+
+    struct loop_source *mhd_io;
+    struct loop_source *mhd_timer;
+    int64_t mhd_due_ms; /* when mhd_timer is armed */
+
+    /* Lists whose members are cut off at their time; each is in order of that time, because all
+     * have idle_timeout_ms from when they were put in. */
+    struct ring receiving; /* struct http_conn: a request is being sent to us, or awaited */
+    struct ring blocked;   /* struct http_stream: the client does not take what is sent */
+    struct ring lingering; /* struct http_linger */
+    struct loop_source *sweep_timer;
+
+    struct ring waiting; /* struct http_request: to be answered later */
+    struct ring awake;   /* struct http_stream: may have something to send */
+    struct ring asleep;  /* struct http_stream: nothing to send */
+    struct loop_source *stream_timer;
+};
+
+/* One of libmicrohttpd's connections. */
+struct http_conn {
+    struct ring ring; /* in receiving, or in no list */
+    struct http_server *server;
+    int fd; /* libmicrohttpd's */
+    uint32_t addr;
+    int64_t cut_ms;
+};
+
+enum http_request_state {
+    HTTP_REQUEST_TARGET,   /* the request line was read */
+    HTTP_REQUEST_BODY,     /* headers were read */
+    HTTP_REQUEST_HANDLING, /* in its handler */
+    HTTP_REQUEST_WAITING,  /* suspended until it is answered */
+    HTTP_REQUEST_ANSWERED,
+};
+
+struct http_request {
+    struct ring ring; /* in waiting, or in no list */
+    struct http_server *server;
+    struct MHD_Connection *mhd;
+    enum http_request_state state;
+    bool is_head;
+    bool is_http10;
+    bool is_socket_taken; /* libmicrohttpd is to let go of it */
+    bool is_streamed;     /* the stream reports the end, not the request */
+    int route;            /* -1: none */
+    unsigned int status;  /* when answered */
+
+    enum route_outcome target;
+    const struct route_resource *resource; /* when target is ROUTE_FOUND */
+    size_t param_count;
+    size_t param_offsets[ROUTE_SEGMENTS_MAX]; /* into param_text */
+
+    struct strbuf body;
+    struct strbuf headers; /* of the answer: "Name: value\r\n" ... */
+    http_gone_fn gone;
+    void *gone_data;
+    char param_text[];
+};
+
+/* ---- server.c ------------------------------------------------------------------------------ */
+
+struct http_conn *http_conn_of(struct MHD_Connection *mhd);
+/* From now on the whole next request has idle_timeout_s to come in. */
+void http_conn_expect(struct http_conn *conn);
+/* It has come in. */
+void http_conn_received(struct http_conn *conn);
+
+/* libmicrohttpd has something to do that its sockets do not tell: connections go on. */
+void http_server_kick(struct http_server *server);
+
+/* Puts the member at the end of one of the lists that are swept. */
+void http_server_sweep_later(struct http_server *server, struct ring *list, struct ring *member,
+                             int64_t *ret_cut_ms);
+
+/* ---- peers.c: how many connections there are, by address when that is limited -----------------
+ */
+
+bool http_peers_have_room(const struct http_server *server, uint32_t addr);
+void http_peers_add(struct http_server *server, uint32_t addr);
+void http_peers_remove(struct http_server *server, uint32_t addr);
+
+/* ---- listen.c -------------------------------------------------------------------------------- */
+
+/* A listening socket, TCP_NODELAY for all that is accepted. *port is 0 for any; gets the real one.
+ */
+int http_listen(uint32_t addr, uint16_t *port, int *ret_fd);
+/* Raises the soft limit of open files as far as allowed; warns when that is not enough. */
+void http_raise_file_limit(unsigned int connections);
+
+/* ---- exchange.c: libmicrohttpd's callbacks --------------------------------------------------- */
+
+void *http_exchange_start(void *server, const char *target, struct MHD_Connection *mhd);
+enum MHD_Result http_exchange_go_on(void *server, struct MHD_Connection *mhd, const char *url,
+                                    const char *method, const char *version, const char *upload,
+                                    size_t *upload_n, void **request);
+void http_exchange_end(void *server, struct MHD_Connection *mhd, void **request,
+                       enum MHD_RequestTerminationCode code);
+/* Its server ends: tells whoever still wants to answer. */
+void http_exchange_abandon(struct http_request *request);
+
+/* ---- reply.c --------------------------------------------------------------------------------- */
+
+/* A descriptor of our own for the request's socket; libmicrohttpd forgets the connection without
+ * closing the socket under us. -errno with a text. */
+int http_request_take_socket(struct http_request *request, int *ret_fd);
+/* Marks the request as answered and, when it waited, hands it back to libmicrohttpd. */
+void http_request_answered(struct http_request *request, unsigned int status);
+/* Answers although the body has not been read: the rest of it is thrown away. */
+void http_request_refuse(struct http_request *request, unsigned int status, const char *detail);
+/* A status line and headers as bytes, for sockets that were taken over. body_len < 0: not known. */
+void http_head_write(const struct http_request *request, unsigned int status,
+                     const char *content_type, ssize_t body_len, struct strbuf *out);
+
+/* ---- stream.c, linger.c ---------------------------------------------------------------------- */
+
+void http_streams_turn(void *server);
+/* For the sweep: cuts off those whose time has come. Returns the next one's time, 0 for none. */
+int64_t http_streams_sweep(struct http_server *server);
+void http_streams_deinit(struct http_server *server);
+
+/* Sends these bytes, then throws away what the client still sends until it closes. Takes fd. */
+void http_linger_start(struct http_server *server, int fd, uint32_t addr, const char *bytes,
+                       size_t n);
+int64_t http_lingers_sweep(struct http_server *server);
+void http_lingers_deinit(struct http_server *server);
+
+/* ---- body.c ---------------------------------------------------------------------------------- */
+
+const char *http_body_bytes(const struct http_body *body);
+size_t http_body_len(const struct http_body *body);

@@ -1,0 +1,109 @@
+/* Permanent IPv4 neighbours. net/core/neighbour.c. */
+#include "lib/net/neigh.h"
+
+#include <libmnl/libmnl.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+
+#include "lib/base/error.h"
+#include "lib/net/message.h"
+#include "lib/net/route.h"
+
+bool neigh_parse(const struct nlmsghdr *message, struct neigh_entry *ret_entry)
+{
+    const struct ndmsg *header = nl_message_header(message, sizeof *header);
+    struct nl_attrs attrs;
+
+    if (!header || message->nlmsg_type != RTM_NEWNEIGH || header->ndm_family != AF_INET)
+        return false;
+    nl_attrs_parse(message, sizeof *header, &attrs);
+    *ret_entry = (struct neigh_entry){.ifindex = header->ndm_ifindex,
+                                      .addr = nl_attr_ip4(&attrs, NDA_DST),
+                                      .is_permanent = (header->ndm_state & NUD_PERMANENT) != 0,
+                                      .is_external = (header->ndm_flags & NTF_EXT_LEARNED) != 0,
+                                      .protocol = nl_attr_u8(&attrs, NDA_PROTOCOL, 0)};
+    /* One that is still being asked for has no MAC address: zeros. */
+    (void)nl_attr_mac(&attrs, NDA_LLADDR, &ret_entry->mac);
+    return attrs.of[NDA_DST];
+}
+
+static bool take_neigh(const struct nlmsghdr *message, const void *filter, void *ret_item)
+{
+    const int *ifindex = filter;
+    struct neigh_entry *entry = ret_item;
+
+    return neigh_parse(message, entry) && entry->ifindex == *ifindex;
+}
+
+int neigh_dump(struct nl *nl, int ifindex, struct neigh_entry **ret_entries, size_t *ret_count)
+{
+    union nl_request request = {0};
+    struct ndmsg *header = nl_request_begin(&request.header, RTM_GETNEIGH, 0, sizeof *header);
+    void *entries;
+    int r;
+
+    header->ndm_family = AF_INET;
+    mnl_attr_put_u32(&request.header, NDA_IFINDEX, (uint32_t)ifindex);
+    r = nl_dump_items(nl, &request.header, take_neigh, &ifindex, sizeof **ret_entries, &entries,
+                      ret_count);
+    if (r < 0)
+        return err_wrap(r, "list neighbours of device %d", ifindex);
+    *ret_entries = entries;
+    return 0;
+}
+
+static void fill(struct nlmsghdr *request, uint16_t type, uint16_t flags,
+                 const struct neigh_entry *entry)
+{
+    struct ndmsg *header = nl_request_begin(request, type, flags, sizeof *header);
+
+    header->ndm_family = AF_INET;
+    header->ndm_ifindex = entry->ifindex;
+    nl_put_ip4(request, NDA_DST, entry->addr);
+}
+
+void neigh_fill_replace(struct nlmsghdr *request, const struct neigh_entry *entry)
+{
+    struct ndmsg *header;
+
+    fill(request, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, entry);
+    header = mnl_nlmsg_get_payload(request);
+    header->ndm_state = NUD_PERMANENT;
+    header->ndm_flags = NTF_EXT_LEARNED;
+    nl_put_mac(request, NDA_LLADDR, entry->mac);
+    mnl_attr_put_u8(request, NDA_PROTOCOL, QUILT_ROUTE_PROTOCOL);
+}
+
+void neigh_fill_delete(struct nlmsghdr *request, const struct neigh_entry *entry)
+{
+    fill(request, RTM_DELNEIGH, 0, entry);
+}
+
+static int failed(int r, const char *verb, const struct neigh_entry *entry)
+{
+    char addr[IP4_TEXT_SIZE];
+    char mac[MAC_TEXT_SIZE];
+
+    return err_wrap(r, "%s neighbour %s (%s) on device %d", verb, ip4_format(entry->addr, addr),
+                    mac_format(entry->mac, mac), entry->ifindex);
+}
+
+int neigh_replace(struct nl *nl, const struct neigh_entry *entry)
+{
+    union nl_request request = {0};
+    int r;
+
+    neigh_fill_replace(&request.header, entry);
+    r = nl_transact(nl, &request.header);
+    return r < 0 ? failed(r, "set", entry) : 0;
+}
+
+int neigh_delete(struct nl *nl, const struct neigh_entry *entry)
+{
+    union nl_request request = {0};
+    int r;
+
+    neigh_fill_delete(&request.header, entry);
+    r = nl_gone_is_fine(nl_transact(nl, &request.header));
+    return r < 0 ? failed(r, "delete", entry) : 0;
+}

@@ -1,0 +1,171 @@
+/* One nftables table of ours. Every command is a JSON value; libnftables would take text that is
+ * not JSON for its own language, and so none is ever given to it that was not made by a JSON
+ * printer. */
+#include "lib/net/nft.h"
+
+#include <nftables/libnftables.h>
+#include <string.h>
+
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+#include "lib/net/nft_ruleset.h"
+
+struct nft {
+    struct nft_ctx *context;
+};
+
+int nft_new(struct nft **ret_nft)
+{
+    struct nft *nft = NEW(struct nft);
+
+    nft->context = nft_ctx_new(NFT_CTX_DEFAULT);
+    if (!nft->context || nft_ctx_buffer_output(nft->context) != 0 ||
+        nft_ctx_buffer_error(nft->context) != 0) {
+        nft_free(nft);
+        return err_fail(EIO, "open nftables");
+    }
+    nft_ctx_output_set_flags(nft->context, NFT_CTX_OUTPUT_JSON);
+    *ret_nft = nft;
+    return 0;
+}
+
+void nft_free(struct nft *nft)
+{
+    if (!nft)
+        return;
+    if (nft->context)
+        nft_ctx_free(nft->context);
+    free(nft);
+}
+
+/* The first line says what is wrong; the lines behind it underline our JSON. */
+static int command_failed(struct nft *nft)
+{
+    const char *text = nft_ctx_get_error_buffer(nft->context);
+    int len = text ? (int)strcspn(text, "\n") : 0;
+
+    if (len == 0)
+        return err_fail(EIO, "nftables refuses without a word");
+    return err_fail(EIO, "nftables: %.*s", len, text);
+}
+
+static int run(struct nft *nft, const json_t *commands)
+{
+    AUTO_FREE char *text = json_to_text(commands);
+
+    if (nft_run_cmd_from_buffer(nft->context, text) != 0)
+        return command_failed(nft);
+    return 0;
+}
+
+/* The listing's entries. */
+static int run_list(struct nft *nft, const json_t *commands, json_t **ret_entries)
+{
+    AUTO_JSON json_t *reply = NULL;
+    const json_t *entries;
+    const char *text;
+    int r = run(nft, commands);
+
+    if (r < 0)
+        return r;
+    text = nft_ctx_get_output_buffer(nft->context);
+    r = json_parse(text, strlen(text), &reply);
+    if (r == 0)
+        r = json_get_array(reply, "nftables", &entries);
+    if (r < 0)
+        return err_wrap(r, "read what nftables lists");
+    *ret_entries = json_incref((json_t *)entries);
+    return 0;
+}
+
+static json_t *table_command(const char *verb, const char *family, const char *table)
+{
+    return json_pack("{s{s{ssss}}}", verb, "table", "family", family, "name", table);
+}
+
+/* 1: it is there, 0: it is not. libnftables gives no error numbers, so a refusal to list a table
+ * cannot be told from its absence otherwise. */
+static int table_exists(struct nft *nft, const char *family, const char *table)
+{
+    AUTO_JSON json_t *commands =
+        json_pack("{s[{s{s{ss}}}]}", "nftables", "list", "tables", "family", family);
+    AUTO_JSON json_t *entries = NULL;
+    json_t *entry;
+    size_t i;
+    int r = run_list(nft, commands, &entries);
+
+    if (r < 0)
+        return r;
+    json_array_foreach (entries, i, entry) {
+        const json_t *body = json_object_get(entry, "table");
+        const char *name = json_string_value(json_object_get(body, "name"));
+
+        if (name && strcmp(name, table) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static int list_failed(struct nft *nft, const char *family, const char *table, int r)
+{
+    AUTO_FREE char *reason = mem_strdup(err_text());
+    int exists = table_exists(nft, family, table);
+
+    if (exists == 0)
+        return err_fail(ENOENT, "there is no nftables table %s %s", family, table);
+    return err_fail(-r, "list table %s %s: %s", family, table, reason);
+}
+
+int nft_table_get(struct nft *nft, const char *family, const char *table, json_t **ret_ruleset)
+{
+    AUTO_JSON json_t *commands =
+        json_pack("{s[o]}", "nftables", table_command("list", family, table));
+    AUTO_JSON json_t *entries = NULL;
+    int r = run_list(nft, commands, &entries);
+
+    if (r < 0)
+        return list_failed(nft, family, table, r);
+    *ret_ruleset = nft_ruleset_canonical(entries);
+    return 0;
+}
+
+int nft_table_set(struct nft *nft, const char *family, const char *table, const json_t *ruleset)
+{
+    AUTO_JSON json_t *commands = NULL;
+    int r = nft_ruleset_commands(ruleset, family, table, &commands);
+
+    if (r == 0)
+        r = run(nft, commands);
+    return r < 0 ? err_wrap(r, "set table %s %s", family, table) : 0;
+}
+
+int nft_set_fill(struct nft *nft, const char *family, const char *table, const char *set,
+                 const json_t *elements)
+{
+    AUTO_JSON json_t *list = json_pack("[{s{s{ssssss}}}]", "flush", "set", "family", family,
+                                       "table", table, "name", set);
+    AUTO_JSON json_t *commands = NULL;
+    int r;
+
+    if (json_array_size(elements) > 0)
+        json_array_append_new(list,
+                              json_pack("{s{s{sssssssO}}}", "add", "element", "family", family,
+                                        "table", table, "name", set, "elem", elements));
+    commands = json_pack("{sO}", "nftables", list);
+    r = run(nft, commands);
+    return r < 0 ? err_wrap(r, "fill set %s of table %s %s", set, family, table) : 0;
+}
+
+int nft_table_delete(struct nft *nft, const char *family, const char *table)
+{
+    AUTO_JSON json_t *commands = NULL;
+    int r = table_exists(nft, family, table);
+
+    if (r == 1) {
+        /* Somebody may be quicker: adding first makes deleting safe. */
+        commands = json_pack("{s[oo]}", "nftables", table_command("add", family, table),
+                             table_command("delete", family, table));
+        r = run(nft, commands);
+    }
+    return r < 0 ? err_wrap(r, "delete table %s %s", family, table) : 0;
+}

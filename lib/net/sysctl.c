@@ -1,0 +1,62 @@
+/* Kernel settings. /proc/sys/net is always the calling thread's namespace's. */
+#include "lib/net/sysctl.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+
+#define VALUE_SIZE 256
+#define PATH_SIZE 256
+
+/* Names of devices are part of such paths, and names come from far away. */
+static int make_path(const char *path, char ret_full[static PATH_SIZE])
+{
+    int n = snprintf(ret_full, PATH_SIZE, "/proc/sys/%s", path);
+
+    if (n < 0 || n >= PATH_SIZE)
+        return err_fail(EINVAL, "the name of a kernel setting is too long: %s", path);
+    if (path[0] == '/' || strstr(path, ".."))
+        return err_fail(EINVAL, "%s is no kernel setting", path);
+    return 0;
+}
+
+static int read_value(int fd, const char *path, char ret_value[static VALUE_SIZE])
+{
+    ssize_t n = pread(fd, ret_value, VALUE_SIZE - 1, 0);
+
+    if (n < 0)
+        return err_sys(errno, "read %s", path);
+    ret_value[n] = '\0';
+    ret_value[strcspn(ret_value, "\n")] = '\0';
+    return 0;
+}
+
+int sysctl_ensure(const char *path, const char *value)
+{
+    AUTO_CLOSE int fd = -1;
+    char full[PATH_SIZE];
+    char have[VALUE_SIZE];
+    int r = make_path(path, full);
+
+    if (r < 0)
+        return r;
+    /* What is right already must not need the right to write. */
+    fd = open(full, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(errno, "open %s", full);
+    r = read_value(fd, full, have);
+    if (r < 0)
+        return r;
+    if (strcmp(have, value) == 0)
+        return 0;
+    close(TAKE_FD(fd));
+    fd = open(full, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(errno, "open %s for writing", full);
+    if (write(fd, value, strlen(value)) < 0)
+        return err_sys(errno, "write %s to %s", value, full);
+    return 1;
+}

@@ -1,0 +1,43 @@
+/* Routes to the peers' networks: what was injected, and how it differs from what the kernel has.
+ * Pure.
+ */
+#pragma once
+
+#include <linux/if.h>
+#include <stddef.h>
+
+#include "lib/base/ip4.h"
+#include "lib/net/route.h"
+
+struct route {
+    struct ip4_prefix dst;
+    uint32_t gateway; /* host order; 0: none */
+    char via[IFNAMSIZ];
+};
+
+/* Sorted by destination; each destination once. A zeroed struct is an empty table. */
+struct route_table {
+    struct route *items;
+    size_t count;
+    size_t size;
+};
+
+void route_table_deinit(struct route_table *table);
+void route_table_copy(struct route_table *table, const struct route_table *from);
+const struct route *route_table_find(const struct route_table *table, struct ip4_prefix dst);
+/* Adds the route or replaces the one to this destination. Whether that changed anything. */
+bool route_table_put(struct route_table *table, const struct route *route);
+/* Whether there was one. */
+bool route_table_remove(struct route_table *table, struct ip4_prefix dst);
+
+bool route_equal(const struct route *a, const struct route *b);
+
+/* The kernel's form of a route whose device has this index. */
+struct route_entry route_to_entry(const struct route *route, int ifindex);
+/* Whether the kernel's route is, in all that we decide, what is wanted. */
+bool route_entry_equal(const struct route_entry *want, const struct route_entry *have);
+
+/* The entries of want that have lacks, or has otherwise, as indices into want. have is all routes
+ * of our protocol, in any order; it is sorted here. The result is owned by the caller. */
+size_t routes_missing(const struct route_entry *want, size_t want_count, struct route_entry *have,
+                      size_t have_count, size_t **ret_missing);

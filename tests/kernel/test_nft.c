@@ -1,0 +1,319 @@
+/* Our table: what was set is what is read, in one step, and other tables stay. */
+#include "lib/net/nft.h"
+
+#include <malloc.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/base/loop.h"
+#include "tests/kernel/lab.h"
+
+static const char *const ruleset_text =
+    "[{'table':{'family':'inet','name':'quilt'}},"
+    " {'chain':{'family':'inet','table':'quilt','name':'post','type':'nat','hook':'postrouting',"
+    "           'prio':100,'policy':'accept'}},"
+    " {'chain':{'family':'inet','table':'quilt','name':'raw','type':'filter','hook':'prerouting',"
+    "           'prio':-300,'policy':'accept'}},"
+    " {'rule':{'family':'inet','table':'quilt','chain':'raw','expr':["
+    "   {'match':{'op':'==','left':{'payload':{'protocol':'udp','field':'dport'}},'right':4789}},"
+    "   {'match':{'op':'==','left':{'fib':{'result':'type','flags':['daddr']}},'right':'local'}},"
+    "   {'match':{'op':'!=','left':{'payload':{'protocol':'ip','field':'saddr'}},"
+    "             'right':'@peers'}},{'counter':null},{'drop':null}]}},"
+    " {'rule':{'family':'inet','table':'quilt','chain':'raw','expr':["
+    "   {'match':{'op':'==','left':{'meta':{'key':'iifname'}},'right':'qv*'}},"
+    "   {'match':{'op':'!=','left':{'concat':[{'meta':{'key':'iifname'}},"
+    "     {'payload':{'protocol':'ip','field':'saddr'}}]},'right':'@sources'}},{'drop':null}]}},"
+    " {'rule':{'family':'inet','table':'quilt','chain':'raw','comment':'known flows','expr':["
+    "   {'match':{'op':'in','left':{'ct':{'key':'state'}},'right':['related','established']}},"
+    "   {'jump':{'target':'known'}}]}},"
+    " {'rule':{'family':'inet','table':'quilt','chain':'post','expr':["
+    "   {'match':{'op':'==','left':{'payload':{'protocol':'ip','field':'saddr'}},"
+    "             'right':{'prefix':{'addr':'10.42.1.0','len':24}}}},"
+    "   {'match':{'op':'!=','left':{'payload':{'protocol':'ip','field':'daddr'}},"
+    "             'right':'@inside'}},{'masquerade':null}]}},"
+    " {'chain':{'family':'inet','table':'quilt','name':'known'}},"
+    " {'rule':{'family':'inet','table':'quilt','chain':'known','expr':["
+    "   {'match':{'op':'==','left':{'payload':{'protocol':'udp','field':'dport'}},"
+    "             'right':{'set':[8472,4789]}}},{'accept':null}]}},"
+    " {'set':{'family':'inet','table':'quilt','name':'peers','type':'ipv4_addr',"
+    "         'elem':['192.0.2.7','192.0.2.200','192.0.2.3']}},"
+    " {'set':{'family':'inet','table':'quilt','name':'inside','type':'ipv4_addr',"
+    "         'flags':['interval'],'elem':[{'prefix':{'addr':'10.42.0.0','len':16}}]}},"
+    " {'set':{'family':'inet','table':'quilt','name':'sources','type':['ifname','ipv4_addr'],"
+    "         'elem':[{'concat':['qv2','10.42.1.6']},{'concat':['qv1','10.42.1.5']}]}}]";
+
+/* JSON with the quotes that C likes. */
+static json_t *parse(const char *text)
+{
+    AUTO_FREE char *copy = mem_strdup(text);
+    json_t *value = NULL;
+
+    for (char *c = copy; *c; c++)
+        if (*c == '\'')
+            *c = '"';
+    assert_ok(json_parse(copy, strlen(copy), &value));
+    return value;
+}
+
+static struct nft *open_nft(void)
+{
+    struct nft *nft = NULL;
+
+    assert_ok(nft_new(&nft));
+    return nft;
+}
+
+static void get_after_set_equals_set(void **state)
+{
+    AUTO_JSON json_t *want = parse(ruleset_text);
+    AUTO_JSON json_t *have = NULL;
+    AUTO_JSON json_t *again = NULL;
+    struct nft *nft = open_nft();
+
+    assert_ok(nft_table_set(nft, "inet", "quilt", want));
+    assert_ok(nft_table_get(nft, "inet", "quilt", &have));
+    assert_true(nft_ruleset_equal(want, have));
+    /* And what was read can be set: still the same. */
+    assert_ok(nft_table_set(nft, "inet", "quilt", have));
+    assert_ok(nft_table_get(nft, "inet", "quilt", &again));
+    assert_true(nft_ruleset_equal(have, again));
+    nft_free(nft);
+}
+
+static void each_change_by_hand_is_seen(void **state)
+{
+    static const char *const changes[][12] = {
+        {"add", "element", "inet", "quilt", "peers", "{ 192.0.2.9 }"},
+        {"delete", "element", "inet", "quilt", "peers", "{ 192.0.2.7 }"},
+        {"add", "rule", "inet", "quilt", "known", "drop"},
+        {"insert", "rule", "inet", "quilt", "raw", "accept"},
+        {"flush", "chain", "inet", "quilt", "post"},
+        {"add", "chain", "inet", "quilt", "more"},
+        {"add", "set", "inet", "quilt", "extra", "{ type ipv4_addr; }"},
+        {"add", "chain", "inet", "quilt", "post", "{ policy drop; }"},
+    };
+    AUTO_JSON json_t *want = parse(ruleset_text);
+    struct nft *nft = open_nft();
+
+    for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+        AUTO_JSON json_t *have = NULL;
+        const char *const *c = changes[i];
+
+        assert_ok(nft_table_set(nft, "inet", "quilt", want));
+        lab_do("nft", c[0], c[1], c[2], c[3], c[4], c[5]);
+        assert_ok(nft_table_get(nft, "inet", "quilt", &have));
+        if (nft_ruleset_equal(want, have))
+            fail_msg("change %zu was not seen", i);
+    }
+    nft_free(nft);
+}
+
+static void other_tables_stay_as_they_are(void **state)
+{
+    AUTO_JSON json_t *want = parse(ruleset_text);
+    AUTO_FREE char *before = NULL;
+    AUTO_FREE char *after = NULL;
+    struct nft *nft = open_nft();
+
+    lab_do("nft", "add table inet foreign; add set inet foreign peers { type ipv4_addr; };"
+                  "add chain inet foreign c { type filter hook input priority 0; };"
+                  "add rule inet foreign c ip saddr @peers counter drop;"
+                  "add table ip quilt; add chain ip quilt c");
+    before = lab_run("nft", "-a", "list", "ruleset", NULL);
+    assert_ok(nft_table_set(nft, "inet", "quilt", want));
+    assert_ok(nft_table_set(nft, "inet", "quilt", want));
+    assert_ok(nft_table_delete(nft, "inet", "quilt"));
+    after = lab_run("nft", "-a", "list", "ruleset", NULL);
+    assert_string_equal(after, before);
+    nft_free(nft);
+}
+
+static void a_ruleset_that_the_kernel_refuses_changes_nothing(void **state)
+{
+    AUTO_JSON json_t *want = parse(ruleset_text);
+    AUTO_JSON json_t *bad = parse(ruleset_text);
+    AUTO_JSON json_t *have = NULL;
+    struct nft *nft = open_nft();
+
+    json_array_append_new(bad, parse("{'rule':{'family':'inet','table':'quilt','chain':'nowhere',"
+                                     "'expr':[{'drop':null}]}}"));
+    assert_ok(nft_table_set(nft, "inet", "quilt", want));
+    assert_error(nft_table_set(nft, "inet", "quilt", bad), EIO);
+    assert_non_null(strstr(err_text(), "set table inet quilt: nftables: "));
+    assert_ok(nft_table_get(nft, "inet", "quilt", &have));
+    assert_true(nft_ruleset_equal(want, have));
+    nft_free(nft);
+}
+
+static void an_entry_of_another_table_is_refused(void **state)
+{
+    AUTO_JSON json_t *bad = parse(ruleset_text);
+    AUTO_JSON json_t *have = NULL;
+    struct nft *nft = open_nft();
+
+    json_array_append_new(bad, parse("{'chain':{'family':'inet','table':'foreign','name':'c'}}"));
+    assert_error(nft_table_set(nft, "inet", "quilt", bad), EINVAL);
+    assert_error(nft_table_get(nft, "inet", "quilt", &have), ENOENT);
+    nft_free(nft);
+}
+
+static void a_missing_table_is_enoent_and_deleting_it_succeeds(void **state)
+{
+    AUTO_JSON json_t *have = NULL;
+    struct nft *nft = open_nft();
+
+    lab_do("nft", "add", "table", "ip", "quilt");
+    assert_error(nft_table_get(nft, "inet", "quilt", &have), ENOENT);
+    assert_ok(nft_table_delete(nft, "inet", "quilt"));
+    nft_free(nft);
+}
+
+static void assert_elements(struct nft *nft, const char *set, const char *elements)
+{
+    AUTO_JSON json_t *want = parse(elements);
+    AUTO_JSON json_t *have = NULL;
+    json_t *entry;
+    size_t i;
+
+    assert_ok(nft_table_get(nft, "inet", "quilt", &have));
+    json_array_foreach (have, i, entry) {
+        json_t *body = json_object_get(entry, "set");
+        const char *name = json_string_value(json_object_get(body, "name"));
+
+        if (!name || strcmp(name, set) != 0)
+            continue;
+        if (json_array_size(want) == 0)
+            assert_null(json_object_get(body, "elem"));
+        else
+            assert_true(json_equal(json_object_get(body, "elem"), want));
+        return;
+    }
+    fail_msg("there is no set %s", set);
+}
+
+static void fill(struct nft *nft, const char *set, const char *elements)
+{
+    AUTO_JSON json_t *value = parse(elements);
+
+    assert_ok(nft_set_fill(nft, "inet", "quilt", set, value));
+}
+
+static void filling_a_set_replaces_its_elements(void **state)
+{
+    AUTO_JSON json_t *want = parse(ruleset_text);
+    struct nft *nft = open_nft();
+
+    assert_ok(nft_table_set(nft, "inet", "quilt", want));
+    fill(nft, "peers", "['192.0.2.3','192.0.2.4']");
+    assert_elements(nft, "peers", "['192.0.2.3','192.0.2.4']");
+    fill(nft, "peers", "[]");
+    assert_elements(nft, "peers", "[]");
+    /* Intervals that overlap the ones they replace. */
+    fill(nft, "inside",
+         "[{'prefix':{'addr':'10.42.1.0','len':24}},"
+         "{'prefix':{'addr':'10.42.128.0','len':17}}]");
+    fill(nft, "inside", "[{'prefix':{'addr':'10.42.0.0','len':16}}]");
+    assert_elements(nft, "inside", "[{'prefix':{'addr':'10.42.0.0','len':16}}]");
+    nft_free(nft);
+}
+
+static void ten_thousand_elements_fit(void **state)
+{
+    AUTO_JSON json_t *want = parse(ruleset_text);
+    AUTO_JSON json_t *elements = json_array();
+    AUTO_JSON json_t *have = NULL;
+    struct nft *nft = open_nft();
+
+    for (uint32_t n = 0; n < 10000; n++) {
+        char text[IP4_TEXT_SIZE];
+
+        json_array_append_new(elements, json_string(ip4_format(0xc6120000 + n, text)));
+    }
+    assert_ok(nft_table_set(nft, "inet", "quilt", want));
+    assert_ok(nft_set_fill(nft, "inet", "quilt", "peers", elements));
+    assert_ok(nft_table_get(nft, "inet", "quilt", &have));
+    assert_ok(nft_table_set(nft, "inet", "quilt", have));
+    nft_free(nft);
+}
+
+static int64_t now_us(void)
+{
+    struct timespec t;
+
+    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &t), 0);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* A long-lived context must not grow with each command. */
+static void a_thousand_commands_do_not_grow_the_process(void **state)
+{
+    AUTO_JSON json_t *want = parse(ruleset_text);
+    struct nft *nft = open_nft();
+    size_t before = 0;
+    size_t after;
+    int64_t start_us = now_us();
+
+    for (int i = 0; i < 1000; i++) {
+        AUTO_JSON json_t *have = NULL;
+
+        if (i % 10 == 0)
+            assert_ok(nft_table_set(nft, "inet", "quilt", want));
+        assert_ok(nft_table_get(nft, "inet", "quilt", &have));
+        if (i == 100)
+            before = mallinfo2().uordblks;
+    }
+    after = mallinfo2().uordblks;
+    print_message("1000 gets and 100 sets in %lld us, %zd bytes more in use\n",
+                  (long long)(now_us() - start_us), (ssize_t)(after - before));
+    assert_true(after < before + 65536);
+    nft_free(nft);
+}
+
+struct story {
+    struct loop *loop;
+    int calls;
+};
+
+static void on_change(void *data)
+{
+    struct story *s = data;
+
+    s->calls++;
+    loop_exit(s->loop, 0);
+}
+
+static void a_change_by_anybody_is_heard_once_a_round(void **state)
+{
+    AUTO_JSON json_t *want = parse(ruleset_text);
+    struct nft_monitor *monitor = NULL;
+    struct nft *nft = open_nft();
+    struct story s = {0};
+
+    assert_ok(loop_new(&s.loop));
+    assert_ok(nft_monitor_new(s.loop, on_change, &s, &monitor));
+    assert_ok(nft_table_set(nft, "inet", "quilt", want));
+    assert_int_equal(loop_run(s.loop), 0);
+    assert_int_equal(s.calls, 1);
+    nft_monitor_free(monitor);
+    loop_free(s.loop);
+    nft_free(nft);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LAB_TEST(get_after_set_equals_set),
+        LAB_TEST(each_change_by_hand_is_seen),
+        LAB_TEST(other_tables_stay_as_they_are),
+        LAB_TEST(a_ruleset_that_the_kernel_refuses_changes_nothing),
+        LAB_TEST(an_entry_of_another_table_is_refused),
+        LAB_TEST(a_missing_table_is_enoent_and_deleting_it_succeeds),
+        LAB_TEST(filling_a_set_replaces_its_elements),
+        LAB_TEST(ten_thousand_elements_fit),
+        LAB_TEST(a_thousand_commands_do_not_grow_the_process),
+        LAB_TEST(a_change_by_anybody_is_heard_once_a_round),
+    };
+
+    lab_require();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,115 @@
+"""Someone deletes or alters what is ours: it is back within a second and traffic flows. What is not
+ours stays as it is, byte for byte."""
+import json
+
+import pytest
+
+from lab import kernel
+from lab.traffic import ping
+from lab.wait import wait_for
+
+BACK_S = 1.0
+PEER_MAC = "02:51:0a:2a:02:00"
+WRONG_MAC = "02:99:00:00:00:01"
+DAMAGES = {
+    "the overlay device is deleted": "ip link del vxlan100",
+    "the overlay device is set down": "ip link set vxlan100 down",
+    "the overlay device's MTU is altered": "ip link set vxlan100 mtu 1300",
+    "the overlay device's MAC is altered": f"ip link set vxlan100 address {WRONG_MAC}",
+    "the overlay address is deleted": "ip addr del 10.42.1.0/32 dev vxlan100",
+    "a neighbour is deleted": "ip neigh del 10.42.2.0 dev vxlan100",
+    "a neighbour is altered":
+        f"ip neigh replace 10.42.2.0 lladdr {WRONG_MAC} dev vxlan100 nud permanent",
+    "an FDB entry is deleted": f"bridge fdb del {PEER_MAC} dev vxlan100",
+    "an FDB entry is altered": f"bridge fdb replace {PEER_MAC} dev vxlan100 dst 192.168.1.99",
+    "a route is deleted": "ip route del 10.42.2.0/24",
+    "a container's route is deleted": "ip route del {container}/32 dev {veth}",
+    "a container's device is set down": "ip link set {veth} down",
+    "the firewall table is deleted": "nft delete table inet quilt",
+    "the firewall table is emptied": "nft flush table inet quilt",
+    "forwarding is switched off": "sysctl -w net.ipv4.ip_forward=0",
+}
+FOREIGN = (
+    "ip link add foreign0 type dummy",
+    "ip link set foreign0 up",
+    "ip addr add 172.31.0.1/24 dev foreign0",
+    "ip route add 10.99.0.0/16 via 172.31.0.2 dev foreign0 proto static",
+    "ip route add 10.98.0.0/16 via 172.31.0.2 dev foreign0 proto bird metric 32",
+    "ip neigh add 172.31.0.2 lladdr 02:aa:00:00:00:01 dev foreign0 nud permanent",
+    "ip rule add from 172.31.0.0/24 lookup 77 priority 900",
+    "ip link add vxlan7 type vxlan id 7 dstport 8472 local 192.168.1.10 nolearning",
+    "bridge fdb add 02:aa:00:00:00:02 dev vxlan7 dst 192.168.1.50 self permanent",
+    "nft add table inet foreign",
+    "nft add chain inet foreign input { type filter hook input priority 10 ; }",
+    "nft add rule inet foreign input counter accept",
+)
+
+
+def without_indices(value):
+    """A dump in which a device that was made anew equals the old one."""
+    if isinstance(value, dict):
+        return {key: without_indices(item) for key, item in value.items()
+                if key not in ("ifindex", "handle")}
+    if isinstance(value, list):
+        return sorted((without_indices(item) for item in value),
+                      key=lambda item: json.dumps(item, sort_keys=True))
+    return value
+
+
+def ours(node):
+    """The host's dump; comparable across new devices and tables."""
+    return without_indices(kernel.dump(node))
+
+
+@pytest.fixture(scope="module")
+def mesh(module_bed):
+    return module_bed.mesh()
+
+
+def veth_of(node):
+    return next(name for name in kernel.interfaces(node) if name.startswith("qv"))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_undone_within_a_second(mesh, damage):
+    node, (first, second) = mesh.nodes[0], mesh.containers[:2]
+    command = DAMAGES[damage].format(container=first.ip, veth=veth_of(node))
+    before = ours(node)
+    node.net(*command.split())
+    wait_for(lambda: ours(node) == before, BACK_S,
+             lambda: "all to be as before: " + "\n".join(kernel.difference(before, ours(node))))
+    assert ping(first, second.ip)
+    assert ping(second, first.ip)
+
+
+def test_foreign_objects_stay_byte_for_byte_through_damage_restarts_and_leaving(bed):
+    mesh = bed.mesh(hosts=2, is_started=False)
+    node = mesh.nodes[0]
+    for command in FOREIGN:
+        node.net(*command.split())
+    before = kernel.dump(node)
+    mesh.start_all()
+    for daemon in mesh.daemons():
+        daemon.kill()
+        daemon.start().wait_ready()
+    for damage in ("the overlay device is deleted", "the firewall table is deleted"):
+        node.net(*DAMAGES[damage].split())
+        mesh.wait_joined(deadline_s=5)
+    node.run("quiltctl", "node", "leave", "--control-plane", mesh.control_url)
+    mesh.containers[0].host.run("ip", "netns", "del", mesh.containers[0].name)
+    before.pop("sysctls")
+    wait_for(lambda: kernel.difference(before, kernel.dump(node)) == [], 5,
+             lambda: "only foreign state to be left: " +
+             "\n".join(kernel.difference(before, kernel.dump(node))))
+
+
+def test_a_foreign_device_of_our_name_is_refused_and_not_deleted(bed):
+    mesh = bed.mesh(hosts=1, is_started=False)
+    node = mesh.nodes[0]
+    node.net("ip", "link", "add", "vxlan100", "type", "dummy")
+    before = kernel.overlay_link(node)
+    mesh.start_control()
+    mesh.start_runtime(node)
+    agent = node.start(mesh.agent_command(node))
+    wait_for(lambda: "vxlan100" in agent.log(), 10, agent.log_tail)
+    assert kernel.overlay_link(node) == before

@@ -1,0 +1,40 @@
+"""A node leaves: it is down in the list, and all that was ours is gone from its kernel. Stopping
+alone removes nothing."""
+from lab import kernel
+from lab.traffic import ping
+from lab.wait import wait_for
+
+
+def without_sysctls(dump):
+    """What the kernel holds but for forwarding, which others may have come to rely on."""
+    return {kind: items for kind, items in dump.items() if kind != "sysctls"}
+
+
+def test_quiltctl_node_leave_removes_all_that_is_ours(bed):
+    mesh = bed.mesh(hosts=2, is_started=False)
+    leaver, stayer = mesh.nodes[1], mesh.nodes[0]
+    before = without_sysctls(kernel.dump(leaver))
+    mesh.start_all()
+    leaver.run("quiltctl", "node", "leave", "--control-plane", mesh.control_url)
+    wait_for(lambda: kernel.difference(before, without_sysctls(kernel.dump(leaver))) == [], 5,
+             lambda: "the kernel to be as before joining: " + "\n".join(
+                 kernel.difference(before, without_sysctls(kernel.dump(leaver)))))
+    assert mesh.listed()[leaver.name]["status"] == "down"
+    wait_for(lambda: mesh.routes_of(stayer) == set(), 2, "the peer's route to go")
+
+
+def test_an_agent_told_to_leave_on_stop_leaves(bed):
+    mesh = bed.mesh(hosts=2, agent_options="--on-stop leave")
+    leaver = mesh.nodes[1]
+    assert mesh.agents[leaver.name].stop() == 0
+    assert kernel.overlay_link(leaver) is None
+    assert mesh.listed()[leaver.name]["status"] == "down"
+
+
+def test_stopping_all_daemons_removes_nothing_and_containers_keep_talking(bed):
+    mesh = bed.mesh(hosts=2)
+    before = [kernel.dump(node) for node in mesh.nodes]
+    for daemon in mesh.daemons():
+        assert daemon.stop(5) == 0
+    assert [kernel.dump(node) for node in mesh.nodes] == before
+    assert ping(mesh.containers[0], mesh.containers[1].ip)

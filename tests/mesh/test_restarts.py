@@ -1,0 +1,79 @@
+"""Daemons are killed, stopped and started again while packets flow: not one is lost and no kernel
+object changes."""
+import signal
+
+import pytest
+
+from lab import kernel
+from lab.traffic import Flow
+from lab.wait import wait_for
+
+SETTLE_PACKETS = 300
+WAYS = {"kill -9": signal.SIGKILL, "SIGTERM": signal.SIGTERM}
+
+
+@pytest.fixture(scope="module")
+def mesh(module_bed):
+    return module_bed.mesh()
+
+
+def kinds(mesh):
+    return {"control plane": [mesh.control],
+            "agents": list(mesh.agents.values()),
+            "runtimes": list(mesh.runtimes.values()),
+            "all daemons at once": mesh.daemons()}
+
+
+def dumps(mesh):
+    return {node.name: kernel.dump(node) for node in mesh.nodes}
+
+
+
+def differences(before, after):
+    return [f"{name}: {line}" for name in before
+            for line in kernel.difference(before[name], after[name])]
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("which", ["control plane", "agents", "runtimes", "all daemons at once"])
+def test_a_restart_loses_no_packet_and_changes_no_kernel_object(mesh, which, way):
+    before = dumps(mesh)
+    with Flow(mesh.containers[0], mesh.containers[1]) as there, \
+            Flow(mesh.containers[2], mesh.containers[0], port=7005) as back:
+        for daemon in kinds(mesh)[which]:
+            daemon.signal(WAYS[way])
+        for daemon in kinds(mesh)[which]:
+            code = daemon.wait_end(5)
+            assert code == (0 if way == "SIGTERM" else -signal.SIGKILL)
+        for daemon in kinds(mesh)[which]:
+            daemon.start()
+        for daemon in kinds(mesh)[which]:
+            daemon.wait_ready()
+        wait_for(lambda: all(node["status"] == "up" for node in mesh.listed().values()), 5,
+                 "all nodes to be up")
+        mesh.wait_joined()
+        mesh.wait_settled()
+    for flow in (there, back):
+        assert flow.sent > SETTLE_PACKETS
+        assert (flow.lost, flow.refused) == (0, 0), flow.report
+    assert differences(before, dumps(mesh)) == []
+
+
+def test_a_restart_with_nothing_to_do_writes_nothing_to_the_kernel(mesh):
+    node = mesh.nodes[1]
+    daemons = [mesh.agents[node.name], mesh.runtimes[node.name]]
+    with kernel.ChangeLog(node) as changes:
+        for daemon in daemons:
+            daemon.kill()
+            daemon.start().wait_ready()
+        mesh.wait_settled()
+    assert changes.lines() == []
+
+
+def test_an_endpoint_attached_before_a_restart_is_still_known_after_it(mesh):
+    node = mesh.nodes[0]
+    mesh.runtimes[node.name].kill()
+    mesh.start_runtime(node)
+    assert mesh.containers[0].ip in node.out("quiltctl", "endpoint", "ls", "-o", "json")
+    again = mesh.attach(mesh.containers[0])
+    assert again["ip"].split("/")[0] == mesh.containers[0].ip

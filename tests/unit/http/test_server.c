@@ -1,0 +1,366 @@
+/* The server as clients see it: what it answers, later answers, limits, and bad manners. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "tests/unit/http/bed.h"
+
+static int start(void **state)
+{
+    *state = bed_start(NULL);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    bed_stop(*state, NULL);
+    return 0;
+}
+
+static void a_handler_gets_parameters_and_arguments_decoded(void **state)
+{
+    AUTO_FREE char *answer = raw_ask(*state, GET("/echo/a%2Fb%20c?q=1%262"));
+
+    assert_starts(answer, "HTTP/1.1 200 OK\r\n");
+    assert_contains(answer, "Content-Type: text/plain\r\n");
+    assert_contains(answer, "\r\n\r\nword=a/b c query=1&2");
+}
+
+static void a_body_comes_whole_also_in_pieces(void **state)
+{
+    int fd = raw_open(*state);
+    AUTO_FREE char *answer = NULL;
+
+    raw_send(fd, "POST /echo HTTP/1.1\r\nHost: t\r\nConnection: close\r\n");
+    raw_send(fd, "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r");
+    raw_send(fd, "\n2\r\nde\r\n0\r\n\r\n");
+    answer = raw_read_to_end(fd);
+    assert_contains(answer, "\r\n\r\nabcde");
+    close(fd);
+}
+
+static void a_connection_serves_many_requests_also_pipelined(void **state)
+{
+    int fd = raw_open(*state);
+    AUTO_FREE char *answers = NULL;
+
+    raw_send(fd, "GET /echo/1 HTTP/1.1\r\nHost: t\r\n\r\nGET /none HTTP/1.1\r\nHost: t\r\n\r\n"
+                 "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\nhi" GET("/echo/4"));
+    answers = raw_read_to_end(fd);
+    assert_contains(answers, "word=1 ");
+    assert_contains(answers, "HTTP/1.1 404 Not Found\r\n");
+    assert_contains(answers, "\r\n\r\nhiHTTP/1.1 200");
+    assert_contains(answers, "word=4 ");
+    close(fd);
+}
+
+static void an_unknown_path_is_a_404_problem(void **state)
+{
+    AUTO_FREE char *answer = raw_ask(*state, GET("/none"));
+
+    assert_starts(answer, "HTTP/1.1 404 Not Found\r\n");
+    assert_contains(answer, "Content-Type: application/problem+json\r\n");
+    assert_contains(answer, "\r\n\r\n{\"type\":\"about:blank\",\"title\":\"Not Found\","
+                            "\"status\":404,\"detail\":\"there is nothing at this path\"}");
+}
+
+static void a_wrong_method_is_a_405_that_names_the_right_ones(void **state)
+{
+    AUTO_FREE char *get = raw_ask(*state, "DELETE /shared HTTP/1.1\r\nHost: t\r\n"
+                                          "Connection: close\r\n\r\n");
+    AUTO_FREE char *post = raw_ask(*state, GET("/push"));
+
+    assert_starts(get, "HTTP/1.1 405 Method Not Allowed\r\n");
+    assert_contains(get, "Allow: GET, HEAD, OPTIONS\r\n");
+    assert_contains(get, "\"status\":405");
+    assert_contains(post, "Allow: POST, OPTIONS\r\n");
+}
+
+static void options_are_answered_with_allow(void **state)
+{
+    AUTO_FREE char *answer = raw_ask(*state, "OPTIONS /shared HTTP/1.1\r\nHost: t\r\n"
+                                             "Connection: close\r\n\r\n");
+
+    assert_starts(answer, "HTTP/1.1 204 No Content\r\n");
+    assert_contains(answer, "Allow: GET, HEAD, OPTIONS\r\n");
+}
+
+static void head_is_get_without_the_body(void **state)
+{
+    AUTO_FREE char *answer = raw_ask(*state, "HEAD /shared HTTP/1.1\r\nHost: t\r\n"
+                                             "Connection: close\r\n\r\n");
+
+    assert_starts(answer, "HTTP/1.1 200 OK\r\n");
+    assert_contains(answer, "Content-Length: 6\r\n");
+    assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
+}
+
+static void a_known_etag_is_a_304(void **state)
+{
+    AUTO_FREE char *fresh = raw_ask(*state, GET("/shared"));
+    AUTO_FREE char *known =
+        raw_ask(*state, "GET /shared HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"
+                        "If-None-Match: \"7\"\r\n\r\n");
+
+    assert_contains(fresh, "ETag: \"7\"\r\n");
+    assert_contains(fresh, "\r\n\r\nshared");
+    assert_starts(known, "HTTP/1.1 304 Not Modified\r\n");
+    assert_contains(known, "ETag: \"7\"\r\n");
+}
+
+static void a_target_that_is_no_path_is_a_400(void **state)
+{
+    AUTO_FREE char *absolute = raw_ask(*state, GET("http://t/echo/a"));
+    AUTO_FREE char *star = raw_ask(*state, "OPTIONS * HTTP/1.1\r\nHost: t\r\n"
+                                           "Connection: close\r\n\r\n");
+    AUTO_FREE char *nul = raw_ask(*state, GET("/echo/a%00b"));
+
+    assert_starts(absolute, "HTTP/1.1 400 Bad Request\r\n");
+    assert_contains(absolute, "application/problem+json");
+    assert_starts(star, "HTTP/1.1 400 ");
+    assert_starts(nul, "HTTP/1.1 400 ");
+}
+
+static void a_detail_that_is_no_utf8_becomes_valid_json(void **state)
+{
+    AUTO_FREE char *answer = raw_ask(*state, GET("/bad-detail"));
+
+    assert_starts(answer, "HTTP/1.1 422 ");
+    assert_contains(answer, "\"detail\":\"hostname: \\\"a\xef\xbf\xbd\\u0001z\\\"\"}");
+}
+
+static void a_body_over_the_limit_is_a_413_before_it_was_sent(void **state)
+{
+    AUTO_FREE char *answer = raw_ask(*state, "POST /echo HTTP/1.1\r\nHost: t\r\n"
+                                             "Content-Length: 1048577\r\n\r\n");
+
+    assert_starts(answer, "HTTP/1.1 413 Content Too Large\r\n");
+    assert_contains(answer, "Connection: close\r\n");
+    assert_contains(answer, "\"status\":413");
+}
+
+static void a_client_that_sends_a_huge_body_first_still_reads_its_413(void **state)
+{
+    size_t n = 8 * 1024 * 1024;
+    AUTO_FREE char *body = mem_zalloc(n);
+    AUTO_FREE char *answer = NULL;
+    int fd = raw_open(*state);
+
+    raw_send(fd, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 8388608\r\n\r\n");
+    raw_send_what_fits(fd, body, n);
+    answer = raw_read_to_end(fd);
+    assert_starts(answer, "HTTP/1.1 413 ");
+    close(fd);
+}
+
+static void a_chunked_body_without_end_is_a_413(void **state)
+{
+    size_t n = 2 * 1024 * 1024;
+    AUTO_FREE char *chunk = mem_alloc(n);
+    AUTO_FREE char *answer = NULL;
+    int fd = raw_open(*state);
+
+    memset(chunk, 'x', n);
+    raw_send(fd, "POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n");
+    raw_send_what_fits(fd, chunk, n);
+    answer = raw_read_to_end(fd);
+    assert_starts(answer, "HTTP/1.1 413 ");
+    close(fd);
+}
+
+static void a_body_of_just_the_limit_is_taken(void **state)
+{
+    AUTO_FREE char *body = mem_alloc(HTTP_BODY_MAX);
+    AUTO_FREE char *answer = NULL;
+    int fd = raw_open(*state);
+
+    memset(body, 'y', HTTP_BODY_MAX);
+    raw_send(fd, "POST /echo HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"
+                 "Content-Length: 1048576\r\n\r\n");
+    raw_send_what_fits(fd, body, HTTP_BODY_MAX);
+    answer = raw_read_to_end(fd);
+    assert_starts(answer, "HTTP/1.1 200 ");
+    assert_int_equal(strlen(strstr(answer, "\r\n\r\n") + 4), HTTP_BODY_MAX);
+    close(fd);
+}
+
+static void a_body_framed_twice_is_refused(void **state)
+{
+    AUTO_FREE char *answer =
+        raw_ask(*state, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n"
+                        "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+
+    assert_starts(answer, "HTTP/1.1 400 ");
+}
+
+static void an_answer_may_come_later(void **state)
+{
+    AUTO_FREE char *answer = NULL;
+    int fd = raw_open(*state);
+
+    raw_send(fd, GET("/later"));
+    raw_wait_state(*state, "waiting=1");
+    raw_post(*state, "/answer", "");
+    answer = raw_read_to_end(fd);
+    assert_starts(answer, "HTTP/1.1 201 Created\r\n");
+    assert_contains(answer, "\r\n\r\n{\"late\":true}");
+    close(fd);
+}
+
+static void a_late_answer_to_a_client_that_has_gone_harms_nobody(void **state)
+{
+    int fd = raw_open(*state);
+
+    raw_send(fd, GET("/later"));
+    raw_wait_state(*state, "waiting=1");
+    close(fd);
+    raw_post(*state, "/answer", "");
+    raw_wait_state(*state, "waiting=0");
+}
+
+static void a_server_that_ends_tells_those_who_wait(void **state)
+{
+    struct bed *bed = bed_start(NULL);
+    unsigned int gone = 0;
+    int fd = raw_open(bed);
+
+    raw_send(fd, GET("/later"));
+    raw_wait_state(bed, "waiting=1");
+    bed_stop(bed, &gone);
+    assert_int_equal(gone, 1);
+    close(fd);
+}
+
+static void garbage_is_answered_or_cut_off_and_the_server_lives_on(void **state)
+{
+    static const char *const garbage[] = {
+        "\r\n\r\n\r\nxx\r\n\r\n",
+        "GET\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "GET /echo/a HTTP/1.1\r\n\r\n",
+        "\x16\x03\x01\x02\x01\x01\xfc\x03\x03\r\n\r\n",
+        "GET /echo/a b HTTP/1.1\r\nHost: t\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: -1\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: gzip\r\n\r\nzz\r\n",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(garbage); i++) {
+        int fd = raw_open(*state);
+        AUTO_FREE char *answer = NULL;
+
+        raw_send(fd, garbage[i]);
+        (void)shutdown(fd, SHUT_WR);
+        answer = raw_read_to_end(fd);
+        if (*answer && !strstr(answer, "HTTP/1.1 4") && !strstr(answer, "HTTP/1.1 5"))
+            fail_msg("garbage %zu got:\n%s", i, answer);
+        close(fd);
+    }
+    raw_wait_state(*state, "waiting=0");
+}
+
+static void a_sender_that_drips_is_cut_off(void **state)
+{
+    struct bed *bed = bed_start(&(struct bed_limits){.idle_timeout_s = 1});
+    struct timeval pace = {.tv_usec = 100000};
+    int fd = raw_open(bed), drops = 0;
+    char byte;
+
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &pace, sizeof pace), 0);
+    raw_send(fd, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 1000\r\n\r\n");
+    /* A byte each time the read waited in vain: never idle for as long as the limit. */
+    while (recv(fd, &byte, 1, 0) < 0 && errno == EAGAIN && drops < 100) {
+        raw_send_what_fits(fd, "x", 1);
+        drops++;
+    }
+    assert_in_range(drops, 5, 40);
+    close(fd);
+    bed_stop(bed, NULL);
+}
+
+static void a_draining_server_answers_what_is_open_and_takes_nothing_new(void **state)
+{
+    struct bed *bed = bed_start(NULL);
+    int fd = raw_open(bed), late = raw_open(bed);
+    AUTO_FREE char *first = NULL;
+    AUTO_FREE char *second = NULL;
+
+    raw_send(late, "GET /later HTTP/1.1\r\nHost: t\r\n\r\n");
+    raw_wait_state(bed, "waiting=1");
+    raw_send(fd, "POST /drain HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n");
+    first = raw_read_to_end(fd);
+    assert_contains(first, "Connection: close\r\n");
+    bed_stop(bed, NULL);
+    second = raw_read_to_end(late);
+    assert_string_equal(second, "");
+    close(late);
+    close(fd);
+}
+
+static void connections_above_the_limit_are_refused_and_the_others_served(void **state)
+{
+    struct bed *bed = bed_start(&(struct bed_limits){.max_connections = 2});
+    AUTO_FREE char *answer = NULL;
+    AUTO_FREE char *served = NULL;
+    int a = raw_open(bed), b = raw_open(bed), c = raw_open(bed);
+
+    raw_send(a, "GET /echo/a HTTP/1.1\r\nHost: t\r\n\r\n");
+    free(raw_read_until(a, "word=a"));
+    answer = raw_read_to_end(c);
+    assert_string_equal(answer, "");
+    raw_send(b, GET("/echo/b"));
+    served = raw_read_to_end(b);
+    assert_contains(served, "word=b");
+    close(a);
+    close(b);
+    close(c);
+    bed_stop(bed, NULL);
+}
+
+static void one_address_gets_no_more_than_its_share(void **state)
+{
+    struct bed *bed = bed_start(&(struct bed_limits){.max_per_address = 1});
+    AUTO_FREE char *refused = NULL;
+    int a = raw_open(bed), b;
+
+    raw_send(a, "GET /echo/a HTTP/1.1\r\nHost: t\r\n\r\n");
+    free(raw_read_until(a, "word=a"));
+    b = raw_open(bed);
+    refused = raw_read_to_end(b);
+    assert_string_equal(refused, "");
+    close(a);
+    close(b);
+    bed_stop(bed, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_handler_gets_parameters_and_arguments_decoded),
+        cmocka_unit_test(a_body_comes_whole_also_in_pieces),
+        cmocka_unit_test(a_connection_serves_many_requests_also_pipelined),
+        cmocka_unit_test(an_unknown_path_is_a_404_problem),
+        cmocka_unit_test(a_wrong_method_is_a_405_that_names_the_right_ones),
+        cmocka_unit_test(options_are_answered_with_allow),
+        cmocka_unit_test(head_is_get_without_the_body),
+        cmocka_unit_test(a_known_etag_is_a_304),
+        cmocka_unit_test(a_target_that_is_no_path_is_a_400),
+        cmocka_unit_test(a_detail_that_is_no_utf8_becomes_valid_json),
+        cmocka_unit_test(a_body_over_the_limit_is_a_413_before_it_was_sent),
+        cmocka_unit_test(a_client_that_sends_a_huge_body_first_still_reads_its_413),
+        cmocka_unit_test(a_chunked_body_without_end_is_a_413),
+        cmocka_unit_test(a_body_of_just_the_limit_is_taken),
+        cmocka_unit_test(a_body_framed_twice_is_refused),
+        cmocka_unit_test(an_answer_may_come_later),
+        cmocka_unit_test(a_late_answer_to_a_client_that_has_gone_harms_nobody),
+        cmocka_unit_test(a_server_that_ends_tells_those_who_wait),
+        cmocka_unit_test(garbage_is_answered_or_cut_off_and_the_server_lives_on),
+        cmocka_unit_test(a_sender_that_drips_is_cut_off),
+        cmocka_unit_test(a_draining_server_answers_what_is_open_and_takes_nothing_new),
+        cmocka_unit_test(connections_above_the_limit_are_refused_and_the_others_served),
+        cmocka_unit_test(one_address_gets_no_more_than_its_share),
+    };
+
+    return cmocka_run_group_tests_name("http server", tests, start, stop);
+}

@@ -1,0 +1,148 @@
+/* Routes: the table, and the difference between what is wanted and what the kernel has. */
+#include "runtime/routes.h"
+
+#include <string.h>
+
+#include "tests/unit/runtime/testing.h"
+
+static struct route to(const char *dst, const char *gateway)
+{
+    return (struct route){
+        .dst = net(dst), .via = "vxlan100", .gateway = gateway ? addr(gateway) : 0};
+}
+
+static void a_table_stays_sorted_and_knows_each_destination_once(void **unused)
+{
+    struct route_table table = {0};
+    const struct route c = to("10.42.3.0/24", NULL), a = to("10.42.1.0/24", NULL);
+    const struct route b = to("10.42.2.0/24", NULL), b2 = to("10.42.2.0/24", "10.42.2.0");
+
+    assert_true(route_table_put(&table, &c));
+    assert_true(route_table_put(&table, &a));
+    assert_true(route_table_put(&table, &b));
+    assert_false(route_table_put(&table, &b));
+    assert_true(route_table_put(&table, &b2));
+    assert_int_equal(table.count, 3);
+    assert_true(route_equal(&table.items[0], &a));
+    assert_true(route_equal(&table.items[1], &b2));
+    assert_true(route_equal(&table.items[2], &c));
+    assert_ptr_equal(route_table_find(&table, net("10.42.3.0/24")), &table.items[2]);
+    assert_null(route_table_find(&table, net("10.42.3.0/25")));
+    assert_true(route_table_remove(&table, net("10.42.2.0/24")));
+    assert_false(route_table_remove(&table, net("10.42.2.0/24")));
+    assert_int_equal(table.count, 2);
+    route_table_deinit(&table);
+}
+
+static void with_a_gateway_a_route_is_onlink_and_global(void **unused)
+{
+    const struct route route = to("10.42.2.0/24", "10.42.2.0");
+    struct route_entry e = route_to_entry(&route, 7);
+
+    assert_int_equal(e.ifindex, 7);
+    assert_int_equal(e.gateway, addr("10.42.2.0"));
+    assert_true(e.is_onlink);
+    assert_int_equal(e.scope, RT_SCOPE_UNIVERSE);
+    assert_int_equal(e.protocol, 81);
+    assert_int_equal(e.type, RTN_UNICAST);
+}
+
+static void without_a_gateway_a_route_has_link_scope(void **unused)
+{
+    const struct route route = to("10.42.2.0/24", NULL);
+    struct route_entry e = route_to_entry(&route, 7);
+
+    assert_false(e.is_onlink);
+    assert_int_equal(e.scope, RT_SCOPE_LINK);
+}
+
+static size_t make_entries(struct route_entry *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct route route = {.dst = {.addr = 0x0a2a0000 + ((uint32_t)i << 8), .len = 24},
+                              .gateway = 0x0a2a0000 + ((uint32_t)i << 8),
+                              .via = "vxlan100"};
+
+        entries[i] = route_to_entry(&route, 5);
+    }
+    return count;
+}
+
+static void what_is_there_is_not_missing_in_whatever_order(void **unused)
+{
+    struct route_entry want[254], have[254];
+    AUTO_FREE size_t *missing = NULL;
+    size_t n = make_entries(want, 254);
+
+    for (size_t i = 0; i < n; i++)
+        have[i] = want[n - 1 - i];
+    assert_int_equal(routes_missing(want, n, have, n, &missing), 0);
+}
+
+static void against_nothing_all_are_missing(void **unused)
+{
+    struct route_entry want[3];
+    AUTO_FREE size_t *missing = NULL, *none = NULL;
+
+    (void)make_entries(want, 3);
+    assert_int_equal(routes_missing(want, 3, NULL, 0, &missing), 3);
+    assert_int_equal(missing[2], 2);
+    assert_int_equal(routes_missing(NULL, 0, want, 3, &none), 0);
+}
+
+/* Each field that we decide, changed alone, makes the route wrong. */
+static void any_other_field_makes_it_missing(void **unused)
+{
+    for (int field = 0; field < 9; field++) {
+        struct route_entry want[2], have[2];
+        AUTO_FREE size_t *missing = NULL;
+
+        (void)make_entries(want, 2);
+        memcpy(have, want, sizeof have);
+        switch (field) {
+        case 0:
+            have[1].dst.len = 25;
+            break;
+        case 1:
+            have[1].gateway++;
+            break;
+        case 2:
+            have[1].ifindex++;
+            break;
+        case 3:
+            have[1].is_onlink = false;
+            break;
+        case 4:
+            have[1].scope = RT_SCOPE_LINK;
+            break;
+        case 5:
+            have[1].protocol = 4;
+            break;
+        case 6:
+            have[1].type = RTN_BLACKHOLE;
+            break;
+        case 7:
+            have[1].metric = 10;
+            break;
+        default:
+            have[1].is_multipath = true;
+            break;
+        }
+        assert_int_equal(routes_missing(want, 2, have, 2, &missing), 1);
+        assert_int_equal(missing[0], 1);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_table_stays_sorted_and_knows_each_destination_once),
+        cmocka_unit_test(with_a_gateway_a_route_is_onlink_and_global),
+        cmocka_unit_test(without_a_gateway_a_route_has_link_scope),
+        cmocka_unit_test(what_is_there_is_not_missing_in_whatever_order),
+        cmocka_unit_test(against_nothing_all_are_missing),
+        cmocka_unit_test(any_other_field_makes_it_missing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
