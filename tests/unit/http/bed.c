@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/base/clock.h"
 #include "lib/base/mailbox.h"
 #include "lib/http/ring.h"
 
@@ -200,7 +201,7 @@ static void on_state(struct http_request *request, void *data)
 {
     struct bed *bed = data;
     AUTO_FREE char *text =
-        mem_printf("waiting=%u streams=%u gone=%u done=%u last=%u", bed->waiting_count,
+        mem_printf("waiting=%u streams=%u gone=%u done=%u status=%u last=", bed->waiting_count,
                    bed->stream_count, bed->gone_count, bed->done_count, bed->last_status);
 
     http_reply_text(request, 200, "text/plain", text);
@@ -382,11 +383,18 @@ void raw_post(const struct bed *bed, const char *path, const char *body)
 
 void raw_wait_state(const struct bed *bed, const char *text)
 {
-    for (int i = 0; i < 20000; i++) {
-        AUTO_FREE char *answer = raw_ask(bed, GET("/state"));
+    int64_t end_ms = clock_boot_ms() + READ_LIMIT_S * 1000;
+    int fd = raw_open(bed);
+    bool is_so = false;
 
-        if (strstr(answer, text))
-            return;
+    while (!is_so && clock_boot_ms() < end_ms) {
+        AUTO_FREE char *answer = NULL;
+
+        raw_send(fd, "GET /state HTTP/1.1\r\nHost: t\r\n\r\n");
+        answer = raw_read_until(fd, "last=");
+        is_so = strstr(answer, text) != NULL;
     }
-    fail_msg("never became '%s'", text);
+    close(fd);
+    if (!is_so)
+        fail_msg("never became '%s'", text);
 }

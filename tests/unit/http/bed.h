@@ -9,7 +9,7 @@
  *     GET  /later            answered by POST /answer
  *     GET  /stream           pieces pushed by POST /push; ended by POST /end
  *     GET  /flood            pieces without end, of 64 KiB
- *     GET  /state            "waiting=1 streams=2 gone=3 done=4 last=200"
+ *     GET  /state            "waiting=1 streams=2 gone=3 done=4 status=200 last="
  *     POST /drain
  */
 #pragma once

@@ -1,4 +1,5 @@
 /* The server as clients see it: what it answers, later answers, limits, and bad manners. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -282,20 +283,31 @@ static void a_sender_that_drips_is_cut_off(void **state)
 static void a_draining_server_answers_what_is_open_and_takes_nothing_new(void **state)
 {
     struct bed *bed = bed_start(NULL);
-    int fd = raw_open(bed), late = raw_open(bed);
-    AUTO_FREE char *first = NULL;
-    AUTO_FREE char *second = NULL;
+    int open = raw_open(bed), late = raw_open(bed), other;
+    struct sockaddr_in name = {.sin_family = AF_INET,
+                               .sin_port = htons(bed_port(bed)),
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    AUTO_FREE char *drained = NULL;
+    AUTO_FREE char *answer = NULL;
 
+    raw_send(open, "GET /state HTTP/1.1\r\nHost: t\r\n\r\n");
+    free(raw_read_until(open, "last="));
     raw_send(late, "GET /later HTTP/1.1\r\nHost: t\r\n\r\n");
     raw_wait_state(bed, "waiting=1");
-    raw_send(fd, "POST /drain HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n");
-    first = raw_read_to_end(fd);
-    assert_contains(first, "Connection: close\r\n");
-    bed_stop(bed, NULL);
-    second = raw_read_to_end(late);
-    assert_string_equal(second, "");
+    raw_post(bed, "/drain", "");
+    other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(other, (const struct sockaddr *)&name, sizeof name), -1);
+    assert_int_equal(errno, ECONNREFUSED);
+    raw_send(open, "POST /answer HTTP/1.1\r\nHost: t\r\nContent-Length: 0\r\n\r\n");
+    drained = raw_read_to_end(open);
+    assert_contains(drained, "Connection: close\r\n");
+    answer = raw_read_to_end(late);
+    assert_starts(answer, "HTTP/1.1 201 ");
+    assert_contains(answer, "Connection: close\r\n");
+    close(other);
     close(late);
-    close(fd);
+    close(open);
+    bed_stop(bed, NULL);
 }
 
 static void connections_above_the_limit_are_refused_and_the_others_served(void **state)
