@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/base/parse.h"
+#include "lib/base/utf8.h"
 
 #define LINE_MAX_BYTES 4096
 #define VALUE_MAX_BYTES 512
@@ -46,31 +46,6 @@ static void put_str(struct line *line, const char *s)
     put_bytes(line, s, strlen(s));
 }
 
-/* The code point of a well-formed sequence. */
-static uint32_t utf8_decode(const unsigned char *s, size_t length)
-{
-    static const unsigned char first_mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-    uint32_t c = s[0] & first_mask[length];
-
-    for (size_t i = 1; i < length; i++)
-        c = c << 6 | (s[i] & 0x3f);
-    return c;
-}
-
-/* What ends a line, moves a terminal's cursor, or turns the direction of reading. */
-static bool is_hostile(uint32_t c)
-{
-    static const struct {
-        uint32_t first, last;
-    } ranges[] = {{0x00, 0x1f},     {0x7f, 0x9f},     {0x61c, 0x61c},  {0x200e, 0x200f},
-                  {0x2028, 0x202e}, {0x2066, 0x2069}, {0xfeff, 0xfeff}};
-
-    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
-        if (c >= ranges[i].first && c <= ranges[i].last)
-            return true;
-    return false;
-}
-
 static void put_escape(struct line *line, uint32_t c)
 {
     char hex[16];
@@ -88,19 +63,18 @@ static void put_quoted(struct line *line, const char *value)
 
     put_str(line, "\"");
     for (size_t i = 0; i < n; i += length) {
-        const unsigned char *s = (const unsigned char *)value + i;
         uint32_t c;
 
-        length = parse_utf8_length(value + i, n - i);
+        length = utf8_length(value + i, n - i);
         if (length == 0) { /* no UTF-8, or cut in the middle of it */
-            put_escape(line, *s);
+            put_escape(line, (unsigned char)value[i]);
             length = 1;
             continue;
         }
-        c = utf8_decode(s, length);
+        c = utf8_decode(value + i, length);
         if (c == '"' || c == '\\')
             put_str(line, "\\");
-        if (is_hostile(c))
+        if (utf8_is_hostile(c))
             put_escape(line, c);
         else
             put_bytes(line, value + i, length);

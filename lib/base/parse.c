@@ -5,6 +5,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/ip4.h"
+#include "lib/base/utf8.h"
 
 static bool is_digit(char c)
 {
@@ -132,37 +133,10 @@ int parse_uuid(const char *text)
     return 0;
 }
 
-/* Second bytes that would make an overlong form, a surrogate or more than U+10FFFF. */
-static bool is_bad_second(unsigned char first, unsigned char second)
-{
-    return (first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-           (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f);
-}
-
-size_t parse_utf8_length(const char *bytes, size_t n)
-{
-    const unsigned char *s = (const unsigned char *)bytes;
-    size_t length;
-
-    if (n == 0)
-        return 0;
-    length = s[0] < 0x80                   ? 1
-             : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
-             : (s[0] & 0xf0) == 0xe0       ? 3
-             : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
-                                           : 0;
-    if (length == 0 || length > n || (length > 1 && is_bad_second(s[0], s[1])))
-        return 0;
-    for (size_t k = 1; k < length; k++)
-        if ((s[k] & 0xc0) != 0x80)
-            return 0;
-    return length;
-}
-
 bool parse_is_utf8(const char *bytes, size_t n)
 {
     for (size_t i = 0, length; i < n; i += length) {
-        length = parse_utf8_length(bytes + i, n - i);
+        length = utf8_length(bytes + i, n - i);
         if (length == 0 || bytes[i] == '\0')
             return false;
     }

@@ -29,9 +29,5 @@ int parse_id(const char *text);
 /* A UUID in its 36-character form. */
 int parse_uuid(const char *text);
 
-/* The length of the well-formed UTF-8 sequence (RFC 3629 section 4) at the start of these n bytes,
- * 1 to 4; 0 when there is none. */
-size_t parse_utf8_length(const char *bytes, size_t n);
-
 /* Well-formed UTF-8 without NUL. */
 bool parse_is_utf8(const char *bytes, size_t n);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/utf8.h"
+
 void strbuf_deinit(struct strbuf *buf)
 {
     free(buf->data);
@@ -77,6 +79,25 @@ void strbuf_add_json(struct strbuf *buf, const char *s)
             strbuf_add(buf, s, 1);
     }
     strbuf_add(buf, "\"", 1);
+}
+
+void strbuf_add_printable(struct strbuf *buf, const char *s)
+{
+    size_t n = strlen(s), length;
+
+    for (size_t i = 0; i < n; i += length) {
+        uint32_t c = (unsigned char)s[i];
+
+        length = utf8_length(s + i, n - i);
+        if (length > 0)
+            c = utf8_decode(s + i, length);
+        if (length == 0 || utf8_is_hostile(c))
+            strbuf_addf(buf, "\\u%04x", c);
+        else
+            strbuf_add(buf, s + i, length);
+        if (length == 0)
+            length = 1;
+    }
 }
 
 char *strbuf_take(struct strbuf *buf)

@@ -20,6 +20,9 @@ void strbuf_adds(struct strbuf *buf, const char *s);
 void strbuf_addf(struct strbuf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A JSON string literal with its quotes. s must be valid UTF-8. */
 void strbuf_add_json(struct strbuf *buf, const char *s);
+/* A text for people: characters that could harm a terminal and bytes that are no UTF-8 become
+ * \uXXXX. */
+void strbuf_add_printable(struct strbuf *buf, const char *s);
 /* Takes the text out (never NULL); the buffer is empty after. Caller frees. */
 char *strbuf_take(struct strbuf *buf);
 

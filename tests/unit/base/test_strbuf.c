@@ -95,6 +95,14 @@ static void json_strings_are_escaped(void **state)
     }
 }
 
+static void a_text_for_people_cannot_harm_their_terminal(void **state)
+{
+    AUTO_STRBUF struct strbuf buf = {0};
+
+    strbuf_add_printable(&buf, "K\xc3\xb6ln\n\x1b[2J\xc2\x9b\xe2\x80\xae\xff.");
+    assert_string_equal(buf.data, "K\xc3\xb6ln\\u000a\\u001b[2J\\u009b\\u202e\\u00ff.");
+}
+
 static void any_text_comes_back_through_a_json_parser(void **state)
 {
     for (int round = 0; round < 5000; round++) {
@@ -122,6 +130,7 @@ int main(void)
         cmocka_unit_test(clearing_keeps_the_room),
         cmocka_unit_test(taking_leaves_an_empty_buffer_and_never_null),
         cmocka_unit_test(json_strings_are_escaped),
+        cmocka_unit_test(a_text_for_people_cannot_harm_their_terminal),
         cmocka_unit_test(any_text_comes_back_through_a_json_parser),
     };
 
