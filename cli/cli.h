@@ -1,0 +1,27 @@
+/* What one run of quiltctl works with: where the daemons are, and how to print. */
+#pragma once
+
+#include "cli/output.h"
+#include "lib/base/options.h"
+
+struct cli {
+    struct option_list control_planes; /* URLs without a final slash; empty: ask the agent */
+    const char *runtime;               /* "http://HOST:PORT" or "unix:PATH" */
+    const char *agent;                 /* URL without a final slash */
+    const char *state_dir;             /* the agent's */
+    const char *ifname;                /* NULL: not given */
+    const char *ip;                    /* NULL: not given */
+    enum output_format format;
+};
+
+/* The verbs. Each returns as struct verb's run does. */
+int cmd_node_ls(struct cli *cli, char **args);
+int cmd_node_show(struct cli *cli, char **args);
+int cmd_node_rm(struct cli *cli, char **args);
+int cmd_node_leave(struct cli *cli, char **args);
+int cmd_endpoint_attach(struct cli *cli, char **args);
+int cmd_endpoint_detach(struct cli *cli, char **args);
+int cmd_endpoint_ls(struct cli *cli, char **args);
+int cmd_route_ls(struct cli *cli, char **args);
+int cmd_status(struct cli *cli, char **args);
+int cmd_version(struct cli *cli, char **args);

@@ -1,0 +1,132 @@
+/* Calls to the three daemons. */
+#include "cli/edge.h"
+
+#include <string.h>
+
+#include "lib/base/error.h"
+#include "lib/http/client.h"
+#include "lib/rpc/client.h"
+
+#define CALL_TIMEOUT_MS 10000
+/* Leaving detaches every endpoint of the node. */
+#define LEAVE_TIMEOUT_MS 60000
+#define ANSWER_MAX_BYTES (64 * 1024 * 1024)
+
+/* Says what to do about the latest failure. */
+static int fail_with_advice(int r, const char *what, const char *advice)
+{
+    return err_fail(-r, "%s: %s; %s", what, err_text(), advice);
+}
+
+/* What a server said about a failure: the detail of a problem document (RFC 9457), or the body. */
+static int fail_with_reply(const struct http_reply *reply, const char *what)
+{
+    AUTO_JSON json_t *problem = NULL;
+    const char *detail;
+    int errnum = reply->status == 404 ? ENOENT : EREMOTEIO;
+
+    if (json_parse(reply->body, reply->body_len, &problem) < 0 ||
+        (json_get_string(problem, "detail", &detail) < 0 &&
+         json_get_string(problem, "title", &detail) < 0))
+        detail = "no reason given";
+    return err_fail(errnum, "%s: %s (HTTP %u)", what, detail, reply->status);
+}
+
+static int take_reply(const struct http_reply *reply, const char *what, json_t **ret_body)
+{
+    if (reply->status < 200 || reply->status > 299)
+        return fail_with_reply(reply, what);
+    if (!ret_body)
+        return 0;
+    if (json_parse(reply->body, reply->body_len, ret_body) < 0)
+        return err_fail(EREMOTEIO, "%s: the answer is %s; is this the right URL?", what,
+                        err_text());
+    return 0;
+}
+
+static int fetch(const char *base, const char *method, const char *path, const char *const *headers,
+                 struct http_reply *ret_reply)
+{
+    const struct http_client_config config = {0};
+    AUTO_FREE char *url = mem_printf("%s%s", base, path);
+    const struct http_request_spec spec = {
+        .method = method,
+        .url = url,
+        .headers = headers,
+        .timeout_ms = strcmp(path, "/leave") == 0 ? LEAVE_TIMEOUT_MS : CALL_TIMEOUT_MS,
+        .body_max = ANSWER_MAX_BYTES};
+
+    return http_fetch(&config, &spec, ret_reply);
+}
+
+int edge_agent(const struct cli *cli, const char *method, const char *path, const char *token,
+               const char *what, json_t **ret_body)
+{
+    AUTO_FREE char *bearer = token ? mem_printf("Authorization: Bearer %s", token) : NULL;
+    const char *const headers[] = {bearer, NULL};
+    struct http_reply reply = {0};
+    int r;
+
+    r = fetch(cli->agent, method, path, headers, &reply);
+    if (r < 0)
+        return fail_with_advice(r, what,
+                                "is quilt-mesh-agent running? --agent URL names another place");
+    r = take_reply(&reply, what, ret_body);
+    http_reply_deinit(&reply);
+    return r;
+}
+
+/* Where this node's agent has its control plane, or the place that is usual on one machine. */
+static void find_control_plane(struct cli *cli)
+{
+    AUTO_JSON json_t *status = NULL;
+    const char *url = NULL;
+
+    if (edge_agent(cli, "GET", "/status", NULL, "ask the agent", &status) < 0 ||
+        json_get_string(json_object_get(status, "control_plane"), "url", &url) < 0)
+        url = "http://127.0.0.1:8080";
+    cli->control_planes.items[0] = mem_strdup(url); /* kept for the life of the process */
+    cli->control_planes.count = 1;
+}
+
+int edge_control(struct cli *cli, const char *method, const char *path, const char *what,
+                 json_t **ret_body)
+{
+    struct http_reply reply = {0};
+    int r = 0;
+
+    if (cli->control_planes.count == 0)
+        find_control_plane(cli);
+    for (size_t i = 0; i < cli->control_planes.count; i++) {
+        r = fetch(cli->control_planes.items[i], method, path, NULL, &reply);
+        if (r == 0)
+            break;
+    }
+    if (r < 0)
+        return fail_with_advice(
+            r, what,
+            "is quilt-mesh-control running there? --control-plane URL names another place");
+    r = take_reply(&reply, what, ret_body);
+    http_reply_deinit(&reply);
+    return r;
+}
+
+int edge_runtime(const struct cli *cli, const char *method, const ProtobufCMessage *request,
+                 const ProtobufCMessageDescriptor *reply_type, const char *what,
+                 ProtobufCMessage **ret_reply)
+{
+    AUTO_FREE char *path = mem_printf("/quilt.QuiltRuntime/%s", method);
+    int r = rpc_call_once(cli->runtime, path, request, reply_type, CALL_TIMEOUT_MS, ret_reply);
+
+    if (r == -ECONNREFUSED || r == -ETIMEDOUT)
+        return fail_with_advice(r, what,
+                                "is quilt-runtime running? --runtime URL names another place");
+    if (r == -EOPNOTSUPP)
+        return fail_with_advice(r, what, "this quilt-runtime is older than quiltctl");
+    return r < 0 ? err_wrap(r, "%s", what) : 0;
+}
+
+int edge_refused(const char *what, const char *error)
+{
+    return err_fail(EREMOTEIO, "%s: %s", what, error && *error ? error : "no reason given");
+}

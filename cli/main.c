@@ -1,0 +1,145 @@
+/* quiltctl: the mesh in the hand. Parses, calls one of the daemons, prints. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/verbs.h"
+#include "lib/base/error.h"
+#include "lib/http/client.h"
+
+#define WORDS_MAX 8
+
+static const struct verb verbs[] = {
+    {"node", "ls", "", 0, 0, "List the nodes of the mesh", cmd_node_ls},
+    {"node", "show", "ID|HOSTNAME", 1, 0, "Show one node", cmd_node_show},
+    {"node", "rm", "ID|HOSTNAME", 1, 0, "Forget a node; its subnet is given back", cmd_node_rm},
+    {"node", "leave", "", 0, 0, "Take this node out of the mesh", cmd_node_leave},
+    {"endpoint", "attach", "ID NETNS", 2, VERB_TAKES_IFNAME | VERB_TAKES_IP,
+     "Connect a network namespace (name or path)", cmd_endpoint_attach},
+    {"endpoint", "detach", "ID", 1, VERB_TAKES_IFNAME, "Take it off the mesh again",
+     cmd_endpoint_detach},
+    {"endpoint", "ls", "", 0, 0, "List the endpoints of this node", cmd_endpoint_ls},
+    {"route", "ls", "", 0, 0, "List the routes to the other nodes", cmd_route_ls},
+    {NULL, "status", "", 0, 0, "Is this node healthy, and what is wrong", cmd_status},
+    {NULL, "version", "", 0, 0, "Print the version", cmd_version},
+};
+
+/* Lives as long as the process, as the command line does. */
+static struct cli cli;
+
+static int option_url(const char *text, void *out)
+{
+    char *base;
+    int r = http_base_url_parse(text, &base);
+
+    if (r == 0)
+        *(const char **)out = base;
+    return r;
+}
+
+static int option_urls(const char *text, void *out)
+{
+    struct option_list *list = out;
+    size_t i = list->count;
+    int r = option_list(text, list);
+
+    for (; r == 0 && i < list->count; i++)
+        r = option_url(list->items[i], &list->items[i]);
+    return r;
+}
+
+static int option_runtime(const char *text, void *out)
+{
+    if (strncmp(text, "unix:/", 6) == 0)
+        return option_string(text, out);
+    return option_url(text, out);
+}
+
+static const struct option_spec specs[] = {
+    {.name = "control-plane",
+     .arg = "URL",
+     .parse = option_urls,
+     .out = &cli.control_planes,
+     .help = "The control plane; may be repeated (default: the agent's, else "
+             "http://127.0.0.1:8080)"},
+    {.name = "runtime",
+     .arg = "URL",
+     .default_text = "http://127.0.0.1:50051",
+     .parse = option_runtime,
+     .out = &cli.runtime,
+     .help = "This node's runtime, http://HOST:PORT or unix:PATH"},
+    {.name = "agent",
+     .arg = "URL",
+     .default_text = "http://127.0.0.1:9180",
+     .parse = option_url,
+     .out = &cli.agent,
+     .help = "This node's agent"},
+    {.name = "state-dir",
+     .arg = "DIR",
+     .default_text = "/var/lib/quilt-mesh",
+     .parse = option_string,
+     .out = &cli.state_dir,
+     .help = "The agent's state, for 'node leave'"},
+    {.name = "output",
+     .short_name = 'o',
+     .arg = "FORMAT",
+     .default_text = "table",
+     .parse = option_output,
+     .out = &cli.format,
+     .help = "table, json or wide"},
+    {.name = "ifname",
+     .arg = "NAME",
+     .parse = option_string,
+     .out = &cli.ifname,
+     .help = "The interface inside (endpoint attach, endpoint detach; default eth0)"},
+    {.name = "ip",
+     .arg = "ADDRESS",
+     .parse = option_string,
+     .out = &cli.ip,
+     .help = "Ask for this address (endpoint attach)"},
+};
+
+static void check_verb_options(const struct options *options, const struct verb *verb)
+{
+    AUTO_STRBUF struct strbuf name = {0};
+
+    verb_add_name(verb, &name);
+    if (cli.ifname && !(verb->options & VERB_TAKES_IFNAME))
+        options_usage_error(options, "'%s' takes no --ifname", name.data);
+    if (cli.ip && !(verb->options & VERB_TAKES_IP))
+        options_usage_error(options, "'%s' takes no --ip", name.data);
+}
+
+static int run(const struct verb *verb, char **args)
+{
+    AUTO_STRBUF struct strbuf text = {0};
+    int r = verb->run(&cli, args);
+
+    if (r >= 0)
+        return r;
+    strbuf_add_printable(&text, err_text());
+    (void)fprintf(stderr, "quiltctl: %s\n", text.data);
+    return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    AUTO_FREE char *epilogue = verbs_help(verbs, ARRAY_LEN(verbs));
+    char *words[WORDS_MAX];
+    struct options options = {.program = "quiltctl",
+                              .summary = "Looks at a Quilt Mesh and changes it.",
+                              .args_doc = "VERB [ARGUMENT...]",
+                              .epilogue = epilogue,
+                              .specs = specs,
+                              .spec_count = ARRAY_LEN(specs),
+                              .ret_args = words,
+                              .max_args = WORDS_MAX};
+    const struct verb *verb;
+    size_t first_arg;
+
+    options_parse(&options, argc, argv);
+    if (verbs_find(verbs, ARRAY_LEN(verbs), words, options.ret_arg_count, &verb, &first_arg) < 0)
+        options_usage_error(&options, "%s", err_text());
+    check_verb_options(&options, verb);
+    return run(verb, words + first_arg);
+}

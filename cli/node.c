@@ -1,0 +1,258 @@
+/* quiltctl node: the nodes as the control plane knows them, and this node's way out. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/edge.h"
+#include "lib/api/node.h"
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/file.h"
+#include "lib/base/parse.h"
+
+#define STATE_MAX_BYTES (64 * 1024 * 1024)
+
+static void cleanup_nodes(struct api_node **nodes)
+{
+    free(*nodes);
+}
+
+static int fetch_nodes(struct cli *cli, json_t **ret_body)
+{
+    AUTO_JSON json_t *body = NULL;
+    const json_t *list;
+    int r;
+
+    r = edge_control(cli, "GET", "/api/nodes", "list nodes", &body);
+    if (r == 0 && json_get_array(body, "nodes", &list) < 0)
+        r = err_fail(EREMOTEIO, "list nodes: the answer has no list; is this the right URL?");
+    if (r < 0)
+        return r;
+    *ret_body = TAKE_PTR(body);
+    return 0;
+}
+
+static void add_number(struct table *table, int64_t n, const char *unit)
+{
+    if (n < 0)
+        table_add(table, NULL);
+    else
+        table_addf(table, "%lld%s", (long long)n, unit);
+}
+
+static void add_node(struct table *table, const struct api_node *n, bool is_wide)
+{
+    char addr[IP4_TEXT_SIZE], subnet[IP4_PREFIX_TEXT_SIZE], age[AGE_TEXT_SIZE];
+    int64_t now_s = clock_unix_s();
+
+    table_add(table, n->hostname);
+    table_add(table, n->is_up ? "up" : "down");
+    table_add(table, ip4_format(n->host_ip, addr));
+    table_add(table, ip4_prefix_format(n->subnet, subnet));
+    table_add(table, age_format(n->last_heartbeat, now_s, age));
+    if (!is_wide)
+        return;
+    add_number(table, n->cpu_cores, "");
+    add_number(table, n->ram_mb, " MiB");
+    table_add(table, age_format(n->registered_at, now_s, age));
+    table_add(table, n->node_id);
+}
+
+static int print_nodes(const struct api_node *nodes, size_t count, bool is_wide)
+{
+    static const char *const headers[] = {"HOSTNAME", "STATUS",    "HOST-IP",
+                                          "SUBNET",   "LAST-SEEN", NULL};
+    static const char *const wide_headers[] = {"HOSTNAME",  "STATUS", "HOST-IP", "SUBNET",
+                                               "LAST-SEEN", "CPUS",   "RAM",     "REGISTERED",
+                                               "NODE-ID",   NULL};
+    CLEANUP(table_deinit) struct table table;
+
+    table_init(&table, is_wide ? wide_headers : headers);
+    for (size_t i = 0; i < count; i++)
+        add_node(&table, &nodes[i], is_wide);
+    return output_table(&table);
+}
+
+int cmd_node_ls(struct cli *cli, char **args)
+{
+    CLEANUP(cleanup_nodes) struct api_node *nodes = NULL;
+    AUTO_JSON json_t *body = NULL;
+    size_t count;
+    int r;
+
+    r = fetch_nodes(cli, &body);
+    if (r < 0)
+        return r;
+    if (cli->format == OUTPUT_JSON)
+        return output_json(json_object_get(body, "nodes"));
+    r = api_node_list_from_json(body, &nodes, &count);
+    if (r < 0)
+        return err_wrap(r, "list nodes: the answer makes no sense");
+    return print_nodes(nodes, count, cli->format == OUTPUT_WIDE);
+}
+
+/* The ids of the nodes of this name, for a person who has to choose. */
+static int fail_ambiguous(const json_t *list, const char *hostname)
+{
+    AUTO_STRBUF struct strbuf ids = {0};
+    const char *name, *id;
+    const json_t *node;
+    size_t i;
+
+    json_array_foreach (list, i, node)
+        if (json_get_string(node, "hostname", &name) == 0 && strcmp(name, hostname) == 0 &&
+            json_get_string(node, "node_id", &id) == 0)
+            strbuf_addf(&ids, " %s", id);
+    return err_fail(EINVAL, "find node %s: several nodes have this name; give one of the ids%s",
+                    hostname, ids.data);
+}
+
+/* The node of this id or host name, from the list. */
+static int find_node(struct cli *cli, const char *word, json_t **ret_node)
+{
+    const char *key = parse_uuid(word) == 0 ? "node_id" : "hostname", *value;
+    AUTO_JSON json_t *body = NULL;
+    json_t *list, *node, *found = NULL;
+    size_t i;
+    int r;
+
+    r = fetch_nodes(cli, &body);
+    if (r < 0)
+        return r;
+    list = json_object_get(body, "nodes");
+    json_array_foreach (list, i, node) {
+        if (json_get_string(node, key, &value) < 0 || strcasecmp(value, word) != 0)
+            continue;
+        if (found)
+            return fail_ambiguous(list, word);
+        found = node;
+    }
+    if (!found)
+        return err_fail(ENOENT, "find node %s: there is none; 'quiltctl node ls' lists them", word);
+    *ret_node = json_incref(found);
+    return 0;
+}
+
+static void add_member(struct table *table, const char *key, const json_t *value)
+{
+    bool is_time = strcmp(key, "registered_at") == 0 || strcmp(key, "last_heartbeat") == 0;
+    char age[AGE_TEXT_SIZE];
+
+    table_add(table, key);
+    if (is_time && json_is_integer(value)) {
+        table_add(table, age_format(json_integer_value(value), clock_unix_s(), age));
+    } else if (json_is_string(value)) {
+        table_add(table, json_string_value(value));
+    } else if (json_is_null(value)) {
+        table_add(table, NULL);
+    } else {
+        AUTO_FREE char *text = json_to_text(value);
+
+        table_add(table, text);
+    }
+}
+
+int cmd_node_show(struct cli *cli, char **args)
+{
+    static const char *const headers[] = {"FIELD", "VALUE", NULL};
+    CLEANUP(table_deinit) struct table table;
+    AUTO_JSON json_t *node = NULL;
+    const char *key;
+    json_t *value;
+    int r;
+
+    table_init(&table, headers);
+    r = find_node(cli, args[0], &node);
+    if (r < 0)
+        return r;
+    if (cli->format == OUTPUT_JSON)
+        return output_json(node);
+    json_object_foreach (node, key, value)
+        add_member(&table, key, value);
+    return output_table(&table);
+}
+
+static int say_removed(const struct cli *cli, const char *id, const char *hostname)
+{
+    AUTO_STRBUF struct strbuf text = {0};
+    AUTO_JSON json_t *said = NULL;
+
+    if (cli->format == OUTPUT_JSON) {
+        said = json_pack("{s:s, s:s}", "removed", id, "hostname", hostname);
+        return output_json(said);
+    }
+    strbuf_adds(&text, "removed node ");
+    strbuf_add_printable(&text, hostname);
+    strbuf_addf(&text, " (%s)\n", id);
+    return output_text(text.data);
+}
+
+int cmd_node_rm(struct cli *cli, char **args)
+{
+    AUTO_JSON json_t *node = NULL;
+    AUTO_FREE char *path = NULL;
+    const char *id, *hostname, *status;
+    int r;
+
+    r = find_node(cli, args[0], &node);
+    if (r < 0)
+        return r;
+    if (json_get_string(node, "node_id", &id) < 0 || parse_uuid(id) < 0 ||
+        json_get_string(node, "hostname", &hostname) < 0 ||
+        json_get_string(node, "status", &status) < 0)
+        return err_fail(EREMOTEIO, "remove node %s: the control plane's answer makes no sense",
+                        args[0]);
+    path = mem_printf("/api/nodes/%s", id);
+    r = edge_control(cli, "DELETE", path, "remove node", NULL);
+    if (r < 0)
+        return r;
+    if (strcmp(status, "up") == 0)
+        (void)fprintf(stderr, "quiltctl: the node was up; while its agent runs it will register "
+                              "again ('quiltctl node leave' over there ends that)\n");
+    return say_removed(cli, id, hostname);
+}
+
+/* {"content":{"identity":{"node_token":"..."}}}, as the agent keeps it. */
+static int read_token(const struct cli *cli, char **ret_token)
+{
+    AUTO_FREE char *path = mem_printf("%s/agent.json", cli->state_dir);
+    AUTO_FREE char *text = NULL;
+    AUTO_JSON json_t *state = NULL;
+    const char *token;
+    size_t n;
+    int r;
+
+    r = file_read(path, STATE_MAX_BYTES, &text, &n);
+    if (r == -ENOENT)
+        return err_fail(ENOENT,
+                        "leave the mesh: %s is not there; has this node joined? "
+                        "--state-dir DIR names the agent's other place",
+                        path);
+    if (r < 0)
+        return err_fail(-r, "leave the mesh: %s; the agent's state is for root", err_text());
+    r = json_parse(text, n, &state);
+    if (r < 0)
+        return err_wrap(r, "leave the mesh: %s is damaged", path);
+    r = json_get_string(json_object_get(json_object_get(state, "content"), "identity"),
+                        "node_token", &token);
+    if (r < 0)
+        return err_wrap(r, "leave the mesh: %s names no node", path);
+    *ret_token = mem_strdup(token);
+    return 0;
+}
+
+int cmd_node_leave(struct cli *cli, char **args)
+{
+    AUTO_FREE char *token = NULL;
+    AUTO_JSON json_t *body = NULL;
+    int r;
+
+    r = read_token(cli, &token);
+    if (r < 0)
+        return r;
+    r = edge_agent(cli, "POST", "/leave", token, "leave the mesh", &body);
+    if (r < 0)
+        return r;
+    if (cli->format == OUTPUT_JSON)
+        return output_json(body);
+    return output_text("this node has left the mesh; its agent has ended\n");
+}

@@ -1,0 +1,70 @@
+/* What quiltctl prints. */
+#include "cli/output.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/error.h"
+
+static const char *const format_names[] = {"table", "json", "wide"};
+static_assert(ARRAY_LEN(format_names) == OUTPUT_WIDE + 1, "a name a format");
+
+int option_output(const char *text, void *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(format_names); i++)
+        if (strcmp(text, format_names[i]) == 0) {
+            *(enum output_format *)out = (enum output_format)i;
+            return 0;
+        }
+    return err_fail(EINVAL, "'%.64s' is not one of table, json, wide", text);
+}
+
+char *age_format(int64_t then_s, int64_t now_s, char ret_text[static AGE_TEXT_SIZE])
+{
+    static const struct {
+        int64_t below_s; /* the unit is used for ages below this */
+        int64_t unit_s;
+        char unit;
+    } units[] = {
+        {120, 1, 's'}, {120 * 60, 60, 'm'}, {48 * 3600, 3600, 'h'}, {INT64_MAX, 86400, 'd'}};
+    int64_t age_s = now_s - then_s;
+
+    /* Clocks of two machines: a little in the future is now. */
+    (void)snprintf(ret_text, AGE_TEXT_SIZE, "%s", then_s == 0 ? "never" : "now");
+    if (then_s == 0 || age_s <= 0)
+        return ret_text;
+    for (size_t i = 0; i < ARRAY_LEN(units); i++)
+        if (age_s < units[i].below_s) {
+            (void)snprintf(ret_text, AGE_TEXT_SIZE, "%lld%c ago",
+                           (long long)(age_s / units[i].unit_s), units[i].unit);
+            break;
+        }
+    return ret_text;
+}
+
+int output_text(const char *text)
+{
+    if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
+        return err_sys(errno, "write to standard output");
+    return 0;
+}
+
+int output_table(const struct table *table)
+{
+    AUTO_STRBUF struct strbuf out = {0};
+
+    table_print(table, &out);
+    return output_text(out.data);
+}
+
+int output_json(const json_t *value)
+{
+    AUTO_FREE char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
+    int r;
+
+    if (!text)
+        mem_exhausted(0);
+    r = output_text(text);
+    return r < 0 ? r : output_text("\n");
+}

@@ -1,0 +1,186 @@
+/* Is this node healthy? Judged in words. */
+#include "cli/report.h"
+
+#include <string.h>
+
+#include "cli/table.h"
+
+static void add_problem(json_t *problems, const char *problem)
+{
+    size_t i;
+    json_t *p;
+
+    if (!problem || problem[0] == '\0')
+        return;
+    json_array_foreach (problems, i, p)
+        if (strcmp(json_string_value(p), problem) == 0)
+            return;
+    (void)json_array_append_new(problems, json_string(problem));
+}
+
+/* The problems that a daemon itself has told. */
+static void add_told(json_t *problems, const json_t *answer)
+{
+    const json_t *told = json_object_get(answer, "problems"), *p;
+    size_t i;
+
+    json_array_foreach (told, i, p)
+        add_problem(problems, json_string_value(p));
+}
+
+/* A member's text, "" when it is none. */
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *s = json_string_value(json_object_get(object, key));
+
+    return s ? s : "";
+}
+
+static void count_peers(const json_t *agent, size_t *ret_total, size_t *ret_up, size_t *ret_done)
+{
+    const json_t *peers = json_object_get(agent, "peers"), *peer;
+    size_t i;
+
+    *ret_total = *ret_up = *ret_done = 0;
+    json_array_foreach (peers, i, peer) {
+        bool is_up = strcmp(text_of(peer, "status"), "up") == 0;
+
+        *ret_total += 1;
+        *ret_up += is_up;
+        *ret_done += is_up && json_is_true(json_object_get(peer, "programmed"));
+    }
+}
+
+/* Peers that are up but cannot be reached from here, unless the agent has said so itself. */
+static void add_unprogrammed(json_t *problems, const json_t *agent)
+{
+    size_t total, up, done;
+    AUTO_FREE char *text = NULL;
+
+    count_peers(agent, &total, &up, &done);
+    if (done == up || json_array_size(json_object_get(agent, "problems")) > 0)
+        return;
+    text =
+        mem_printf("%zu of %zu peers that are up cannot be reached from here yet; if it stays so, "
+                   "look at the agent's log",
+                   up - done, up);
+    add_problem(problems, text);
+}
+
+json_t *report_make(const struct report_input *in)
+{
+    json_t *problems = json_array();
+
+    add_problem(problems, in->agent_error);
+    add_problem(problems, in->runtime_error);
+    add_problem(problems, in->control_error);
+    add_told(problems, in->agent);
+    add_told(problems, in->runtime);
+    if (in->agent)
+        add_unprogrammed(problems, in->agent);
+    return json_pack("{s:b, s:o, s:{s:s?, s:b}, s:O?, s:O?}", "healthy",
+                     json_array_size(problems) == 0, "problems", problems, "control_plane", "url",
+                     in->control_url, "answers", in->control_error == NULL, "agent", in->agent,
+                     "runtime", in->runtime);
+}
+
+bool report_is_healthy(const json_t *report)
+{
+    return json_is_true(json_object_get(report, "healthy"));
+}
+
+static void add_row(struct table *table, const char *part, bool is_well, char *details)
+{
+    AUTO_FREE char *owned = details;
+
+    table_add(table, part);
+    table_add(table, is_well ? "ok" : "PROBLEM");
+    table_add(table, owned);
+}
+
+static void add_node_row(struct table *table, const json_t *agent)
+{
+    add_row(table, "node", true,
+            mem_printf("%s, %s, subnet %s, id %s", text_of(agent, "hostname"),
+                       text_of(agent, "host_ip"), text_of(agent, "subnet"),
+                       text_of(agent, "node_id")));
+}
+
+static void add_device_row(struct table *table, const json_t *agent)
+{
+    const json_t *device = json_object_get(agent, "device");
+    const char *problem = text_of(device, "problem");
+    bool is_up = json_is_true(json_object_get(device, "up"));
+
+    if (problem[0] != '\0' || !is_up)
+        add_row(table, "device", false, mem_strdup(problem[0] ? problem : "is not up"));
+    else
+        add_row(table, "device", true,
+                mem_printf("%s, mtu %lld", text_of(device, "name"),
+                           (long long)json_integer_value(json_object_get(device, "mtu"))));
+}
+
+static void add_peers_row(struct table *table, const json_t *agent)
+{
+    size_t total, up, done;
+
+    count_peers(agent, &total, &up, &done);
+    add_row(table, "peers", done == up,
+            mem_printf("%zu known, %zu up, %zu reachable from here", total, up, done));
+}
+
+static void add_runtime_row(struct table *table, const json_t *runtime)
+{
+    const char *subnet = text_of(runtime, "subnet");
+
+    if (!json_is_object(runtime)) {
+        add_row(table, "runtime", false, mem_strdup("does not answer"));
+        return;
+    }
+    add_row(table, "runtime", json_array_size(json_object_get(runtime, "problems")) == 0,
+            mem_printf("version %s, subnet %s, %lld endpoints, %lld addresses free, %lld routes",
+                       text_of(runtime, "version"), subnet[0] ? subnet : "not configured",
+                       (long long)json_integer_value(json_object_get(runtime, "endpoints")),
+                       (long long)json_integer_value(json_object_get(runtime, "addresses_free")),
+                       (long long)json_integer_value(json_object_get(runtime, "routes"))));
+}
+
+static void add_rows(struct table *table, const json_t *report)
+{
+    const json_t *agent = json_object_get(report, "agent");
+    const json_t *control = json_object_get(report, "control_plane");
+    bool answers = json_is_true(json_object_get(control, "answers"));
+
+    if (json_is_object(agent))
+        add_node_row(table, agent);
+    add_row(table, "control plane", answers,
+            mem_printf("%s%s", text_of(control, "url"), answers ? "" : " does not answer"));
+    if (json_is_object(agent))
+        add_row(table, "agent", json_array_size(json_object_get(agent, "problems")) == 0,
+                mem_printf("version %s", text_of(agent, "version")));
+    else
+        add_row(table, "agent", false, mem_strdup("does not answer"));
+    add_runtime_row(table, json_object_get(report, "runtime"));
+    if (json_is_object(agent)) {
+        add_device_row(table, agent);
+        add_peers_row(table, agent);
+    }
+}
+
+void report_print(const json_t *report, struct strbuf *out)
+{
+    static const char *const headers[] = {"PART", "STATE", "DETAILS", NULL};
+    const json_t *problems = json_object_get(report, "problems"), *p;
+    CLEANUP(table_deinit) struct table table;
+    size_t i;
+
+    table_init(&table, headers);
+    add_rows(&table, report);
+    table_print(&table, out);
+    strbuf_adds(out, report_is_healthy(report) ? "\nThis node is healthy.\n" : "\nProblems:\n");
+    json_array_foreach (problems, i, p) {
+        strbuf_adds(out, "  - ");
+        strbuf_add_printable(out, json_string_value(p));
+        strbuf_adds(out, "\n");
+    }
+}

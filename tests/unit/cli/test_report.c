@@ -1,0 +1,151 @@
+/* The judgement of `quiltctl status`: what counts as a problem, and how it reads. */
+#include "cli/report.h"
+
+#include <string.h>
+
+#include "lib/base/error.h"
+#include "tests/unit/cmocka.h"
+
+#define AGENT_TOP                                                                     \
+    "{\"version\":\"0.1.0\",\"node_id\":\"id-2\",\"hostname\":\"node2\",\"host_ip\":" \
+    "\"192.168.1.12\",\"subnet\":\"10.42.2.0/24\",\"device\":{\"name\":\"vxlan100\",\"mtu\":1450,"
+#define WELL_DEVICE "\"up\":true,\"problem\":\"\"},"
+#define TWO_PEERS                                                                \
+    "\"peers\":[{\"hostname\":\"node1\",\"status\":\"up\",\"programmed\":true}," \
+    "{\"hostname\":\"node3\",\"status\":\"down\",\"programmed\":false}],"
+#define RUNTIME                                                                                  \
+    "{\"version\":\"0.1.0\",\"subnet\":\"10.42.2.0/24\",\"endpoints\":2,\"addresses_free\":252," \
+    "\"routes\":1,\"problems\":"
+
+static json_t *parse(const char *text)
+{
+    json_t *value = NULL;
+
+    if (text && json_parse(text, strlen(text), &value) < 0)
+        fail_msg("%s", err_text());
+    return value;
+}
+
+struct row {
+    const char *agent, *agent_error, *runtime, *runtime_error, *control_error;
+    const char *problems; /* JSON */
+};
+
+static json_t *report_of(const struct row *row)
+{
+    AUTO_JSON json_t *agent = parse(row->agent);
+    AUTO_JSON json_t *runtime = parse(row->runtime);
+
+    return report_make(&(struct report_input){.agent = agent,
+                                              .agent_error = row->agent_error,
+                                              .runtime = runtime,
+                                              .runtime_error = row->runtime_error,
+                                              .control_url = "http://192.168.1.10:8080",
+                                              .control_error = row->control_error});
+}
+
+static const struct row healthy = {.agent = AGENT_TOP WELL_DEVICE TWO_PEERS "\"problems\":[]}",
+                                   .runtime = RUNTIME "[]}",
+                                   .problems = "[]"};
+
+static void problems_come_from_every_part_and_each_is_told_once(void **state)
+{
+    static const struct row rows[] = {
+        {.agent_error = "no agent",
+         .runtime_error = "no runtime",
+         .control_error = "no control",
+         .problems = "[\"no agent\",\"no runtime\",\"no control\"]"},
+        {.agent = AGENT_TOP WELL_DEVICE TWO_PEERS "\"problems\":[\"a\",\"b\",\"a\"]}",
+         .runtime = RUNTIME "[\"b\",\"c\"]}",
+         .problems = "[\"a\",\"b\",\"c\"]"},
+        /* A peer that is up and not programmed, which the agent did not mention. */
+        {.agent = AGENT_TOP WELL_DEVICE
+         "\"peers\":[{\"status\":\"up\",\"programmed\":false},{\"status\":\"up\",\"programmed\":"
+         "true}],\"problems\":[]}",
+         .runtime = RUNTIME "[]}",
+         .problems = "[\"1 of 2 peers that are up cannot be reached from here yet; if it stays so, "
+                     "look at the agent's log\"]"},
+        /* An agent of another version that tells less. */
+        {.agent = "{}", .runtime = RUNTIME "[]}", .problems = "[]"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO_JSON json_t *report = report_of(&rows[i]);
+        AUTO_FREE char *problems = json_to_text(json_object_get(report, "problems"));
+
+        assert_string_equal(problems, rows[i].problems);
+        assert_int_equal(report_is_healthy(report), strcmp(rows[i].problems, "[]") == 0);
+    }
+}
+
+static void a_healthy_node_reads_well(void **state)
+{
+    AUTO_JSON json_t *report = report_of(&healthy);
+    AUTO_STRBUF struct strbuf out = {0};
+
+    assert_true(report_is_healthy(report));
+    report_print(report, &out);
+    assert_string_equal(
+        out.data,
+        "PART           STATE  DETAILS\n"
+        "node           ok     node2, 192.168.1.12, subnet 10.42.2.0/24, id id-2\n"
+        "control plane  ok     http://192.168.1.10:8080\n"
+        "agent          ok     version 0.1.0\n"
+        "runtime        ok     version 0.1.0, subnet 10.42.2.0/24, 2 endpoints, 252 addresses "
+        "free, 1 routes\n"
+        "device         ok     vxlan100, mtu 1450\n"
+        "peers          ok     2 known, 1 up, 1 reachable from here\n"
+        "\nThis node is healthy.\n");
+}
+
+static void a_sick_node_says_what_is_wrong(void **state)
+{
+    static const struct row row = {
+        .agent = AGENT_TOP "\"up\":false,\"problem\":\"vxlan100 is not ours\"},"
+                           "\"peers\":[],\"problems\":[\"vxlan100 is not ours: remove it\"]}",
+        .runtime_error = "ask the runtime: \x1b[31mrefused",
+        .control_error = NULL};
+    AUTO_JSON json_t *report = report_of(&row);
+    AUTO_STRBUF struct strbuf out = {0};
+
+    report_print(report, &out);
+    assert_string_equal(
+        out.data, "PART           STATE    DETAILS\n"
+                  "node           ok       node2, 192.168.1.12, subnet 10.42.2.0/24, id id-2\n"
+                  "control plane  ok       http://192.168.1.10:8080\n"
+                  "agent          PROBLEM  version 0.1.0\n"
+                  "runtime        PROBLEM  does not answer\n"
+                  "device         PROBLEM  vxlan100 is not ours\n"
+                  "peers          ok       0 known, 0 up, 0 reachable from here\n"
+                  "\nProblems:\n"
+                  "  - ask the runtime: \\u001b[31mrefused\n"
+                  "  - vxlan100 is not ours: remove it\n");
+}
+
+static void the_json_has_the_same_members_whatever_answers(void **state)
+{
+    static const char *const members[] = {"healthy", "problems", "control_plane", "agent",
+                                          "runtime"};
+    static const struct row nothing = {
+        .agent_error = "a", .runtime_error = "b", .control_error = "c"};
+    AUTO_JSON json_t *well = report_of(&healthy);
+    AUTO_JSON json_t *sick = report_of(&nothing);
+
+    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+        assert_non_null(json_object_get(well, members[i]));
+        assert_non_null(json_object_get(sick, members[i]));
+    }
+    assert_true(json_is_null(json_object_get(sick, "agent")));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(problems_come_from_every_part_and_each_is_told_once),
+        cmocka_unit_test(a_healthy_node_reads_well),
+        cmocka_unit_test(a_sick_node_says_what_is_wrong),
+        cmocka_unit_test(the_json_has_the_same_members_whatever_answers),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
