@@ -83,7 +83,7 @@ def start_daemons(show, mesh):
         show.typed(node.name, mesh.agent_command(node))
         mesh.start_agent(node)
     mesh.wait_joined()
-    show.shown(mesh.nodes[0], f"quiltctl node ls --control-plane {mesh.control_url}")
+    show.shown(mesh.nodes[0], "quiltctl node ls")
     show.prove(all(node["status"] == "up" for node in mesh.listed().values()),
                "three nodes are up, each with a subnet of its own")
 
@@ -141,7 +141,7 @@ def lose_a_host(show, mesh):
              "node3 to be down")
     wait_for(lambda: mesh.has_full_routes(others), 5, "the routes to node3 to leave")
     took_s = time.monotonic() - start
-    show.shown(mesh.nodes[0], f"quiltctl node ls --control-plane {mesh.control_url}")
+    show.shown(mesh.nodes[0], "quiltctl node ls")
     show.shown(mesh.nodes[0], "ip route show dev vxlan100")
     show.prove(True, f"node3 is down and the others' routes to it are gone, {took_s:.1f} s later")
     show.prove(ping(mesh.containers[0], mesh.containers[1].ip), "the others talk on")
@@ -203,8 +203,7 @@ def keep(show, mesh):
     show.title("The hosts stay up")
     for node in mesh.nodes:
         show.said(f"a shell on {node.name}:   {KEPT}/{node.name}")
-    show.said(f"or one command:     {KEPT}/node1 quiltctl status "
-              f"--control-plane {mesh.control_url}")
+    show.said(f"or one command:     {KEPT}/node1 quiltctl status")
     show.said(f"                    {KEPT}/node1 ip netns exec c1 ping {mesh.containers[2].ip}")
     show.said(f"logs:               {mesh.lab.dir}/node*/*.log")
     show.said("take them away:     tools/demo --down")

@@ -95,7 +95,8 @@ def test_foreign_objects_stay_byte_for_byte_through_damage_restarts_and_leaving(
     for damage in ("the overlay device is deleted", "the firewall table is deleted"):
         node.net(*DAMAGES[damage].split())
         mesh.wait_joined(deadline_s=5)
-    node.run("quiltctl", "node", "leave", "--control-plane", mesh.control_url)
+    mesh.agents[node.name].was_told_to_end = True
+    node.run("quiltctl", "node", "leave")
     mesh.containers[0].host.run("ip", "netns", "del", mesh.containers[0].name)
     before.pop("sysctls")
     wait_for(lambda: kernel.difference(before, kernel.dump(node)) == [], 5,

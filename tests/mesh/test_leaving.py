@@ -5,6 +5,14 @@ from lab.traffic import ping
 from lab.wait import wait_for
 
 
+def leave(mesh, node):
+    """quiltctl node leave, after which the agent has ended well."""
+    agent = mesh.agents[node.name]
+    agent.was_told_to_end = True
+    node.run("quiltctl", "node", "leave")
+    assert agent.wait_end() == 0
+
+
 def without_sysctls(dump):
     """What the kernel holds but for forwarding, which others may have come to rely on."""
     return {kind: items for kind, items in dump.items() if kind != "sysctls"}
@@ -15,7 +23,7 @@ def test_quiltctl_node_leave_removes_all_that_is_ours(bed):
     leaver, stayer = mesh.nodes[1], mesh.nodes[0]
     before = without_sysctls(kernel.dump(leaver))
     mesh.start_all()
-    leaver.run("quiltctl", "node", "leave", "--control-plane", mesh.control_url)
+    leave(mesh, leaver)
     wait_for(lambda: kernel.difference(before, without_sysctls(kernel.dump(leaver))) == [], 5,
              lambda: "the kernel to be as before joining: " + "\n".join(
                  kernel.difference(before, without_sysctls(kernel.dump(leaver)))))

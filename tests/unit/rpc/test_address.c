@@ -148,7 +148,7 @@ static void a_stale_socket_file_is_removed(void **state)
 static void a_socket_that_somebody_listens_on_is_left_alone(void **state)
 {
     struct place *p = *state;
-    AUTO_CLOSE int fd = make_socket(p->path, true);
+    __attribute__((unused)) AUTO_CLOSE int fd = make_socket(p->path, true);
 
     assert_int_equal(rpc_listen_prepare(&p->listen), -EADDRINUSE);
     assert_non_null(strstr(err_text(), "/socket: Address already in use"));
