@@ -1,0 +1,79 @@
+/* Who has been silent for too long. */
+#include "control/services/monitor.h"
+
+#include <utlist.h>
+
+void monitor_init(struct monitor *m, int64_t timeout_ms)
+{
+    *m = (struct monitor){.timeout_ms = timeout_ms};
+}
+
+void monitor_beat(struct monitor *m, struct monitor_entry *entry, int64_t now_ms)
+{
+    monitor_forget(m, entry);
+    entry->last_beat_ms = now_ms;
+    entry->is_watched = true;
+    DL_APPEND(m->watched, entry);
+    m->count++;
+}
+
+void monitor_forget(struct monitor *m, struct monitor_entry *entry)
+{
+    if (!entry->is_watched)
+        return;
+    DL_DELETE(m->watched, entry);
+    entry->is_watched = false;
+    m->count--;
+}
+
+void monitor_forgive(struct monitor *m, int64_t away_ms, int64_t now_ms)
+{
+    struct monitor_entry *entry;
+
+    DL_FOREACH(m->watched, entry)
+    {
+        int64_t moved_ms = entry->last_beat_ms + away_ms;
+
+        entry->last_beat_ms = moved_ms < now_ms ? moved_ms : now_ms;
+    }
+}
+
+int64_t monitor_lag_limit_ms(const struct monitor *m)
+{
+    return m->timeout_ms / 15;
+}
+
+size_t monitor_count_silent(const struct monitor *m, int64_t now_ms)
+{
+    const struct monitor_entry *entry;
+    size_t count = 0;
+
+    DL_FOREACH(m->watched, entry)
+    {
+        if (now_ms - entry->last_beat_ms <= m->timeout_ms / 2)
+            break;
+        count++;
+    }
+    return count;
+}
+
+static bool is_due(const struct monitor *m, const struct monitor_entry *entry, int64_t now_ms)
+{
+    return entry && now_ms - entry->last_beat_ms > m->timeout_ms;
+}
+
+void monitor_check(struct monitor *m, int64_t now_ms, monitor_due_fn fn, void *data)
+{
+    struct monitor_entry *entry;
+    size_t silent;
+
+    m->is_doubting = false;
+    if (!is_due(m, m->watched, now_ms))
+        return;
+    silent = monitor_count_silent(m, now_ms);
+    m->is_doubting = silent > 2 && silent * 3 > m->count;
+    if (m->is_doubting)
+        return;
+    for (entry = m->watched; is_due(m, entry, now_ms); entry = entry->next)
+        fn(entry, data);
+}

@@ -1,0 +1,46 @@
+/* Who has been silent for too long. Pure: the time (CLOCK_BOOTTIME) is handed in.
+ *
+ * The watched are kept in the order of their last beat, so a look costs what it finds and not what
+ * the cluster has.
+ *
+ * The monitor doubts itself before it doubts many others: when, at the moment somebody is due, more
+ * than two and more than a third of the watched have been silent for over half the timeout, then it
+ * is rather this host's network that is gone. It names nobody until the share falls.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Embedded in what is watched; zeroed: not watched. */
+struct monitor_entry {
+    bool is_watched;
+    int64_t last_beat_ms;
+    struct monitor_entry *prev, *next;
+};
+
+struct monitor {
+    int64_t timeout_ms;
+    struct monitor_entry *watched; /* the longest silent first */
+    size_t count;
+    bool is_doubting;
+};
+
+/* Called for each entry that is due, the longest silent first. Must not change the monitor. */
+typedef void (*monitor_due_fn)(struct monitor_entry *entry, void *data);
+
+void monitor_init(struct monitor *monitor, int64_t timeout_ms);
+/* A sign of life; begins watching if need be. */
+void monitor_beat(struct monitor *monitor, struct monitor_entry *entry, int64_t now_ms);
+void monitor_forget(struct monitor *monitor, struct monitor_entry *entry);
+
+/* The watcher itself was away for so long: everybody's silence is shorter by that. */
+void monitor_forgive(struct monitor *monitor, int64_t away_ms, int64_t now_ms);
+/* An absence that is worth forgiving: a fifteenth of the timeout (2 s of 30 s). */
+int64_t monitor_lag_limit_ms(const struct monitor *monitor);
+
+/* Hands over who is due, unless it doubts; is_doubting is set anew. */
+void monitor_check(struct monitor *monitor, int64_t now_ms, monitor_due_fn fn, void *data);
+/* How many have been silent for over half the timeout. */
+size_t monitor_count_silent(const struct monitor *monitor, int64_t now_ms);

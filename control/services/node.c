@@ -1,0 +1,117 @@
+/* One node as the control plane knows it. */
+#include "control/services/node.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/error.h"
+
+#define BEAT_DIGITS 10
+#define BEAT_MAX 9999999999LL /* the year 2286 */
+
+static const char *bool_word(bool b)
+{
+    return b ? "true" : "false";
+}
+
+char *node_facts_to_json(const struct node_facts *facts)
+{
+    AUTO_STRBUF struct strbuf out = {0};
+
+    api_node_to_json(&facts->api, &out, NULL);
+    out.data[--out.len] = '\0'; /* the closing brace comes behind our members */
+    strbuf_addf(&out, ",\"has_left\":%s,\"holds_address\":%s,\"token_sha256\":\"%s\"}",
+                bool_word(facts->has_left), bool_word(facts->holds_address), facts->token_sha256);
+    return strbuf_take(&out);
+}
+
+static int read_own_members(const json_t *object, struct node_facts *facts)
+{
+    const char *digest = NULL;
+    int r = json_get_bool(object, "has_left", &facts->has_left);
+
+    if (r == 0)
+        r = json_get_bool(object, "holds_address", &facts->holds_address);
+    if (r == 0)
+        r = json_get_string(object, "token_sha256", &digest);
+    if (r < 0)
+        return r;
+    if (strlen(digest) != SHA256_HEX_SIZE - 1)
+        return err_fail(EINVAL, "token_sha256: must have %d digits", SHA256_HEX_SIZE - 1);
+    memcpy(facts->token_sha256, digest, SHA256_HEX_SIZE);
+    return 0;
+}
+
+int node_facts_from_json(const char *text, struct node_facts *ret_facts)
+{
+    AUTO_JSON json_t *object = NULL;
+    struct node_facts facts = {0};
+    int r = json_parse(text, strlen(text), &object);
+
+    if (r == 0)
+        r = api_node_from_json(object, &facts.api);
+    if (r == 0)
+        r = read_own_members(object, &facts);
+    if (r < 0)
+        return r;
+    *ret_facts = facts;
+    return 0;
+}
+
+bool node_facts_equal(const struct node_facts *a, const struct node_facts *b)
+{
+    return strcmp(a->api.node_id, b->api.node_id) == 0 &&
+           strcmp(a->api.hostname, b->api.hostname) == 0 && a->api.host_ip == b->api.host_ip &&
+           ip4_prefix_equal(a->api.subnet, b->api.subnet) && a->api.cpu_cores == b->api.cpu_cores &&
+           a->api.ram_mb == b->api.ram_mb && a->api.is_up == b->api.is_up &&
+           a->api.registered_at == b->api.registered_at && a->has_left == b->has_left &&
+           a->holds_address == b->holds_address && strcmp(a->token_sha256, b->token_sha256) == 0;
+}
+
+static void make_json(struct node *node)
+{
+    struct strbuf out = {0};
+
+    api_node_to_json(&node->facts.api, &out, &node->beat_offset);
+    node->json_len = out.len;
+    free(node->json);
+    node->json = strbuf_take(&out);
+}
+
+struct node *node_new(const struct node_facts *facts)
+{
+    struct node *node = NEW(struct node);
+
+    node->facts = *facts;
+    make_json(node);
+    return node;
+}
+
+void node_free(struct node *node)
+{
+    if (!node)
+        return;
+    free(node->json);
+    free(node);
+}
+
+void node_set_facts(struct node *node, const struct node_facts *facts)
+{
+    int64_t beat = node->facts.api.last_heartbeat;
+
+    node->facts = *facts;
+    if (node->facts.api.last_heartbeat < beat)
+        node->facts.api.last_heartbeat = beat;
+    make_json(node);
+}
+
+void node_set_heartbeat(struct node *node, int64_t unix_s)
+{
+    char digits[BEAT_DIGITS + 1];
+
+    if (node->facts.api.last_heartbeat == unix_s || unix_s < 0 || unix_s > BEAT_MAX)
+        return;
+    node->facts.api.last_heartbeat = unix_s;
+    (void)snprintf(digits, sizeof digits, "%10lld", (long long)unix_s);
+    memcpy(node->json + node->beat_offset, digits, BEAT_DIGITS);
+}

@@ -1,0 +1,50 @@
+/* One node as the control plane knows it: what is stored of it, and its place in memory. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control/services/monitor.h"
+#include "lib/api/node.h"
+#include "lib/base/digest.h"
+#include "lib/base/hash.h"
+
+#define NODE_KIND "node"
+
+struct registry_change;
+
+/* What is stored. */
+struct node_facts {
+    struct api_node api;
+    bool has_left;      /* deregistered: it must register before it is heard again */
+    bool holds_address; /* whoever registers from api.host_ip without a token is this node. Lost to
+                         * the node that comes to the address while this one is down. */
+    char token_sha256[SHA256_HEX_SIZE];
+};
+
+struct node {
+    struct node_facts facts;
+    uint64_t revision; /* of its record */
+    uint32_t subnet_index;
+    struct monitor_entry watch;
+    struct registry_change *change; /* in flight; NULL: none */
+    char *json;                     /* as the API shows it; owned */
+    size_t json_len;
+    size_t beat_offset; /* of the ten digits of last_heartbeat in json */
+    UT_hash_handle by_id;
+    UT_hash_handle by_address;
+    struct node *prev, *next; /* in the order of registration */
+};
+
+/* The stored form: the API's members, and ours behind them. */
+char *node_facts_to_json(const struct node_facts *facts);
+int node_facts_from_json(const char *text, struct node_facts *ret_facts);
+/* Whether they say the same, last_heartbeat aside. */
+bool node_facts_equal(const struct node_facts *a, const struct node_facts *b);
+
+struct node *node_new(const struct node_facts *facts);
+void node_free(struct node *node);
+/* Takes over other facts and makes the JSON anew; the later last_heartbeat wins. */
+void node_set_facts(struct node *node, const struct node_facts *facts);
+/* Writes the time of the last beat into facts and JSON. */
+void node_set_heartbeat(struct node *node, int64_t unix_s);

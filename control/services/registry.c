@@ -1,0 +1,327 @@
+/* The tables of the registry: loading them, and what a committed or aborted change does to them. */
+#include "control/services/registry.h"
+
+#include <assert.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "control/services/registry_tables.h"
+#include "lib/base/error.h"
+
+/* A release that could not be stored is tried again after this. */
+#define RELEASE_RETRY_MS 1000
+
+void registry_init(struct registry *r, const struct cluster *cluster, int64_t node_timeout_ms)
+{
+    *r = (struct registry){.quarantine_ms = 2 * node_timeout_ms};
+    pool_init(&r->pool, cluster->cidr, cluster->node_prefix_len);
+    monitor_init(&r->monitor, node_timeout_ms);
+}
+
+void registry_deinit(struct registry *r)
+{
+    struct registry_change *change, *next_change;
+    struct node *node, *next;
+
+    HASH_CLEAR(by_address, r->claims);
+    DL_FOREACH_SAFE2(r->changes, change, next_change, next_change)
+    {
+        if (change->type == REGISTRY_ADD)
+            node_free(change->node);
+        store_change_deinit(&change->set);
+        free(change);
+    }
+    HASH_CLEAR(by_address, r->by_address);
+    HASH_CLEAR(by_id, r->by_id);
+    DL_FOREACH_SAFE(r->first, node, next)
+    node_free(node);
+    pool_deinit(&r->pool);
+    *r = (struct registry){0};
+}
+
+struct node *registry_find(const struct registry *r, const char *node_id)
+{
+    struct node *node;
+
+    HASH_FIND(by_id, r->by_id, node_id, strlen(node_id), node);
+    return node;
+}
+
+struct node *registry_find_holder(const struct registry *r, uint32_t address)
+{
+    struct node *node;
+
+    HASH_FIND(by_address, r->by_address, &address, sizeof address, node);
+    return node;
+}
+
+struct registry_change *registry_find_claim(const struct registry *r, uint32_t address)
+{
+    struct registry_change *change;
+
+    HASH_FIND(by_address, r->claims, &address, sizeof address, change);
+    return change;
+}
+
+char *registry_lease_json(const char *node_id, bool is_quarantined)
+{
+    return mem_printf("{\"node_id\":\"%s\",\"state\":\"%s\"}", node_id,
+                      is_quarantined ? "quarantined" : "assigned");
+}
+
+void registry_list_to_json(const struct registry *r, struct strbuf *out)
+{
+    const struct node *node;
+
+    strbuf_adds(out, "{\"nodes\":[");
+    DL_FOREACH(r->first, node)
+    {
+        if (node != r->first)
+            strbuf_adds(out, ",");
+        strbuf_add(out, node->json, node->json_len);
+    }
+    strbuf_adds(out, "]}");
+}
+
+/* ---- tables -------------------------------------------------------------------------------- */
+
+static void hold_address(struct registry *r, struct node *node)
+{
+    if (node->facts.holds_address)
+        HASH_ADD(by_address, r->by_address, facts.api.host_ip, sizeof(uint32_t), node);
+}
+
+static void drop_address(struct registry *r, struct node *node)
+{
+    if (node->facts.holds_address)
+        HASH_DELETE(by_address, r->by_address, node);
+}
+
+static void link_node(struct registry *r, struct node *node)
+{
+    HASH_ADD(by_id, r->by_id, facts.api.node_id, UUID_TEXT_SIZE - 1, node);
+    hold_address(r, node);
+    DL_APPEND(r->first, node);
+    r->count++;
+    r->up_count += node->facts.api.is_up;
+}
+
+static void unlink_node(struct registry *r, struct node *node)
+{
+    monitor_forget(&r->monitor, &node->watch);
+    drop_address(r, node);
+    HASH_DELETE(by_id, r->by_id, node);
+    DL_DELETE(r->first, node);
+    r->count--;
+    r->up_count -= node->facts.api.is_up;
+}
+
+static void change_facts(struct registry *r, struct node *node, const struct node_facts *facts)
+{
+    drop_address(r, node);
+    r->up_count -= node->facts.api.is_up;
+    node_set_facts(node, facts);
+    r->up_count += node->facts.api.is_up;
+    hold_address(r, node);
+}
+
+/* ---- changes ------------------------------------------------------------------------------- */
+
+void registry_begin(struct registry *r, struct registry_change *change)
+{
+    DL_APPEND2(r->changes, change, prev, next_change);
+    if (change->address)
+        HASH_ADD(by_address, r->claims, address, sizeof change->address, change);
+    if (change->node)
+        change->node->change = change;
+    if (change->loser)
+        change->loser->change = change;
+}
+
+/* Its nodes and its address are free for others. */
+static void end(struct registry *r, struct registry_change *change)
+{
+    if (change->loser)
+        change->loser->change = NULL;
+    if (change->node)
+        change->node->change = NULL;
+    if (change->address)
+        HASH_DELETE(by_address, r->claims, change);
+    DL_DELETE2(r->changes, change, prev, next_change);
+}
+
+static void take_address_from_loser(struct registry *r, struct registry_change *change)
+{
+    struct node_facts facts;
+
+    if (!change->loser)
+        return;
+    facts = change->loser->facts;
+    facts.holds_address = false;
+    change_facts(r, change->loser, &facts);
+    change->loser->revision = change->set.revision;
+}
+
+/* A node that comes up is heard now; one that was up all the time keeps its latest beat. */
+static void watch(struct registry *r, struct node *node, bool was_up, struct moment now)
+{
+    if (!node->facts.api.is_up)
+        monitor_forget(&r->monitor, &node->watch);
+    else if (!was_up)
+        monitor_beat(&r->monitor, &node->watch, now.boot_ms);
+}
+
+static void commit_add(struct registry *r, struct registry_change *change, struct moment now)
+{
+    struct node *node = change->node;
+
+    take_address_from_loser(r, change);
+    node->revision = change->set.revision;
+    r->pool.revisions[change->subnet_index] = change->set.revision;
+    link_node(r, node);
+    watch(r, node, false, now);
+}
+
+static void commit_update(struct registry *r, struct registry_change *change, struct moment now)
+{
+    struct node *node = change->node;
+    bool was_up = node->facts.api.is_up;
+
+    take_address_from_loser(r, change);
+    change_facts(r, node, &change->next);
+    node->revision = change->set.revision;
+    watch(r, node, was_up, now);
+}
+
+static void commit_delete(struct registry *r, struct registry_change *change, struct moment now)
+{
+    unlink_node(r, change->node);
+    r->pool.revisions[change->subnet_index] = change->set.revision;
+    pool_quarantine(&r->pool, change->subnet_index, now.boot_ms + r->quarantine_ms);
+}
+
+void registry_commit(struct registry *r, struct registry_change *change, struct moment now)
+{
+    end(r, change);
+    r->revision = change->set.revision;
+    switch (change->type) {
+    case REGISTRY_ADD:
+        commit_add(r, change, now);
+        break;
+    case REGISTRY_UPDATE:
+        commit_update(r, change, now);
+        break;
+    case REGISTRY_DELETE:
+        commit_delete(r, change, now);
+        break;
+    case REGISTRY_RELEASE:
+        pool_give_back(&r->pool, change->subnet_index);
+        break;
+    }
+}
+
+void registry_abort(struct registry *r, struct registry_change *change, struct moment now)
+{
+    end(r, change);
+    if (change->type == REGISTRY_ADD) {
+        pool_give_back(&r->pool, change->subnet_index);
+        node_free(change->node);
+        change->node = NULL;
+    }
+    if (change->type == REGISTRY_RELEASE)
+        pool_requeue(&r->pool, change->subnet_index, now.boot_ms + RELEASE_RETRY_MS);
+}
+
+void registry_change_free(struct registry_change *change)
+{
+    if (change->type == REGISTRY_DELETE && change->set.revision > 0)
+        node_free(change->node);
+    store_change_deinit(&change->set);
+    free(change);
+}
+
+/* ---- loading ------------------------------------------------------------------------------- */
+
+static int damaged(const struct store_record *record, const char *what)
+{
+    (void)err_fail(EIO, "stored %s %s: %s", record->kind, record->id, what);
+    return STORE_DAMAGED;
+}
+
+static int load_node(struct registry *r, const struct store_record *record, struct moment now)
+{
+    struct node_facts facts = {0};
+    struct node *node;
+    uint32_t index;
+
+    if (node_facts_from_json(record->body, &facts) < 0)
+        return damaged(record, err_text());
+    if (strcmp(facts.api.node_id, record->id) != 0)
+        return damaged(record, "is about another node");
+    if (!pool_index(&r->pool, facts.api.subnet, &index))
+        return damaged(record, "its subnet is none of the cluster's");
+    if (facts.holds_address && registry_find_holder(r, facts.api.host_ip))
+        return damaged(record, "its address is held by another node");
+    if (facts.api.is_up && (facts.has_left || !facts.holds_address))
+        return damaged(record, "is up, but has left or has no address");
+    node = node_new(&facts);
+    node->revision = record->revision;
+    node->subnet_index = index;
+    link_node(r, node);
+    watch(r, node, false, now);
+    return 0;
+}
+
+static int load_lease(struct registry *r, const struct store_record *record, struct moment now)
+{
+    AUTO_JSON json_t *body = NULL;
+    struct ip4_prefix subnet;
+    const char *state = NULL;
+    uint32_t index;
+
+    if (ip4_prefix_parse(record->id, &subnet) < 0 || !pool_index(&r->pool, subnet, &index))
+        return damaged(record, "is none of the cluster's subnets");
+    if (json_parse(record->body, strlen(record->body), &body) < 0 ||
+        json_get_string(body, "state", &state) < 0)
+        return damaged(record, err_text());
+    if (!pool_take(&r->pool, index))
+        return damaged(record, "is there twice");
+    r->pool.revisions[index] = record->revision;
+    if (strcmp(state, "quarantined") == 0)
+        pool_quarantine(&r->pool, index, now.boot_ms + r->quarantine_ms);
+    return 0;
+}
+
+int registry_load(struct registry *r, const struct store_record *record, struct moment now)
+{
+    if (strcmp(record->kind, NODE_KIND) == 0)
+        return load_node(r, record, now);
+    if (strcmp(record->kind, LEASE_KIND) == 0)
+        return load_lease(r, record, now);
+    return 0;
+}
+
+/* Every node has its own leased subnet, and every leased subnet its node. */
+int registry_loaded(struct registry *r, uint64_t revision)
+{
+    AUTO_FREE bool *is_seen = mem_zalloc(r->pool.count * sizeof *is_seen);
+    const struct node *node;
+
+    r->revision = revision;
+    DL_FOREACH(r->first, node)
+    {
+        bool is_leased = r->pool.states[node->subnet_index] == POOL_USED;
+
+        if (!is_leased || is_seen[node->subnet_index]) {
+            (void)err_fail(EIO, "stored node %s: its subnet is %s", node->facts.api.node_id,
+                           is_leased ? "another node's, too" : "not leased");
+            return STORE_DAMAGED;
+        }
+        is_seen[node->subnet_index] = true;
+    }
+    if (r->pool.counts[POOL_USED] == r->count)
+        return 0;
+    (void)err_fail(EIO, "%u subnets are leased, but there are %zu nodes", r->pool.counts[POOL_USED],
+                   r->count);
+    return STORE_DAMAGED;
+}

@@ -1,0 +1,154 @@
+/* The nodes of the cluster: who is who, who has which subnet, who is up. Pure: time, fresh
+ * identities and the store are handed in.
+ *
+ * A change goes in three steps, so that nothing is shown, promised or given out that is not stored:
+ *
+ *     plan  ──> registry_change: what to write ──> the store ──> registry_commit: now it is so
+ *                                                           └──> registry_abort:  it never was
+ *
+ * While a change is under way its nodes, its subnet and its address belong to it; whoever wants to
+ * plan for one of them gets REGISTRY_WAIT and plans anew after it. So there is never a decision
+ * that rests on something undecided.
+ *
+ * Who is it that registers?
+ *
+ *     node_id and its node_token               that node, wherever it comes from
+ *     node_id and another token                nobody: REGISTRY_CONFLICT
+ *     else, the address is held by a node
+ *         that is down                         that node, with a new token
+ *         that is up, of the same hostname     that node (no token in the answer)
+ *         that is up, of another hostname      REGISTRY_CONFLICT: a live node is not robbed
+ *     else                                     a new node
+ *
+ * An address is held by one node: the one that registered with it last. A node that comes to an
+ * address whose holder is up gets REGISTRY_CONFLICT; a holder that is down loses the address and
+ * keeps the rest: it must register again (with its token) before its heartbeats count.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "control/services/cluster.h"
+#include "control/services/node.h"
+#include "control/services/pool.h"
+#include "control/store/store.h"
+
+#define LEASE_KIND "lease"
+
+enum registry_outcome {
+    REGISTRY_READY = 0, /* it is so already; nothing to store */
+    REGISTRY_CHANGE,    /* to be stored: *ret_change */
+    REGISTRY_WAIT,      /* *ret_change is under way; plan anew after it */
+    REGISTRY_UNKNOWN,   /* no such node */
+    REGISTRY_LEFT,      /* the node must register again */
+    REGISTRY_CONFLICT,  /* the text (err_text) says with whom */
+    REGISTRY_EXHAUSTED  /* no subnet is free; the text has the counts */
+};
+
+/* Now, by both clocks. */
+struct moment {
+    int64_t boot_ms;
+    int64_t unix_s;
+};
+
+/* What a new node would be given. */
+struct registry_fresh {
+    char node_id[UUID_TEXT_SIZE];
+    char token[NODE_TOKEN_TEXT_SIZE];
+};
+
+/* What a registration is answered with, once it is stored. */
+struct registry_grant {
+    char node_id[UUID_TEXT_SIZE];
+    struct ip4_prefix subnet;
+    char token[NODE_TOKEN_TEXT_SIZE]; /* "": none minted */
+};
+
+enum registry_change_type {
+    REGISTRY_ADD,    /* node is new; in the tables only after the commit */
+    REGISTRY_UPDATE, /* node gets the facts in next */
+    REGISTRY_DELETE, /* node goes, its subnet to quarantine */
+    REGISTRY_RELEASE /* the quarantine of subnet_index ends; no node */
+};
+
+/* A change that is planned and not yet committed or aborted. */
+struct registry_change {
+    enum registry_change_type type;
+    struct store_change set; /* what to write */
+    struct node *node;
+    struct node_facts next; /* update: what it will be */
+    struct node *loser;     /* add, update: who loses the address; NULL: nobody */
+    uint32_t subnet_index;
+    struct moment planned_at;
+    uint32_t address; /* add, update: the address it is about */
+    void *owner;      /* the caller's */
+    UT_hash_handle by_address;
+    struct registry_change *prev, *next_change;
+};
+
+struct registry {
+    struct pool pool;
+    struct monitor monitor;
+    int64_t quarantine_ms;
+    uint64_t revision; /* of the latest commit */
+    struct node *by_id;
+    struct node *by_address; /* those that hold theirs */
+    struct node *first;      /* in the order of registration */
+    size_t count;
+    size_t up_count;
+    struct registry_change *changes; /* all under way */
+    struct registry_change *claims;  /* those with an address, by it */
+};
+
+/* A subnet stays in quarantine for two timeouts: by then everybody has heard. */
+void registry_init(struct registry *registry, const struct cluster *cluster,
+                   int64_t node_timeout_ms);
+/* Also of the changes under way; the store must have let go of them. */
+void registry_deinit(struct registry *registry);
+
+/* A stored record, at start; other kinds than node and lease are not its own. 0, or STORE_DAMAGED
+ * with a text. Everybody who was up gets a full timeout from now on, quarantines begin anew. */
+int registry_load(struct registry *registry, const struct store_record *record, struct moment now);
+/* After the last record. STORE_DAMAGED when nodes and leases do not match. */
+int registry_loaded(struct registry *registry, uint64_t revision);
+
+struct node *registry_find(const struct registry *registry, const char *node_id);
+
+/* {"nodes":[...]} in the order of registration. */
+void registry_list_to_json(const struct registry *registry, struct strbuf *out);
+
+/* Plans. ret_change is written for REGISTRY_CHANGE and REGISTRY_WAIT. */
+enum registry_outcome registry_plan_register(struct registry *registry,
+                                             const struct api_register_request *request,
+                                             const struct registry_fresh *fresh, struct moment now,
+                                             struct registry_change **ret_change,
+                                             struct registry_grant *ret_grant);
+enum registry_outcome registry_plan_deregister(struct registry *registry, const char *node_id,
+                                               struct moment now,
+                                               struct registry_change **ret_change);
+enum registry_outcome registry_plan_delete(struct registry *registry, const char *node_id,
+                                           struct moment now, struct registry_change **ret_change);
+/* Down for its silence. REGISTRY_READY when it is down, REGISTRY_WAIT when it is in a change. */
+enum registry_outcome registry_plan_down(struct registry *registry, struct node *node,
+                                         struct moment now, struct registry_change **ret_change);
+/* A subnet whose quarantine is over, or REGISTRY_READY. */
+enum registry_outcome registry_plan_release(struct registry *registry, struct moment now,
+                                            struct registry_change **ret_change);
+
+/* A sign of life. Heard at once; REGISTRY_CHANGE when the node was down and is to be up. Never
+ * REGISTRY_WAIT. */
+enum registry_outcome registry_heartbeat(struct registry *registry, const char *node_id,
+                                         struct moment now, struct registry_change **ret_change);
+/* Up again, for a node that was heard while it was being marked down; else REGISTRY_READY. */
+enum registry_outcome registry_plan_up_again(struct registry *registry, struct node *node,
+                                             const struct registry_change *down, struct moment now,
+                                             struct registry_change **ret_change);
+
+/* The change is stored (set.revision): it takes effect. It stays the caller's, with its node (of a
+ * deleted one, too), until registry_change_free(). */
+void registry_commit(struct registry *registry, struct registry_change *change, struct moment now);
+/* The change is not stored: as if it had never been planned. */
+void registry_abort(struct registry *registry, struct registry_change *change, struct moment now);
+/* After one of the two. */
+void registry_change_free(struct registry_change *change);

@@ -1,0 +1,271 @@
+/* Opening the SQLite file: making it, migrating it, and judging whether it can be trusted. */
+#include "control/store/sqlite_file.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "control/store/store.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+
+/* "QMsh": says in the file's header whose it is (file(1) and we read it there). */
+#define APPLICATION_ID 0x514d7368
+
+/* Step i brings a file of user_version i to i + 1. Steps are only ever added. */
+static const char *const migrations[] = {
+    /* Everything is a record; the two unique indexes are a second lock on what must never happen:
+     * two nodes on one address, two subnets for one node. */
+    "CREATE TABLE records("
+    "  kind TEXT NOT NULL, id TEXT NOT NULL,"
+    "  created_revision INTEGER NOT NULL, revision INTEGER NOT NULL,"
+    "  body TEXT NOT NULL CHECK(json_valid(body)),"
+    "  PRIMARY KEY(kind, id)) STRICT, WITHOUT ROWID;"
+    "CREATE UNIQUE INDEX address_holder ON records(body ->> '$.host_ip')"
+    "  WHERE kind = 'node' AND body ->> '$.holds_address' = 1;"
+    "CREATE UNIQUE INDEX lease_holder ON records(body ->> '$.node_id')"
+    "  WHERE kind = 'lease' AND body ->> '$.state' = 'assigned';"
+    "CREATE TABLE changes("
+    "  revision INTEGER NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,"
+    "  verb TEXT NOT NULL CHECK(verb IN ('create', 'update', 'delete')),"
+    "  at INTEGER NOT NULL, PRIMARY KEY(revision, kind, id)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE probe(writes INTEGER NOT NULL) STRICT;"
+    "INSERT INTO probe VALUES(0);"
+    "CREATE VIEW nodes AS SELECT id AS node_id, body ->> '$.hostname' AS hostname,"
+    "  body ->> '$.host_ip' AS host_ip, body ->> '$.subnet' AS subnet,"
+    "  body ->> '$.status' AS status, body ->> '$.has_left' AS has_left,"
+    "  datetime(body ->> '$.registered_at', 'unixepoch') AS registered_at, revision"
+    "  FROM records WHERE kind = 'node' ORDER BY created_revision;"
+    "CREATE VIEW subnets AS SELECT id AS subnet, body ->> '$.state' AS state,"
+    "  body ->> '$.node_id' AS node_id, revision FROM records WHERE kind = 'lease';",
+};
+#define SCHEMA_VERSION ((int)ARRAY_LEN(migrations))
+
+static const char recovery[] =
+    "restore the file from a backup, or move it away to begin a new cluster "
+    "(then every agent registers anew)";
+
+int sqlite_file_fail(sqlite3 *db, const char *path, const char *doing)
+{
+    int code = db ? sqlite3_errcode(db) & 0xff : SQLITE_NOMEM;
+    const char *words = db ? sqlite3_errmsg(db) : "out of memory";
+
+    switch (code) {
+    case SQLITE_NOTADB:
+    case SQLITE_CORRUPT:
+        (void)err_fail(EIO, "%s %s: %s; %s", doing, path, words, recovery);
+        return STORE_DAMAGED;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return err_fail(EBUSY,
+                        "%s %s: locked by another process; is a control plane running on it?",
+                        doing, path);
+    default:
+        return err_fail(EIO, "%s %s: %s (SQLite error %d, errno %d)", doing, path, words,
+                        db ? sqlite3_extended_errcode(db) : code,
+                        db ? sqlite3_system_errno(db) : 0);
+    }
+}
+
+static int run(sqlite3 *db, const char *path, const char *sql)
+{
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        return sqlite_file_fail(db, path, "open");
+    return 0;
+}
+
+/* The first column of the first row. */
+static int read_int(sqlite3 *db, const char *path, const char *sql, int *ret)
+{
+    sqlite3_stmt *statement = NULL;
+    int r = 0;
+
+    if (sqlite3_prepare_v2(db, sql, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        *ret = sqlite3_column_int(statement, 0);
+    else
+        r = sqlite_file_fail(db, path, "read");
+    (void)sqlite3_finalize(statement);
+    return r;
+}
+
+static int open_handle(const char *path, sqlite3 **ret_db)
+{
+    sqlite3 *db = NULL;
+
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
+        SQLITE_OK) {
+        int r = sqlite_file_fail(db, path, "open");
+
+        (void)sqlite3_close(db);
+        return r;
+    }
+    *ret_db = db;
+    return 0;
+}
+
+static int migrate(sqlite3 *db, const char *path)
+{
+    AUTO_FREE char *finish = mem_printf("PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
+                                        APPLICATION_ID, SCHEMA_VERSION);
+    int version = 0;
+    int r = read_int(db, path, "PRAGMA user_version", &version);
+
+    if (r != 0 || version == SCHEMA_VERSION)
+        return r;
+    if (version > SCHEMA_VERSION)
+        return err_fail(ENOTSUP, "%s was written by a newer version (schema %d, this one knows %d)",
+                        path, version, SCHEMA_VERSION);
+    r = run(db, path, "BEGIN IMMEDIATE");
+    for (int i = version; r == 0 && i < SCHEMA_VERSION; i++)
+        r = run(db, path, migrations[i]);
+    return r != 0 ? r : run(db, path, finish);
+}
+
+/* ---- making -------------------------------------------------------------------------------- */
+
+static int sync_directory_of(const char *path)
+{
+    AUTO_FREE char *copy = mem_strdup(path);
+    AUTO_CLOSE int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0 || fsync(fd) < 0)
+        return err_sys(errno, "sync the directory of %s", path);
+    return 0;
+}
+
+static int fill_new(const char *temp)
+{
+    sqlite3 *db = NULL;
+    int r = open_handle(temp, &db);
+
+    if (r != 0)
+        return r;
+    r = run(db, temp, "PRAGMA synchronous=FULL");
+    if (r == 0)
+        r = migrate(db, temp);
+    if (sqlite3_close(db) != SQLITE_OK && r == 0)
+        r = err_fail(EIO, "close %s", temp);
+    return r;
+}
+
+/* Another process may make it at the same time: one of the two renames wins, both open that. */
+static int create(const char *path)
+{
+    AUTO_FREE char *temp = mem_printf("%s.XXXXXX", path);
+    AUTO_CLOSE int fd = mkostemp(temp, O_CLOEXEC); /* mode 0600 */
+    int r;
+
+    if (fd < 0)
+        return err_sys(errno, "create %s", path);
+    r = fill_new(temp);
+    if (r == 0 && renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE) < 0 &&
+        errno != EEXIST)
+        r = err_sys(errno, "rename %s to %s", temp, path);
+    (void)unlink(temp); /* what is left of it when it was not renamed */
+    return r != 0 ? r : sync_directory_of(path);
+}
+
+/* ---- judging ------------------------------------------------------------------------------- */
+
+static int check_content(sqlite3 *db, const char *path)
+{
+    sqlite3_stmt *statement = NULL;
+    const char *verdict;
+    int r = 0;
+
+    if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &statement, NULL) != SQLITE_OK ||
+        sqlite3_step(statement) != SQLITE_ROW) {
+        r = sqlite_file_fail(db, path, "check");
+    } else {
+        verdict = (const char *)sqlite3_column_text(statement, 0);
+        if (!verdict || strcmp(verdict, "ok") != 0) {
+            (void)err_fail(EIO, "%s is damaged: %s; %s", path, verdict ? verdict : "?", recovery);
+            r = STORE_DAMAGED;
+        }
+    }
+    (void)sqlite3_finalize(statement);
+    return r;
+}
+
+static int check_owner(sqlite3 *db, const char *path)
+{
+    int id = 0;
+    int r = read_int(db, path, "PRAGMA application_id", &id);
+
+    if (r != 0 || id == APPLICATION_ID)
+        return r;
+    (void)err_fail(EINVAL, "%s is an SQLite file of another program; %s", path, recovery);
+    return STORE_DAMAGED;
+}
+
+static int prepare(sqlite3 *db, const char *path)
+{
+    /* The order matters: exclusive before the first access means no shared memory file and nobody
+     * else, and WAL is what the rest builds on. Checkpoints are ours (autocheckpoint ignores their
+     * errors). */
+    static const char *const settings[] = {
+        "PRAGMA locking_mode=EXCLUSIVE",
+        "PRAGMA journal_mode=WAL",
+        "PRAGMA synchronous=FULL",
+        "PRAGMA trusted_schema=OFF",
+        "PRAGMA cell_size_check=ON",
+        "PRAGMA temp_store=MEMORY",
+        "PRAGMA mmap_size=0",
+        "PRAGMA cache_size=-1024",
+        "PRAGMA wal_autocheckpoint=0",
+        "BEGIN IMMEDIATE; COMMIT",
+    };
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(settings); i++)
+        r = run(db, path, settings[i]);
+    if (r == 0)
+        r = check_owner(db, path);
+    if (r == 0)
+        r = check_content(db, path);
+    return r != 0 ? r : migrate(db, path);
+}
+
+/* 0: it can be opened. Makes it when there is none, but never in place of one that was lost. */
+static int ensure_file(const char *path)
+{
+    AUTO_FREE char *wal = mem_printf("%s-wal", path);
+    struct stat st;
+
+    if (stat(path, &st) == 0) {
+        if (st.st_size > 0)
+            return 0;
+        (void)err_fail(EIO, "%s is empty, which it never is when it is whole; %s", path, recovery);
+        return STORE_DAMAGED;
+    }
+    if (errno != ENOENT)
+        return err_sys(errno, "open %s", path);
+    if (access(wal, F_OK) == 0) {
+        (void)err_fail(EIO, "%s is gone, but %s is there; %s", path, wal, recovery);
+        return STORE_DAMAGED;
+    }
+    return create(path);
+}
+
+int sqlite_file_open(const char *path, sqlite3 **ret_db)
+{
+    sqlite3 *db = NULL;
+    int r = ensure_file(path);
+
+    if (r == 0)
+        r = open_handle(path, &db);
+    if (r != 0)
+        return r;
+    r = prepare(db, path);
+    if (r != 0) {
+        (void)sqlite3_close(db);
+        return r;
+    }
+    *ret_db = db;
+    return 0;
+}

@@ -1,0 +1,57 @@
+/* What all stores share: dispatch, and filling change sets. */
+#include "control/store/store.h"
+
+#include <assert.h>
+
+int store_load(struct store *store, store_record_fn fn, void *data, uint64_t *ret_revision)
+{
+    return store->ops->load(store, fn, data, ret_revision);
+}
+
+int store_commit(struct store *store, struct store_change *first)
+{
+    return store->ops->commit(store, first);
+}
+
+void store_free(struct store *store)
+{
+    if (store)
+        store->ops->free(store);
+}
+
+static void add_op(struct store_change *change, struct store_op op)
+{
+    assert(change->op_count < STORE_OPS_MAX);
+    change->ops[change->op_count++] = op;
+}
+
+void store_add_create(struct store_change *change, const char *kind, const char *id, char *body)
+{
+    add_op(change, (struct store_op){STORE_CREATE, kind, mem_strdup(id), body, 0});
+}
+
+void store_add_update(struct store_change *change, const char *kind, const char *id,
+                      uint64_t if_revision, char *body)
+{
+    add_op(change, (struct store_op){STORE_UPDATE, kind, mem_strdup(id), body, if_revision});
+}
+
+void store_add_delete(struct store_change *change, const char *kind, const char *id,
+                      uint64_t if_revision)
+{
+    add_op(change, (struct store_op){STORE_DELETE, kind, mem_strdup(id), NULL, if_revision});
+}
+
+void store_change_deinit(struct store_change *change)
+{
+    for (size_t i = 0; i < change->op_count; i++) {
+        free(change->ops[i].id);
+        free(change->ops[i].body);
+    }
+    change->op_count = 0;
+}
+
+struct store_change *store_change_next(const struct store_change *change)
+{
+    return change->item.next ? CONTAINER_OF(change->item.next, struct store_change, item) : NULL;
+}

@@ -1,0 +1,90 @@
+/* What the control plane keeps: records, and changes to them that happen wholly or not at all.
+ *
+ * A record is a kind ("node", "lease", "cluster"), an id that is unique within its kind, the
+ * revision of its latest change, and a JSON body. Every change set that is committed gets the next
+ * revision; revisions are never given twice, also not across restarts.
+ *
+ * That a subnet is leased once is no rule of ours but the store's: a lease is a record whose id is
+ * the subnet, and creating a record that exists is a conflict.
+ *
+ * The functions here block; the loop talks to a store through its writer (writer.h).
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "lib/base/mailbox.h"
+#include "lib/base/mem.h"
+
+enum store_outcome {
+    STORE_DONE = 0,
+    STORE_FULL,     /* no room; nothing was changed, and it may work later */
+    STORE_CONFLICT, /* the record is there already, is gone, or has another revision */
+    STORE_DAMAGED   /* at open and load: the data cannot be trusted; the text says what to do */
+};
+
+enum store_verb { STORE_CREATE, STORE_UPDATE, STORE_DELETE };
+
+/* Room for the largest change set: a registration that takes over another node's address. */
+#define STORE_OPS_MAX 4
+
+struct store_op {
+    enum store_verb verb;
+    const char *kind;     /* a literal */
+    char *id;             /* owned */
+    char *body;           /* owned; NULL for STORE_DELETE */
+    uint64_t if_revision; /* update and delete: only if the record has it */
+};
+
+/* A change set. Without operations it is a probe: it makes the store write, and uses no revision.
+ */
+struct store_change {
+    struct mailbox_item item;
+    struct store_op ops[STORE_OPS_MAX];
+    size_t op_count;
+    int64_t at_unix_s; /* for people who read the log of changes */
+    int outcome;       /* store_commit: an enum store_outcome, or negative: unknown */
+    uint64_t revision; /* store_commit: of the change, when it is done */
+};
+
+struct store_record {
+    const char *kind;
+    const char *id;
+    const char *body;
+    uint64_t created_revision;
+    uint64_t revision;
+};
+
+/* Negative, or STORE_DAMAGED, ends the loading. */
+typedef int (*store_record_fn)(const struct store_record *record, void *data);
+
+struct store;
+struct store_ops {
+    int (*load)(struct store *store, store_record_fn fn, void *data, uint64_t *ret_revision);
+    int (*commit)(struct store *store, struct store_change *first);
+    void (*free)(struct store *store);
+};
+struct store {
+    const struct store_ops *ops;
+};
+
+/* Hands every record to fn, in the order of creation. ret_revision is that of the latest change, 0
+ * in a new store. STORE_DAMAGED, or negative. */
+int store_load(struct store *store, store_record_fn fn, void *data, uint64_t *ret_revision);
+
+/* Commits a list of change sets (linked by item.next) durably and in order, all in one go. 0: each
+ * has its outcome. Negative: what is on the disk is unknown; the store must not be used again. */
+int store_commit(struct store *store, struct store_change *first);
+
+void store_free(struct store *store);
+
+/* Fill a change set; id is copied, body taken over. */
+void store_add_create(struct store_change *change, const char *kind, const char *id, char *body);
+void store_add_update(struct store_change *change, const char *kind, const char *id,
+                      uint64_t if_revision, char *body);
+void store_add_delete(struct store_change *change, const char *kind, const char *id,
+                      uint64_t if_revision);
+/* Frees what the operations own. */
+void store_change_deinit(struct store_change *change);
+
+struct store_change *store_change_next(const struct store_change *change);
