@@ -28,7 +28,10 @@ static const char *subnet_text(const struct registry *r, uint32_t index,
 static void write_node(struct registry_change *change, const struct node *node,
                        const struct node_facts *next)
 {
+    char address[IP4_TEXT_SIZE];
+
     store_add_update(&change->set, NODE_KIND, node->facts.api.node_id, node->revision,
+                     next->holds_address ? ip4_format(next->api.host_ip, address) : NULL,
                      node_facts_to_json(next));
 }
 
@@ -159,7 +162,7 @@ static enum registry_outcome plan_new(struct registry *r,
                                       struct registry_change **ret_change,
                                       struct registry_grant *grant)
 {
-    char text[IP4_PREFIX_TEXT_SIZE];
+    char subnet[IP4_PREFIX_TEXT_SIZE], address[IP4_TEXT_SIZE];
     struct registry_change *change;
     struct node *node;
     uint32_t index;
@@ -169,9 +172,10 @@ static enum registry_outcome plan_new(struct registry *r,
     node = make_node(r, index, request, fresh, now, grant);
     change = change_new(REGISTRY_ADD, node, now);
     change->address = request->host_ip;
-    store_add_create(&change->set, LEASE_KIND, subnet_text(r, index, text),
+    store_add_create(&change->set, LEASE_KIND, subnet_text(r, index, subnet), fresh->node_id,
                      registry_lease_json(fresh->node_id, false));
-    store_add_create(&change->set, NODE_KIND, fresh->node_id, node_facts_to_json(&node->facts));
+    store_add_create(&change->set, NODE_KIND, fresh->node_id, ip4_format(request->host_ip, address),
+                     node_facts_to_json(&node->facts));
     registry_begin(r, change);
     *ret_change = change;
     return REGISTRY_CHANGE;
@@ -326,7 +330,8 @@ enum registry_outcome registry_plan_delete(struct registry *r, const char *node_
     change = change_new(REGISTRY_DELETE, node, now);
     store_add_delete(&change->set, NODE_KIND, node_id, node->revision);
     store_add_update(&change->set, LEASE_KIND, subnet_text(r, node->subnet_index, text),
-                     r->pool.revisions[node->subnet_index], registry_lease_json(node_id, true));
+                     r->pool.revisions[node->subnet_index], NULL,
+                     registry_lease_json(node_id, true));
     registry_begin(r, change);
     *ret_change = change;
     return REGISTRY_CHANGE;

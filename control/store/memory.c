@@ -7,6 +7,7 @@
 struct record {
     const char *kind;
     char *id;
+    char *key;
     char *body;
     uint64_t created_revision;
     uint64_t revision;
@@ -41,6 +42,7 @@ static void record_free(struct store_memory *m, struct record *r)
 {
     DL_DELETE(m->records, r);
     free(r->id);
+    free(r->key);
     free(r->body);
     free(r);
 }
@@ -62,10 +64,39 @@ static int load(struct store *store, store_record_fn fn, void *data, uint64_t *r
     return 0;
 }
 
-static bool op_fits(const struct store_memory *m, const struct store_op *op)
+/* An earlier operation of the same change set is about this record, and gives its key up. */
+static bool is_changed_before(const struct record *r, const struct store_change *change,
+                              size_t index)
 {
+    for (size_t i = 0; i < index; i++) {
+        if (strcmp(r->kind, change->ops[i].kind) == 0 && strcmp(r->id, change->ops[i].id) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool key_is_taken(const struct store_memory *m, const struct store_change *change,
+                         size_t index)
+{
+    const struct store_op *op = &change->ops[index];
+    const struct record *r;
+
+    DL_FOREACH(m->records, r)
+    {
+        if (op->key && r->key && strcmp(r->kind, op->kind) == 0 && strcmp(r->key, op->key) == 0 &&
+            strcmp(r->id, op->id) != 0 && !is_changed_before(r, change, index))
+            return true;
+    }
+    return false;
+}
+
+static bool op_fits(const struct store_memory *m, const struct store_change *change, size_t index)
+{
+    const struct store_op *op = &change->ops[index];
     const struct record *r = find(m, op->kind, op->id);
 
+    if (key_is_taken(m, change, index))
+        return false;
     return op->verb == STORE_CREATE ? !r : r && r->revision == op->if_revision;
 }
 
@@ -84,7 +115,9 @@ static void op_apply(struct store_memory *m, const struct store_op *op, uint64_t
         DL_APPEND(m->records, r);
     }
     free(r->body);
+    free(r->key);
     r->body = mem_strdup(op->body);
+    r->key = op->key ? mem_strdup(op->key) : NULL;
     r->revision = revision;
 }
 
@@ -92,7 +125,7 @@ static void commit_one(struct store_memory *m, struct store_change *change)
 {
     change->outcome = m->is_full ? STORE_FULL : STORE_DONE;
     for (size_t i = 0; i < change->op_count && change->outcome == STORE_DONE; i++) {
-        if (!op_fits(m, &change->ops[i]))
+        if (!op_fits(m, change, i))
             change->outcome = STORE_CONFLICT;
     }
     if (change->outcome != STORE_DONE || change->op_count == 0)

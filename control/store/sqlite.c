@@ -37,9 +37,9 @@ static const char *const sql_texts[] = {
     [SQL_SAVEPOINT] = "SAVEPOINT one",
     [SQL_RELEASE] = "RELEASE one",
     [SQL_ROLLBACK_TO] = "ROLLBACK TO one",
-    [SQL_CREATE] = "INSERT INTO records(kind, id, created_revision, revision, body) "
-                   "VALUES(?1, ?2, ?3, ?3, ?4)",
-    [SQL_UPDATE] = "UPDATE records SET revision = ?3, body = ?4 "
+    [SQL_CREATE] = "INSERT INTO records(kind, id, created_revision, revision, key, body) "
+                   "VALUES(?1, ?2, ?3, ?3, ?6, ?4)",
+    [SQL_UPDATE] = "UPDATE records SET revision = ?3, key = ?6, body = ?4 "
                    "WHERE kind = ?1 AND id = ?2 AND revision = ?5",
     [SQL_DELETE] = "DELETE FROM records WHERE kind = ?1 AND id = ?2 AND revision = ?5",
     [SQL_LOG] = "INSERT INTO changes(revision, kind, id, verb, at) VALUES(?1, ?2, ?3, ?4, ?5)",
@@ -136,6 +136,7 @@ static int write_op(struct store_sqlite *s, const struct store_op *op, uint64_t 
     if (op->verb != STORE_DELETE) {
         bind_u64(statement, 3, revision);
         bind_text(statement, 4, op->body);
+        bind_text(statement, 6, op->key); /* NULL binds NULL */
     }
     if (op->verb != STORE_CREATE)
         bind_u64(statement, 5, op->if_revision);

@@ -18,17 +18,13 @@
 
 /* Step i brings a file of user_version i to i + 1. Steps are only ever added. */
 static const char *const migrations[] = {
-    /* Everything is a record; the two unique indexes are a second lock on what must never happen:
-     * two nodes on one address, two subnets for one node. */
+    /* Everything is a record. The key is unique within its kind: a second lock on what must never
+     * be, two nodes on one address or two subnets for one node. */
     "CREATE TABLE records("
     "  kind TEXT NOT NULL, id TEXT NOT NULL,"
     "  created_revision INTEGER NOT NULL, revision INTEGER NOT NULL,"
-    "  body TEXT NOT NULL CHECK(json_valid(body)),"
-    "  PRIMARY KEY(kind, id)) STRICT, WITHOUT ROWID;"
-    "CREATE UNIQUE INDEX address_holder ON records(body ->> '$.host_ip')"
-    "  WHERE kind = 'node' AND body ->> '$.holds_address' = 1;"
-    "CREATE UNIQUE INDEX lease_holder ON records(body ->> '$.node_id')"
-    "  WHERE kind = 'lease' AND body ->> '$.state' = 'assigned';"
+    "  key TEXT, body TEXT NOT NULL,"
+    "  PRIMARY KEY(kind, id), UNIQUE(kind, key)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE changes("
     "  revision INTEGER NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,"
     "  verb TEXT NOT NULL CHECK(verb IN ('create', 'update', 'delete')),"
@@ -203,29 +199,21 @@ static int check_owner(sqlite3 *db, const char *path)
     return STORE_DAMAGED;
 }
 
+/* The order matters: exclusive before the first access means no shared memory file and nobody
+ * else; whose file it is before anything is written to it; and WAL is what the rest builds on.
+ * Checkpoints are ours (automatic ones ignore their errors). */
 static int prepare(sqlite3 *db, const char *path)
 {
-    /* The order matters: exclusive before the first access means no shared memory file and nobody
-     * else, and WAL is what the rest builds on. Checkpoints are ours (autocheckpoint ignores their
-     * errors). */
-    static const char *const settings[] = {
-        "PRAGMA locking_mode=EXCLUSIVE",
-        "PRAGMA journal_mode=WAL",
-        "PRAGMA synchronous=FULL",
-        "PRAGMA trusted_schema=OFF",
-        "PRAGMA cell_size_check=ON",
-        "PRAGMA temp_store=MEMORY",
-        "PRAGMA mmap_size=0",
-        "PRAGMA cache_size=-1024",
-        "PRAGMA wal_autocheckpoint=0",
-        "BEGIN IMMEDIATE; COMMIT",
-    };
-    int r = 0;
+    int r = run(db, path, "PRAGMA locking_mode=EXCLUSIVE");
 
-    for (size_t i = 0; r == 0 && i < ARRAY_LEN(settings); i++)
-        r = run(db, path, settings[i]);
     if (r == 0)
         r = check_owner(db, path);
+    if (r == 0)
+        r = run(db, path,
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;"
+                "PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;"
+                "PRAGMA cache_size=-1024; PRAGMA wal_autocheckpoint=0;"
+                "BEGIN IMMEDIATE; COMMIT");
     if (r == 0)
         r = check_content(db, path);
     return r != 0 ? r : migrate(db, path);

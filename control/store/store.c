@@ -25,27 +25,46 @@ static void add_op(struct store_change *change, struct store_op op)
     change->ops[change->op_count++] = op;
 }
 
-void store_add_create(struct store_change *change, const char *kind, const char *id, char *body)
+static char *copy_key(const char *key)
 {
-    add_op(change, (struct store_op){STORE_CREATE, kind, mem_strdup(id), body, 0});
+    return key ? mem_strdup(key) : NULL;
+}
+
+void store_add_create(struct store_change *change, const char *kind, const char *id,
+                      const char *key, char *body)
+{
+    add_op(change, (struct store_op){.verb = STORE_CREATE,
+                                     .kind = kind,
+                                     .id = mem_strdup(id),
+                                     .key = copy_key(key),
+                                     .body = body});
 }
 
 void store_add_update(struct store_change *change, const char *kind, const char *id,
-                      uint64_t if_revision, char *body)
+                      uint64_t if_revision, const char *key, char *body)
 {
-    add_op(change, (struct store_op){STORE_UPDATE, kind, mem_strdup(id), body, if_revision});
+    add_op(change, (struct store_op){.verb = STORE_UPDATE,
+                                     .kind = kind,
+                                     .id = mem_strdup(id),
+                                     .key = copy_key(key),
+                                     .body = body,
+                                     .if_revision = if_revision});
 }
 
 void store_add_delete(struct store_change *change, const char *kind, const char *id,
                       uint64_t if_revision)
 {
-    add_op(change, (struct store_op){STORE_DELETE, kind, mem_strdup(id), NULL, if_revision});
+    add_op(change, (struct store_op){.verb = STORE_DELETE,
+                                     .kind = kind,
+                                     .id = mem_strdup(id),
+                                     .if_revision = if_revision});
 }
 
 void store_change_deinit(struct store_change *change)
 {
     for (size_t i = 0; i < change->op_count; i++) {
         free(change->ops[i].id);
+        free(change->ops[i].key);
         free(change->ops[i].body);
     }
     change->op_count = 0;

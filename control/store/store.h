@@ -4,6 +4,9 @@
  * revision of its latest change, and a JSON body. Every change set that is committed gets the next
  * revision; revisions are never given twice, also not across restarts.
  *
+ * A record may also have a key: a second name that is unique within its kind while it is held (a
+ * node's address, the holder of a lease).
+ *
  * That a subnet is leased once is no rule of ours but the store's: a lease is a record whose id is
  * the subnet, and creating a record that exists is a conflict.
  *
@@ -19,7 +22,8 @@
 enum store_outcome {
     STORE_DONE = 0,
     STORE_FULL,     /* no room; nothing was changed, and it may work later */
-    STORE_CONFLICT, /* the record is there already, is gone, or has another revision */
+    STORE_CONFLICT, /* the record or its key is there already, it is gone, or has another revision
+                     */
     STORE_DAMAGED   /* at open and load: the data cannot be trusted; the text says what to do */
 };
 
@@ -32,6 +36,7 @@ struct store_op {
     enum store_verb verb;
     const char *kind;     /* a literal */
     char *id;             /* owned */
+    char *key;            /* owned; NULL: none */
     char *body;           /* owned; NULL for STORE_DELETE */
     uint64_t if_revision; /* update and delete: only if the record has it */
 };
@@ -78,10 +83,11 @@ int store_commit(struct store *store, struct store_change *first);
 
 void store_free(struct store *store);
 
-/* Fill a change set; id is copied, body taken over. */
-void store_add_create(struct store_change *change, const char *kind, const char *id, char *body);
+/* Fill a change set; id and key (or NULL) are copied, body is taken over. */
+void store_add_create(struct store_change *change, const char *kind, const char *id,
+                      const char *key, char *body);
 void store_add_update(struct store_change *change, const char *kind, const char *id,
-                      uint64_t if_revision, char *body);
+                      uint64_t if_revision, const char *key, char *body);
 void store_add_delete(struct store_change *change, const char *kind, const char *id,
                       uint64_t if_revision);
 /* Frees what the operations own. */
