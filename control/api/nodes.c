@@ -1,0 +1,146 @@
+/* The handlers of /api/nodes: checking what was sent, and reading. What changes something goes to
+ * operations. */
+#include "control/api/nodes.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "control/api/answer.h"
+#include "control/control.h"
+#include "control/operations.h"
+#include "lib/base/error.h"
+
+#define ETAG_TEXT_SIZE (UUID_TEXT_SIZE + 24)
+
+/* ---- reading ------------------------------------------------------------------------------- */
+
+static void etag_write(const struct control *c, char ret_text[static ETAG_TEXT_SIZE])
+{
+    (void)snprintf(ret_text, ETAG_TEXT_SIZE, "\"%s-%" PRIu64 "\"", c->cluster.cluster_id,
+                   c->registry.revision);
+}
+
+/* If-None-Match is a list of quoted tags (RFC 9110 section 13.1.2); ours holds its quotes, so
+ * finding it as a text is finding it as a tag. */
+static bool is_known(const struct http_request *request, const char *etag)
+{
+    const char *tags = http_request_header(request, "If-None-Match");
+
+    return tags && (strcmp(tags, "*") == 0 || strstr(tags, etag));
+}
+
+static bool wants_events(const struct http_request *request)
+{
+    const char *accept = http_request_header(request, "Accept");
+
+    return accept && strcasestr(accept, "text/event-stream");
+}
+
+static void reply_list(struct http_request *request, const struct control *c)
+{
+    struct strbuf text = {0};
+    struct http_body *body;
+    size_t n;
+
+    registry_list_to_json(&c->registry, &text);
+    n = text.len;
+    body = http_body_take(strbuf_take(&text), n);
+    http_reply_body(request, 200, "application/json", body);
+    http_body_unref(body);
+}
+
+void nodes_list(struct http_request *request, void *data)
+{
+    struct control *c = data;
+    char etag[ETAG_TEXT_SIZE];
+
+    etag_write(c, etag);
+    http_reply_header(request, "ETag", etag);
+    if (wants_events(request))
+        watchers_add(&c->watchers, request);
+    else if (is_known(request, etag))
+        http_reply_empty(request, 304);
+    else
+        reply_list(request, c);
+}
+
+void nodes_show(struct http_request *request, void *data)
+{
+    answer_node(request, data, http_request_param(request, 0));
+}
+
+/* ---- changing ------------------------------------------------------------------------------ */
+
+/* NULL: it is no JSON, and was answered so. */
+static json_t *parse_body(struct http_request *request)
+{
+    json_t *body = NULL;
+    size_t n;
+    const char *bytes = http_request_body(request, &n);
+
+    if (json_parse(bytes, n, &body) < 0)
+        http_reply_problem(request, 400, "the body is %s", err_text());
+    return body;
+}
+
+static int check_wish(const struct control *c, const json_t *body,
+                      struct api_register_request *ret_wish)
+{
+    char cidr[IP4_PREFIX_TEXT_SIZE];
+    int r = api_register_request_from_json(body, ret_wish);
+
+    if (r < 0)
+        return r;
+    if (ip4_prefix_contains(c->cluster.cidr, ret_wish->host_ip))
+        return err_fail(EINVAL, "host_ip: is inside the cluster's own network %s",
+                        ip4_prefix_format(c->cluster.cidr, cidr));
+    return 0;
+}
+
+void nodes_register(struct http_request *request, void *data)
+{
+    struct control *c = data;
+    struct api_register_request wish;
+    json_t *body = parse_body(request);
+
+    if (!body)
+        return;
+    if (check_wish(c, body, &wish) < 0) {
+        http_reply_problem(request, 422, "%s", err_text());
+        json_decref(body);
+        return;
+    }
+    operations_register(c, request, body, &wish);
+}
+
+/* A heartbeat needs no body; what is there must at least be an object. */
+static bool check_heartbeat_body(struct http_request *request)
+{
+    AUTO_JSON json_t *body = NULL;
+    size_t n;
+
+    (void)http_request_body(request, &n);
+    if (n == 0)
+        return true;
+    body = parse_body(request);
+    if (body && !json_is_object(body))
+        http_reply_problem(request, 422, "the body must be a JSON object");
+    return body && json_is_object(body);
+}
+
+void nodes_heartbeat(struct http_request *request, void *data)
+{
+    if (check_heartbeat_body(request))
+        operations_heartbeat(data, request, http_request_param(request, 0));
+}
+
+void nodes_deregister(struct http_request *request, void *data)
+{
+    operations_deregister(data, request, http_request_param(request, 0));
+}
+
+void nodes_delete(struct http_request *request, void *data)
+{
+    operations_delete(data, request, http_request_param(request, 0));
+}

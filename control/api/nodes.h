@@ -1,0 +1,11 @@
+/* The handlers of /api/nodes. */
+#pragma once
+
+#include "lib/http/server.h"
+
+void nodes_list(struct http_request *request, void *control);
+void nodes_show(struct http_request *request, void *control);
+void nodes_register(struct http_request *request, void *control);
+void nodes_heartbeat(struct http_request *request, void *control);
+void nodes_deregister(struct http_request *request, void *control);
+void nodes_delete(struct http_request *request, void *control);

@@ -1,0 +1,305 @@
+/* The control plane as a whole: starting, watching the clock, stopping. */
+#include "control/control.h"
+
+#include <string.h>
+
+#include "control/api/routes.h"
+#include "control/operations.h"
+#include "control/store/sqlite.h"
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/options.h"
+
+#define TICK_MIN_MS 20
+#define TICK_MAX_MS 1000
+/* Answers that are on their way when all is stored get out within this. */
+#define STOP_GRACE_MS 100
+/* Connections that are no node's: operators, probes, clients that come and go. */
+#define SPARE_CONNECTIONS 512
+
+struct moment control_now(void)
+{
+    return (struct moment){.boot_ms = clock_boot_ms(), .unix_s = clock_unix_s()};
+}
+
+/* ---- loading ------------------------------------------------------------------------------- */
+
+static int load_cluster(struct control *c, const char *body)
+{
+    if (cluster_from_json(body, &c->cluster) < 0)
+        return STORE_DAMAGED;
+    registry_init(&c->registry, &c->cluster, c->config.node_timeout_ms);
+    c->is_loaded = true;
+    return cluster_check_options(&c->cluster, &c->config.cluster);
+}
+
+/* The cluster's own record is the oldest, so it comes first. */
+static int load_record(const struct store_record *record, void *data)
+{
+    struct control *c = data;
+
+    if (!c->is_loaded && strcmp(record->kind, CLUSTER_KIND) == 0)
+        return load_cluster(c, record->body);
+    if (!c->is_loaded) {
+        (void)err_fail(EIO, "%s: the record of the cluster is missing", c->config.db_path);
+        return STORE_DAMAGED;
+    }
+    return registry_load(&c->registry, record, control_now());
+}
+
+static int store_founding(struct control *c)
+{
+    struct store_change change = {.at_unix_s = clock_unix_s()};
+    int r;
+
+    store_add_create(&change, CLUSTER_KIND, CLUSTER_ID, NULL, cluster_to_json(&c->cluster));
+    r = store_commit(c->store, &change);
+    if (r == 0 && change.outcome != STORE_DONE)
+        r = err_fail(ENOSPC, "%s: no room to found a cluster", c->config.db_path);
+    c->registry.revision = change.revision;
+    store_change_deinit(&change);
+    return r;
+}
+
+static int found(struct control *c)
+{
+    char cluster_id[UUID_TEXT_SIZE];
+    int r;
+
+    random_uuid(cluster_id);
+    r = cluster_found(&c->config.cluster, cluster_id, &c->cluster);
+    if (r < 0)
+        return r;
+    registry_init(&c->registry, &c->cluster, c->config.node_timeout_ms);
+    c->is_loaded = true;
+    r = store_founding(c);
+    if (r == 0)
+        log_info("cluster founded", LOG_S("cluster_id", c->cluster.cluster_id));
+    return r;
+}
+
+static int load(struct control *c)
+{
+    uint64_t revision = 0;
+    int r = store_sqlite_open(c->config.db_path, &c->store);
+
+    if (r != 0)
+        return r;
+    r = store_load(c->store, load_record, c, &revision);
+    if (r == 0)
+        r = c->is_loaded ? registry_loaded(&c->registry, revision) : found(c);
+    return r;
+}
+
+/* ---- the clock ----------------------------------------------------------------------------- */
+
+static void on_due(struct monitor_entry *entry, void *data)
+{
+    operations_mark_down(data, CONTAINER_OF(entry, struct node, watch));
+}
+
+static void tell_doubt(struct control *c)
+{
+    const struct monitor *monitor = &c->registry.monitor;
+
+    if (monitor->is_doubting == c->was_doubting)
+        return;
+    c->was_doubting = monitor->is_doubting;
+    if (monitor->is_doubting)
+        log_warn("so many nodes are silent that nobody is marked down",
+                 LOG_U("silent", monitor_count_silent(monitor, clock_boot_ms())),
+                 LOG_U("up", monitor->count));
+    else
+        log_info("nodes are heard again, silence counts again");
+}
+
+static void forgive_own_absence(struct control *c)
+{
+    struct monitor *monitor = &c->registry.monitor;
+    int64_t lag_ms = loop_take_lag_ms(c->daemon.loop);
+
+    if (lag_ms <= monitor_lag_limit_ms(monitor))
+        return;
+    log_warn("was held up, so silence is not counted for that time", LOG_I("lag_ms", lag_ms));
+    monitor_forgive(monitor, lag_ms, clock_boot_ms());
+}
+
+static void set_tick(struct control *c)
+{
+    int64_t tick_ms = c->config.node_timeout_ms / 30;
+
+    tick_ms = tick_ms < TICK_MIN_MS ? TICK_MIN_MS : tick_ms;
+    loop_timer_set_in(c->tick, tick_ms > TICK_MAX_MS ? TICK_MAX_MS : tick_ms);
+}
+
+static void on_tick(void *data)
+{
+    struct control *c = data;
+
+    if (c->is_stopping)
+        return;
+    forgive_own_absence(c);
+    monitor_check(&c->registry.monitor, clock_boot_ms(), on_due, c);
+    tell_doubt(c);
+    operations_release_due(c);
+    set_tick(c);
+}
+
+/* ---- the store's thread -------------------------------------------------------------------- */
+
+static void on_stored(struct store_change *set, void *data)
+{
+    struct control *c = data;
+
+    if (set != &c->health.probe) {
+        operations_on_stored(c, set);
+        return;
+    }
+    health_on_stored(&c->health);
+    if (writer_pending(c->writer) == 0)
+        control_idle(c);
+}
+
+/* What the store holds is unknown, so nothing that is in memory can be answered any more. The next
+ * start reads the truth. */
+static void on_broken(const char *text, void *data)
+{
+    struct control *c = data;
+
+    log_error("the store failed; ending without answers, the next start reads what is stored",
+              LOG_S("error", text));
+    loop_exit(c->daemon.loop, EXIT_FAILURE);
+}
+
+/* ---- stopping ------------------------------------------------------------------------------ */
+
+static void on_stop_grace(void *data)
+{
+    struct control *c = data;
+
+    loop_exit(c->daemon.loop, EXIT_SUCCESS);
+}
+
+void control_idle(struct control *c)
+{
+    if (c->is_stopping)
+        loop_timer_set_in(c->stop_grace, STOP_GRACE_MS);
+}
+
+static void on_stop(void *data)
+{
+    struct control *c = data;
+
+    c->is_stopping = true;
+    http_server_drain(c->server);
+    watchers_wake(&c->watchers);
+    if (writer_pending(c->writer) == 0)
+        control_idle(c);
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static void on_request_done(void *data, int route, unsigned int status)
+{
+    struct control *c = data;
+
+    metrics_count(&c->metrics, route, status);
+}
+
+static int start_server(struct control *c)
+{
+    const struct http_server_config config = {
+        .addr = c->config.listen_addr,
+        .port = c->config.listen_port,
+        .routes = control_routes,
+        .route_count = ROUTE_COUNT,
+        .data = c,
+        .max_connections = 2 * c->registry.pool.count + SPARE_CONNECTIONS, /* stream and beat */
+        .on_done = on_request_done,
+    };
+
+    return http_server_new(c->daemon.loop, &config, &c->server);
+}
+
+static int start(struct control *c)
+{
+    const struct writer_callbacks callbacks = {on_stored, on_broken, c};
+    int r;
+
+    events_init(&c->events, EVENTS_KEPT, c->registry.revision);
+    r = writer_new(c->daemon.loop, c->store, &callbacks, &c->writer);
+    if (r == 0)
+        r = health_init(&c->health, c);
+    if (r == 0)
+        r = watchers_init(&c->watchers, c);
+    if (r == 0)
+        r = loop_add_timer(c->daemon.loop, on_stop_grace, c, &c->stop_grace);
+    if (r == 0)
+        r = loop_add_timer(c->daemon.loop, on_tick, c, &c->tick);
+    if (r == 0)
+        r = start_server(c);
+    if (r == 0)
+        set_tick(c);
+    return r;
+}
+
+static int control_init(struct control *c, const struct control_config *config)
+{
+    int r;
+
+    *c = (struct control){.config = *config};
+    r = daemon_init(&c->daemon, on_stop, c);
+    if (r == 0)
+        r = load(c);
+    return r != 0 ? r : start(c);
+}
+
+/* The server goes first: it tells those who wait that nobody will answer. Then the store's thread,
+ * so that nothing is in two hands when the registry frees what was under way. */
+static void control_deinit(struct control *c)
+{
+    http_server_free(c->server);
+    loop_source_free(c->tick);
+    loop_source_free(c->stop_grace);
+    watchers_deinit(&c->watchers);
+    health_deinit(&c->health);
+    writer_free(c->writer);
+    operations_free_all(&c->registry);
+    events_deinit(&c->events);
+    if (c->is_loaded)
+        registry_deinit(&c->registry);
+    store_free(c->store);
+    daemon_deinit(&c->daemon);
+}
+
+static void say_ready(struct control *c)
+{
+    char addr[IP4_TEXT_SIZE], cidr[IP4_PREFIX_TEXT_SIZE];
+    AUTO_FREE char *listen =
+        mem_printf("%s:%u", ip4_format(c->config.listen_addr, addr), http_server_port(c->server));
+
+    if (c->config.listen_addr >> 24 != 127)
+        log_warn("plain HTTP beyond this host: whoever reaches this address can change the cluster",
+                 LOG_S("listen", listen));
+    daemon_ready(&c->daemon, LOG_S("listen", listen), LOG_S("db_path", c->config.db_path),
+                 LOG_S("cluster_id", c->cluster.cluster_id),
+                 LOG_S("cluster_cidr", ip4_prefix_format(c->cluster.cidr, cidr)),
+                 LOG_U("nodes", c->registry.count), LOG_U("nodes_up", c->registry.up_count),
+                 LOG_U("revision", c->registry.revision));
+}
+
+int control_run(const struct control_config *config)
+{
+    struct control c;
+    int r = control_init(&c, config);
+    int exit_code = r == STORE_DAMAGED ? EXIT_DAMAGED : EXIT_FAILURE;
+
+    if (r == 0) {
+        say_ready(&c);
+        exit_code = daemon_run(&c.daemon);
+    } else {
+        log_error("cannot start", LOG_ERR());
+    }
+    control_deinit(&c);
+    return exit_code;
+}

@@ -1,0 +1,59 @@
+/* The control plane as a whole: its parts in the order in which they start.
+ *
+ *        HTTP ──> api/ ──> operations ──> registry (plan)
+ *                               │              ^
+ *                               v              │ commit or abort
+ *                          writer thread ──> operations ──> answer, events ──> watchers
+ *                               │
+ *                             store
+ *
+ * Reads and heartbeats are served from the registry; only changes go to the store.
+ */
+#pragma once
+
+#include "control/api/health.h"
+#include "control/api/metrics.h"
+#include "control/api/watch.h"
+#include "control/services/events.h"
+#include "control/services/registry.h"
+#include "control/store/writer.h"
+#include "lib/base/daemon.h"
+
+/* Shorter timeouts would be shorter than the pauses of a busy machine. */
+#define CONTROL_NODE_TIMEOUT_MIN_MS 300
+
+struct control_config {
+    uint32_t listen_addr; /* host order */
+    uint16_t listen_port; /* 0: any */
+    const char *db_path;
+    struct cluster_options cluster;
+    int64_t node_timeout_ms;
+};
+
+struct control {
+    struct control_config config;
+    struct daemon daemon;
+    struct store *store;
+    struct cluster cluster;
+    struct registry registry;
+    struct events events;
+    struct writer *writer;
+    struct health health;
+    struct watchers watchers;
+    struct metrics metrics;
+    struct http_server *server;
+    struct loop_source *tick;       /* looks who is silent, and whose quarantine is over */
+    struct loop_source *stop_grace; /* the time that the last answers have to get out */
+    bool is_loaded;                 /* the registry is */
+    bool is_stopping;
+    bool was_doubting; /* at the latest look */
+    bool is_full;      /* the latest change found no room in the store */
+};
+
+/* Runs until SIGTERM; returns the process's exit code. */
+int control_run(const struct control_config *config);
+
+/* Both clocks, now. */
+struct moment control_now(void);
+/* All changes that were under way have been answered: a control plane that stops may go. */
+void control_idle(struct control *control);

@@ -1,0 +1,370 @@
+/* From a wish to its answer. */
+#include "control/operations.h"
+
+#include <stdio.h>
+#include <utlist.h>
+
+#include "control/api/answer.h"
+#include "control/control.h"
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+
+struct operation {
+    const struct operation_type *type;
+    struct control *control;
+    struct http_request *request; /* NULL: nobody waits for the answer */
+    json_t *body;                 /* owned; what register borrows from */
+    struct api_register_request wish;
+    struct registry_fresh fresh;
+    struct registry_grant grant;
+    char node_id[UUID_TEXT_SIZE];
+    struct registry_change *planned; /* by somebody else; for those that begin with one */
+    struct operation *waiting;       /* for this one's change */
+    struct operation *prev, *next;
+};
+
+/* What is to be done, how it is answered when it is done, and what the log says. */
+struct operation_type {
+    enum registry_outcome (*plan)(struct operation *op, struct moment now,
+                                  struct registry_change **ret_change);
+    void (*answer)(struct operation *op); /* NULL: nothing to answer */
+    const char *log_text;
+};
+
+static void run(struct operation *op);
+
+static struct operation *operation_new(const struct operation_type *type, struct control *control)
+{
+    struct operation *op = NEW(struct operation);
+
+    op->type = type;
+    op->control = control;
+    return op;
+}
+
+static void operation_free(struct operation *op)
+{
+    json_decref(op->body);
+    free(op);
+}
+
+/* The server ends before the answer. */
+static void on_gone(void *data)
+{
+    struct operation *op = data;
+
+    op->request = NULL;
+}
+
+/* ---- kinds --------------------------------------------------------------------------------- */
+
+static enum registry_outcome plan_register(struct operation *op, struct moment now,
+                                           struct registry_change **ret_change)
+{
+    return registry_plan_register(&op->control->registry, &op->wish, &op->fresh, now, ret_change,
+                                  &op->grant);
+}
+
+static enum registry_outcome plan_deregister(struct operation *op, struct moment now,
+                                             struct registry_change **ret_change)
+{
+    return registry_plan_deregister(&op->control->registry, op->node_id, now, ret_change);
+}
+
+static enum registry_outcome plan_delete(struct operation *op, struct moment now,
+                                         struct registry_change **ret_change)
+{
+    return registry_plan_delete(&op->control->registry, op->node_id, now, ret_change);
+}
+
+static enum registry_outcome plan_given(struct operation *op, struct moment now,
+                                        struct registry_change **ret_change)
+{
+    *ret_change = op->planned;
+    return REGISTRY_CHANGE;
+}
+
+static void answer_register(struct operation *op)
+{
+    answer_grant(op->request, op->control, &op->grant);
+}
+
+static void answer_deregister(struct operation *op)
+{
+    answer_node(op->request, op->control, op->node_id);
+}
+
+static void answer_delete(struct operation *op)
+{
+    http_reply_empty(op->request, 204);
+}
+
+static const struct operation_type op_register = {plan_register, answer_register,
+                                                  "node registered"};
+static const struct operation_type op_deregister = {plan_deregister, answer_deregister,
+                                                    "node left"};
+static const struct operation_type op_delete = {plan_delete, answer_delete, "node deleted"};
+static const struct operation_type op_down = {plan_given, NULL, "node down"};
+static const struct operation_type op_up = {plan_given, NULL, "node up"};
+static const struct operation_type op_release = {plan_given, NULL, "quarantine over"};
+
+/* ---- the way ------------------------------------------------------------------------------- */
+
+static void answer(struct operation *op, enum registry_outcome outcome)
+{
+    if (!op->request)
+        return;
+    if (outcome == REGISTRY_READY)
+        op->type->answer(op);
+    else
+        answer_failure(op->request, outcome);
+    op->request = NULL;
+}
+
+static void finish(struct operation *op, enum registry_outcome outcome)
+{
+    answer(op, outcome);
+    operation_free(op);
+}
+
+static void run(struct operation *op)
+{
+    struct registry_change *change = NULL;
+    struct operation *owner;
+    enum registry_outcome outcome = op->type->plan(op, control_now(), &change);
+
+    switch (outcome) {
+    case REGISTRY_CHANGE:
+        change->owner = op;
+        writer_submit(op->control->writer, &change->set);
+        return;
+    case REGISTRY_WAIT:
+        owner = change->owner;
+        DL_APPEND(owner->waiting, op);
+        return;
+    case REGISTRY_READY:
+    case REGISTRY_UNKNOWN:
+    case REGISTRY_LEFT:
+    case REGISTRY_CONFLICT:
+    case REGISTRY_EXHAUSTED:
+        finish(op, outcome);
+    }
+}
+
+static void log_change(const struct operation *op, const struct registry_change *change)
+{
+    char ip[IP4_TEXT_SIZE], subnet[IP4_PREFIX_TEXT_SIZE];
+    const struct api_node *node = change->node ? &change->node->facts.api : NULL;
+
+    (void)ip4_prefix_format(pool_subnet(&op->control->registry.pool, change->subnet_index), subnet);
+    if (node)
+        log_info(op->type->log_text, LOG_S("node_id", node->node_id),
+                 LOG_S("hostname", node->hostname), LOG_S("host_ip", ip4_format(node->host_ip, ip)),
+                 LOG_S("subnet", subnet), LOG_U("revision", change->set.revision));
+    else
+        log_info(op->type->log_text, LOG_S("subnet", subnet));
+}
+
+static void publish(struct control *c, const struct registry_change *change)
+{
+    switch (change->type) {
+    case REGISTRY_ADD:
+    case REGISTRY_UPDATE:
+        events_add_node(&c->events, change->set.revision, change->node);
+        break;
+    case REGISTRY_DELETE:
+        events_add_deletion(&c->events, change->set.revision, change->node->facts.api.node_id);
+        break;
+    case REGISTRY_RELEASE:
+        return;
+    }
+    watchers_wake(&c->watchers);
+}
+
+/* A change that somebody has planned for nobody in particular. */
+static void start_planned(struct control *c, const struct operation_type *type,
+                          struct registry_change *change)
+{
+    struct operation *op = operation_new(type, c);
+
+    op->planned = change;
+    run(op);
+}
+
+static void bring_up_again(struct control *c, const struct registry_change *down)
+{
+    struct registry_change *up = NULL;
+
+    if (registry_plan_up_again(&c->registry, down->node, down, control_now(), &up) ==
+        REGISTRY_CHANGE)
+        start_planned(c, &op_up, up);
+}
+
+static void take_effect(struct operation *op, struct registry_change *change)
+{
+    struct control *c = op->control;
+
+    registry_commit(&c->registry, change, control_now());
+    log_change(op, change);
+    publish(c, change);
+    c->metrics.registrations += op->type == &op_register;
+    answer(op, REGISTRY_READY);
+    if (op->type == &op_down)
+        bring_up_again(c, change);
+}
+
+static void come_to_nothing(struct operation *op, struct registry_change *change)
+{
+    registry_abort(&op->control->registry, change, control_now());
+    if (op->request)
+        answer_storage_full(op->request);
+    op->request = NULL;
+}
+
+static void tell_fullness(struct control *c, bool is_full)
+{
+    if (c->is_full == is_full)
+        return;
+    c->is_full = is_full;
+    if (is_full)
+        log_warn("the store is full: changes are refused", LOG_S("db_path", c->config.db_path));
+    else
+        log_info("the store has room again", LOG_S("db_path", c->config.db_path));
+}
+
+static void run_waiting(struct operation *waiting)
+{
+    struct operation *op, *next;
+
+    DL_FOREACH_SAFE(waiting, op, next)
+    {
+        DL_DELETE(waiting, op);
+        run(op);
+    }
+}
+
+void operations_on_stored(struct control *c, struct store_change *set)
+{
+    struct registry_change *change = CONTAINER_OF(set, struct registry_change, set);
+    struct operation *op = change->owner;
+    struct operation *waiting;
+
+    if (set->outcome == STORE_CONFLICT) {
+        /* Nobody else writes to the store, so this cannot be; memory is not to be trusted. */
+        log_error("the store contradicts what is in memory", LOG_S("id", set->ops[0].id));
+        loop_exit(c->daemon.loop, EXIT_FAILURE);
+        return;
+    }
+    tell_fullness(c, set->outcome == STORE_FULL);
+    if (set->outcome == STORE_DONE)
+        take_effect(op, change);
+    else
+        come_to_nothing(op, change);
+    waiting = op->waiting;
+    registry_change_free(change);
+    operation_free(op);
+    run_waiting(waiting);
+    if (writer_pending(c->writer) == 0)
+        control_idle(c);
+}
+
+/* ---- wishes -------------------------------------------------------------------------------- */
+
+/* An operation that somebody waits for; NULL: it was answered that it comes too late. */
+static struct operation *asked(const struct operation_type *type, struct control *c,
+                               struct http_request *request)
+{
+    struct operation *op;
+
+    if (c->is_stopping) {
+        http_reply_problem(request, 503, "the control plane is stopping");
+        return NULL;
+    }
+    op = operation_new(type, c);
+    op->request = request;
+    http_request_on_gone(request, on_gone, op);
+    return op;
+}
+
+void operations_register(struct control *c, struct http_request *request, json_t *body,
+                         const struct api_register_request *wish)
+{
+    struct operation *op = asked(&op_register, c, request);
+
+    if (!op) {
+        json_decref(body);
+        return;
+    }
+    op->body = body;
+    op->wish = *wish;
+    random_uuid(op->fresh.node_id);
+    random_hex(op->fresh.token, (NODE_TOKEN_TEXT_SIZE - 1) / 2);
+    run(op);
+}
+
+static void start_with_id(const struct operation_type *type, struct control *c,
+                          struct http_request *request, const char *node_id)
+{
+    struct operation *op = asked(type, c, request);
+
+    if (!op)
+        return;
+    (void)snprintf(op->node_id, sizeof op->node_id, "%s", node_id);
+    run(op);
+}
+
+void operations_deregister(struct control *c, struct http_request *request, const char *node_id)
+{
+    start_with_id(&op_deregister, c, request, node_id);
+}
+
+void operations_delete(struct control *c, struct http_request *request, const char *node_id)
+{
+    start_with_id(&op_delete, c, request, node_id);
+}
+
+void operations_heartbeat(struct control *c, struct http_request *request, const char *node_id)
+{
+    struct registry_change *up = NULL;
+    enum registry_outcome outcome = registry_heartbeat(&c->registry, node_id, control_now(), &up);
+
+    c->metrics.heartbeats += outcome <= REGISTRY_CHANGE;
+    if (outcome == REGISTRY_CHANGE)
+        start_planned(c, &op_up, up);
+    if (outcome <= REGISTRY_CHANGE)
+        answer_heartbeat(request, c);
+    else
+        answer_failure(request, outcome);
+}
+
+void operations_mark_down(struct control *c, struct node *node)
+{
+    struct registry_change *down = NULL;
+
+    if (registry_plan_down(&c->registry, node, control_now(), &down) == REGISTRY_CHANGE)
+        start_planned(c, &op_down, down);
+}
+
+void operations_release_due(struct control *c)
+{
+    struct registry_change *release = NULL;
+
+    while (registry_plan_release(&c->registry, control_now(), &release) == REGISTRY_CHANGE)
+        start_planned(c, &op_release, release);
+}
+
+void operations_free_all(struct registry *registry)
+{
+    struct registry_change *change;
+    struct operation *op, *next;
+
+    DL_FOREACH2(registry->changes, change, next_change)
+    {
+        struct operation *owner = change->owner;
+
+        DL_FOREACH_SAFE(owner->waiting, op, next)
+        operation_free(op);
+        operation_free(owner);
+    }
+}

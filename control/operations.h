@@ -1,0 +1,34 @@
+/* From a wish to its answer: plans a change, has it stored, lets it take effect, tells everybody.
+ *
+ * A wish that finds its node in a change under way waits until that is over and is then planned
+ * anew, in the order of arrival. Whatever is answered with success is durable.
+ */
+#pragma once
+
+#include "lib/api/node.h"
+#include "lib/http/server.h"
+
+struct control;
+struct node;
+struct registry;
+struct store_change;
+
+/* Answer the request, now or later. body is taken over; wish borrows from it. */
+void operations_register(struct control *control, struct http_request *request, json_t *body,
+                         const struct api_register_request *wish);
+void operations_deregister(struct control *control, struct http_request *request,
+                           const char *node_id);
+void operations_delete(struct control *control, struct http_request *request, const char *node_id);
+/* Answers at once; a node that was down is brought up behind the answer. */
+void operations_heartbeat(struct control *control, struct http_request *request,
+                          const char *node_id);
+
+/* The monitor's and the quarantine's wishes. */
+void operations_mark_down(struct control *control, struct node *node);
+void operations_release_due(struct control *control);
+
+/* For the writer: a change of ours has its outcome. */
+void operations_on_stored(struct control *control, struct store_change *set);
+
+/* At the end: the operations of changes that are still under way. The store has let go of them. */
+void operations_free_all(struct registry *registry);
