@@ -1,0 +1,437 @@
+"""quiltctl as a person or a script meets it: words in, words and exit codes out, against daemons that
+are played here (python's http.server and python3-grpcio)."""
+import json
+import os
+import subprocess
+import threading
+import time
+from concurrent import futures
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+BUILD = Path(os.environ.get("QUILT_BUILD", Path(__file__).resolve().parents[2] / "build"))
+QUILTCTL = BUILD / "cli/quiltctl"
+ID1 = "11111111-1111-4111-8111-111111111111"
+ID2 = "22222222-2222-4222-8222-222222222222"
+TOKEN = "ab" * 32
+NOBODY = "http://127.0.0.1:9"  # discard: nothing listens
+
+
+def load_pool():
+    descriptors = descriptor_pb2.FileDescriptorSet()
+    descriptors.ParseFromString((BUILD / "proto/descriptors.binpb").read_bytes())
+    pool = descriptor_pool.DescriptorPool()
+    for file in descriptors.file:
+        pool.Add(file)
+    return pool
+
+
+POOL = load_pool()
+
+
+def message(name):
+    return message_factory.MessageFactory(POOL).GetPrototype(POOL.FindMessageTypeByName("quilt." + name))
+
+
+class Web:
+    """A server that answers from a table and remembers what it was asked."""
+
+    def __init__(self):
+        self.answers = {}  # (method, path): (status, body)
+        self.asked = []  # (method, path, authorization)
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self):
+                outer.asked.append((self.command, self.path, self.headers.get("Authorization")))
+                status, body = outer.answers.get((self.command, self.path), (404, {"detail": "no such path"}))
+                data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            do_GET = do_POST = do_DELETE = answer
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Runtime:
+    """Plays quilt.QuiltRuntime: replies by method, requests remembered."""
+
+    def __init__(self):
+        self.replies = {}  # method: dict
+        self.asked = []  # (method, request)
+        self.server = grpc.server(futures.ThreadPoolExecutor(2))
+        service = POOL.FindServiceByName("quilt.QuiltRuntime")
+        handlers = {m.name: self.handler(m.name) for m in service.methods}
+        self.server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
+        self.url = f"http://127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
+        self.server.start()
+
+    def handler(self, name):
+        def serve(request, context):
+            self.asked.append((name, request))
+            if name not in self.replies:
+                context.abort(grpc.StatusCode.UNIMPLEMENTED, "not played")
+            return message(name + "Reply")(**self.replies[name])
+
+        return grpc.unary_unary_rpc_method_handler(
+            serve, request_deserializer=message(name + "Request").FromString,
+            response_serializer=lambda reply: reply.SerializeToString())
+
+    def stop(self):
+        self.server.stop(None).wait()
+
+
+@pytest.fixture
+def control():
+    web = Web()
+    yield web
+    web.stop()
+
+
+@pytest.fixture
+def agent():
+    web = Web()
+    yield web
+    web.stop()
+
+
+@pytest.fixture
+def runtime():
+    played = Runtime()
+    yield played
+    played.stop()
+
+
+def run(*words, control=None, agent=None, runtime=None, env=None):
+    options = ["--agent", agent.url if agent else NOBODY, "--runtime", runtime.url if runtime else NOBODY]
+    if control:
+        options += ["--control-plane", control.url]
+    return subprocess.run([QUILTCTL, *options, *words], capture_output=True, text=True, timeout=60, check=False,
+                          env={"PATH": "/usr/bin", **(env or {}),
+                               **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}})
+
+
+def node(node_id, hostname, last, status="up", **more):
+    now = int(time.time())
+    return {"node_id": node_id, "hostname": hostname, "host_ip": f"192.168.1.{10 + last}",
+            "subnet": f"10.42.{last}.0/24", "cpu_cores": None, "ram_mb": 2048, "status": status,
+            "registered_at": now - 7205, "last_heartbeat": now - 12, **more}
+
+
+def play_nodes(control, *nodes):
+    control.answers["GET", "/api/nodes"] = (200, {"nodes": list(nodes)})
+
+
+def failed(result, text):
+    """One line on stderr, nothing on stdout, exit code 1."""
+    assert result.stdout == ""
+    assert result.stderr == f"quiltctl: {text}\n"
+    assert result.returncode == 1
+
+
+# ---- nodes -----------------------------------------------------------------------------------------
+
+def test_nodes_are_listed_in_a_table(control):
+    play_nodes(control, node(ID1, "node1", 1), node(ID2, "node2", 2, "down"))
+    result = run("node", "ls", control=control)
+    assert result.returncode == 0
+    lines = [line.split(None, 4) for line in result.stdout.splitlines()]
+    assert lines[0] == ["HOSTNAME", "STATUS", "HOST-IP", "SUBNET", "LAST-SEEN"]
+    assert lines[1][:4] == ["node1", "up", "192.168.1.11", "10.42.1.0/24"]
+    assert lines[1][4] in ("12s ago", "13s ago", "14s ago")
+    assert lines[2][:4] == ["node2", "down", "192.168.1.12", "10.42.2.0/24"]
+
+
+def test_wide_shows_the_rest(control):
+    play_nodes(control, node(ID1, "node1", 1))
+    header, row = run("node", "ls", "-o", "wide", control=control).stdout.splitlines()
+    assert header.split() == ["HOSTNAME", "STATUS", "HOST-IP", "SUBNET", "LAST-SEEN", "CPUS", "RAM", "REGISTERED",
+                              "NODE-ID"]
+    assert row.endswith(f"-     2048 MiB  2h ago      {ID1}")
+
+
+def test_json_is_what_the_control_plane_said(control):
+    nodes = [node(ID1, "node1", 1, new_field={"x": 1})]
+    play_nodes(control, *nodes)
+    result = run("node", "ls", "-o", "json", control=control)
+    assert json.loads(result.stdout) == nodes
+
+
+def test_an_empty_list_is_a_header_or_an_empty_array(control):
+    play_nodes(control)
+    assert run("node", "ls", control=control).stdout == "HOSTNAME  STATUS  HOST-IP  SUBNET  LAST-SEEN\n"
+    assert json.loads(run("node", "ls", "--output=json", control=control).stdout) == []
+
+
+def test_a_hostile_name_cannot_paint_the_terminal(control):
+    play_nodes(control, node(ID1, "x\x1b[2J\u202e\n", 1))
+    result = run("node", "show", ID1, control=control)
+    assert "\x1b" not in result.stdout and "\u202e" not in result.stdout
+    assert "x\\u001b[2J\\u202e\\u000a" in result.stdout
+    assert "\x1b" not in run("node", "ls", "-o", "json", control=control).stdout
+
+
+@pytest.mark.parametrize("word", [ID2, ID2.upper(), "node2", "NODE2"])
+def test_a_node_is_shown_by_id_and_by_name(control, word):
+    play_nodes(control, node(ID1, "node1", 1), node(ID2, "node2", 2))
+    assert json.loads(run("node", "show", word, "-o", "json", control=control).stdout)["node_id"] == ID2
+    assert f"node_id         {ID2}\n" in run("node", "show", word, control=control).stdout
+
+
+def test_a_name_that_nobody_has_is_an_error(control):
+    play_nodes(control, node(ID1, "node1", 1))
+    failed(run("node", "show", "nodeX", control=control),
+           "find node nodeX: there is none; 'quiltctl node ls' lists them")
+
+
+def test_a_name_that_two_nodes_have_is_an_error_that_names_both(control):
+    play_nodes(control, node(ID1, "twin", 1), node(ID2, "twin", 2))
+    failed(run("node", "rm", "twin", control=control),
+           f"find node twin: several nodes have this name; give one of the ids {ID1} {ID2}")
+    assert [m for m, _, _ in control.asked] == ["GET"]
+
+
+def test_a_node_is_removed_by_name(control):
+    play_nodes(control, node(ID1, "node1", 1, "down"))
+    control.answers["DELETE", f"/api/nodes/{ID1}"] = (204, None)
+    result = run("node", "rm", "node1", control=control)
+    assert (result.stdout, result.stderr) == (f"removed node node1 ({ID1})\n", "")
+    assert control.asked[-1][:2] == ("DELETE", f"/api/nodes/{ID1}")
+    assert json.loads(run("node", "rm", "node1", "-o", "json", control=control).stdout) == {
+        "removed": ID1, "hostname": "node1"}
+
+
+def test_removing_a_live_node_says_what_will_happen(control):
+    play_nodes(control, node(ID1, "node1", 1))
+    control.answers["DELETE", f"/api/nodes/{ID1}"] = (204, None)
+    result = run("node", "rm", ID1, control=control)
+    assert result.returncode == 0
+    assert "will register again" in result.stderr
+
+
+def test_the_reason_of_a_refusal_is_shown(control):
+    play_nodes(control, node(ID1, "node1", 1))
+    control.answers["DELETE", f"/api/nodes/{ID1}"] = (503, {"title": "Unavailable", "detail": "the disk is full"})
+    failed(run("node", "rm", ID1, control=control), "remove node: the disk is full (HTTP 503)")
+
+
+def test_something_else_on_the_port_is_recognised(control):
+    control.answers["GET", "/api/nodes"] = (200, b"<html>hello</html>")
+    result = run("node", "ls", control=control)
+    assert result.returncode == 1 and "is this the right URL?" in result.stderr
+    control.answers["GET", "/api/nodes"] = (200, {"nodes": [{"node_id": 5}]})
+    result = run("node", "ls", control=control)
+    assert result.returncode == 1 and "node_id" in result.stderr
+
+
+# ---- where the control plane is --------------------------------------------------------------------
+
+def test_nobody_there_is_said_with_what_to_do():
+    result = run("node", "ls", "--control-plane", NOBODY)
+    assert result.returncode == 1
+    assert result.stderr.startswith("quiltctl: list nodes: ")
+    assert "Connection refused; is quilt-mesh-control running there?" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_the_first_control_plane_that_answers_is_asked(control):
+    play_nodes(control)
+    assert run("node", "ls", "--control-plane", NOBODY, control=control).returncode == 0
+    assert run("node", "ls", env={"QUILT_CONTROL_PLANE": f"{NOBODY},{control.url}/"}).returncode == 0
+
+
+def test_without_a_url_the_agent_knows(control, agent):
+    play_nodes(control)
+    agent.answers["GET", "/status"] = (200, {"control_plane": {"url": control.url}})
+    assert run("node", "ls", agent=agent).returncode == 0
+    assert control.asked == [("GET", "/api/nodes", None)]
+
+
+# ---- leaving ---------------------------------------------------------------------------------------
+
+def test_leaving_shows_the_agent_the_nodes_own_token(agent, tmp_path):
+    (tmp_path / "agent.json").write_text(json.dumps({"sha256": "", "content": {"identity": {"node_token": TOKEN}}}))
+    agent.answers["POST", "/leave"] = (200, {"left": True})
+    result = run("node", "leave", "--state-dir", str(tmp_path), agent=agent)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert agent.asked == [("POST", "/leave", f"Bearer {TOKEN}")]
+
+
+def test_leaving_without_having_joined_says_so(agent, tmp_path):
+    failed(run("node", "leave", "--state-dir", str(tmp_path), agent=agent),
+           f"leave the mesh: {tmp_path}/agent.json is not there; has this node joined? --state-dir DIR names the "
+           "agent's other place")
+    assert agent.asked == []
+
+
+def test_leaving_with_a_damaged_state_says_so(agent, tmp_path):
+    (tmp_path / "agent.json").write_text("{")
+    result = run("node", "leave", "--state-dir", str(tmp_path), agent=agent)
+    assert result.returncode == 1 and "agent.json is damaged" in result.stderr
+
+
+# ---- endpoints and routes --------------------------------------------------------------------------
+
+ATTACHED = {"success": True, "ip": "10.42.1.5/32", "gateway": "169.254.1.1", "mac": "02:51:0a:2a:01:05", "mtu": 1450,
+            "host_ifname": "qv0a2a0105"}
+
+
+@pytest.mark.parametrize("netns, path", [("web", "/run/netns/web"), ("/proc/7/ns/net", "/proc/7/ns/net")])
+def test_an_endpoint_is_attached_by_name_or_path(runtime, netns, path):
+    runtime.replies["AttachEndpoint"] = ATTACHED
+    result = run("endpoint", "attach", "web", netns, runtime=runtime)
+    assert result.stdout == "web: 10.42.1.5/32 on eth0 via 169.254.1.1, mtu 1450, outside qv0a2a0105\n"
+    name, request = runtime.asked[0]
+    assert (name, request.id, request.netns, request.ifname, request.ip) == ("AttachEndpoint", "web", path, "", "")
+
+
+def test_attaching_passes_name_and_address_and_speaks_json(runtime):
+    runtime.replies["AttachEndpoint"] = ATTACHED
+    result = run("endpoint", "attach", "web", "ns", "--ifname=net1", "--ip", "10.42.1.5", "-o", "json",
+                 runtime=runtime)
+    assert json.loads(result.stdout) == {
+        "id": "web", "ifname": "net1", "ip": "10.42.1.5/32", "gateway": "169.254.1.1", "mac": "02:51:0a:2a:01:05",
+        "mtu": 1450, "host_ifname": "qv0a2a0105"}
+    request = runtime.asked[0][1]
+    assert (request.ifname, request.ip) == ("net1", "10.42.1.5")
+
+
+def test_what_the_runtime_refuses_is_an_error(runtime):
+    runtime.replies["AttachEndpoint"] = {"success": False, "error": "no address left in 10.42.1.0/24"}
+    failed(run("endpoint", "attach", "web", "ns", runtime=runtime),
+           "attach endpoint web: no address left in 10.42.1.0/24")
+    runtime.replies["DetachEndpoint"] = {"success": False, "error": "busy"}
+    failed(run("endpoint", "detach", "web", runtime=runtime), "detach endpoint web: busy")
+
+
+def test_a_bad_id_never_reaches_the_runtime(runtime):
+    failed(run("endpoint", "attach", "../x", "ns", runtime=runtime),
+           "attach endpoint: '../x' is not an id: 1 to 253 of A-Z a-z 0-9 _ . -")
+    assert runtime.asked == []
+
+
+def test_an_endpoint_is_detached(runtime):
+    runtime.replies["DetachEndpoint"] = {"success": True}
+    assert run("endpoint", "detach", "web", "--ifname", "net1", runtime=runtime).stdout == "detached web\n"
+    assert runtime.asked[0][1].ifname == "net1"
+    assert json.loads(run("endpoint", "detach", "web", "-o", "json", runtime=runtime).stdout) == {"detached": "web"}
+
+
+def test_endpoints_are_listed(runtime):
+    endpoint = {"id": "web", "netns": "/run/netns/web", "ifname": "eth0", "ip": "10.42.1.5", "mac": "02:51:0a:2a:01:05",
+                "host_ifname": "qv0a2a0105", "created_at": int(time.time()) - 300}
+    runtime.replies["ListEndpoints"] = {"endpoints": [message("Endpoint")(**endpoint)]}
+    assert run("endpoint", "ls", runtime=runtime).stdout == (
+        "ID   IFNAME  IP         NETNS           ATTACHED\n"
+        "web  eth0    10.42.1.5  /run/netns/web  5m ago\n")
+    assert run("endpoint", "ls", "-o", "wide", runtime=runtime).stdout.endswith("02:51:0a:2a:01:05  qv0a2a0105\n")
+    assert json.loads(run("endpoint", "ls", "-o", "json", runtime=runtime).stdout) == [endpoint]
+    runtime.replies["ListEndpoints"] = {}
+    assert json.loads(run("endpoint", "ls", "-o", "json", runtime=runtime).stdout) == []
+    assert run("endpoint", "ls", runtime=runtime).stdout == "ID  IFNAME  IP  NETNS  ATTACHED\n"
+
+
+def test_routes_are_listed(runtime):
+    good = {"destination": "10.42.2.0/24", "via_interface": "vxlan100", "gateway": "10.42.2.0", "in_kernel": True,
+            "problem": ""}
+    bad = {"destination": "10.42.3.0/24", "via_interface": "vxlan100", "gateway": "", "in_kernel": False,
+           "problem": "vxlan100 is down"}
+    runtime.replies["ListRoutes"] = {"routes": [message("Route")(**good), message("Route")(**bad)]}
+    assert run("route", "ls", runtime=runtime).stdout == (
+        "DESTINATION   GATEWAY    INTERFACE  IN-KERNEL  PROBLEM\n"
+        "10.42.2.0/24  10.42.2.0  vxlan100   yes        -\n"
+        "10.42.3.0/24  -          vxlan100   no         vxlan100 is down\n")
+    assert json.loads(run("route", "ls", "-o", "json", runtime=runtime).stdout) == [good, bad]
+
+
+def test_a_runtime_that_is_not_there_or_older_is_said_so(runtime):
+    result = run("endpoint", "ls")
+    assert result.returncode == 1
+    assert result.stderr.startswith("quiltctl: list endpoints: ")
+    assert result.stderr.endswith("; is quilt-runtime running? --runtime URL names another place\n")
+    result = run("route", "ls", runtime=runtime)
+    assert result.stderr.endswith("; this quilt-runtime is older than quiltctl\n")
+
+
+# ---- status ----------------------------------------------------------------------------------------
+
+STATUS = {"version": "0.1.0", "node_id": ID1, "hostname": "node1", "host_ip": "192.168.1.11",
+          "subnet": "10.42.1.0/24", "device": {"name": "vxlan100", "mtu": 1450, "up": True, "problem": ""},
+          "peers": [{"node_id": ID2, "hostname": "node2", "status": "up", "programmed": True, "problem": ""}],
+          "problems": []}
+RUNTIME_STATUS = {"version": "0.1.0", "subnet": "10.42.1.0/24", "cluster_cidr": "10.42.0.0/16", "endpoints": 2,
+                  "addresses_free": 252, "routes": 1}
+
+
+def test_a_healthy_node_exits_with_0(control, agent, runtime):
+    control.answers["GET", "/health"] = (200, {"status": "ok"})
+    agent.answers["GET", "/status"] = (200, {**STATUS, "control_plane": {"url": control.url}})
+    runtime.replies["GetStatus"] = RUNTIME_STATUS
+    result = run("status", agent=agent, runtime=runtime)
+    assert result.stdout.endswith("\nThis node is healthy.\n")
+    assert result.returncode == 0
+    report = json.loads(run("status", "-o", "json", agent=agent, runtime=runtime).stdout)
+    assert report["healthy"] is True and report["problems"] == []
+    assert report["runtime"]["addresses_free"] == 252
+    assert report["control_plane"] == {"url": control.url, "answers": True}
+
+
+def test_each_sick_part_is_named_and_the_exit_code_is_1(control, agent, runtime):
+    control.answers["GET", "/health"] = (503, {"detail": "the store cannot take a write"})
+    agent.answers["GET", "/status"] = (200, {**STATUS, "problems": ["vxlan100 is not ours: remove it"]})
+    runtime.replies["GetStatus"] = {**RUNTIME_STATUS, "problems": ["ip_forward is off"]}
+    result = run("status", control=control, agent=agent, runtime=runtime)
+    assert result.returncode == 1
+    assert result.stdout.endswith("\nProblems:\n"
+                                  "  - ask the control plane: the store cannot take a write (HTTP 503)\n"
+                                  "  - vxlan100 is not ours: remove it\n"
+                                  "  - ip_forward is off\n")
+
+
+def test_status_works_when_nothing_else_does():
+    result = run("status", "--control-plane", NOBODY, "-o", "json")
+    assert result.returncode == 1
+    report = json.loads(result.stdout)
+    assert report["agent"] is None and report["runtime"] is None
+    assert len(report["problems"]) == 3
+
+
+# ---- words -----------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("words", [[], ["nod"], ["node"], ["node", "show"], ["node", "ls", "x"], ["node", "ls", "--ip=1"],
+                                   ["version", "-o", "yaml"], ["--agent=ftp://x", "status"], ["--nonsense"],
+                                   ["endpoint", "ls", "--ifname", "x"], ["node", "ls", "--control-plane", "http://x/y"]])
+def test_wrong_words_are_usage_errors(words):
+    result = subprocess.run([QUILTCTL, *words], capture_output=True, text=True, timeout=20, check=False)
+    assert result.returncode == 2
+    assert result.stdout == "" and result.stderr.startswith(("quiltctl: ", f"{QUILTCTL}: "))
+
+
+def test_version_and_help_are_there():
+    assert run("version").stdout.startswith("quiltctl 0.")
+    assert json.loads(run("version", "-o", "json").stdout)["version"][0] == "0"
+    help_text = run("--help").stdout
+    assert "endpoint attach ID NETNS" in help_text and "--control-plane=URL" in help_text
+
+
+def test_output_that_cannot_be_written_is_a_failure():
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        result = subprocess.run([QUILTCTL, "version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == "quiltctl: write to standard output: No space left on device\n"
