@@ -1,0 +1,59 @@
+/* Keeps the overlay as it should be. An event (a changed peer, a kernel notification, 30 s gone by)
+ * only says "look again"; one look reads the kernel, finds the difference and writes it. With
+ * nothing changed nothing is written.
+ *
+ *     want ──┐
+ *            ├─ diff ── device, address, neighbours, FDB ──> kernel
+ *     have ──┘      └── routes ──> routes callback (the runtime)
+ */
+#pragma once
+
+#include "agent/overlay/apply.h"
+#include "lib/base/loop.h"
+
+struct overlay_config {
+    struct loop *loop;
+    bool is_dry; /* touch nothing, say what would be done */
+    uint32_t host_ip;
+    /* Routes to add, replace or remove. The same ones come again with each look until the kernel
+     * has them so. */
+    void (*routes)(void *data, const struct overlay_change *changes, size_t count);
+    /* Whether routes can be changed at present. */
+    bool (*can_route)(void *data);
+    /* Whether route changes are under way; their owner calls overlay_look() when all are done. */
+    bool (*is_routing)(void *data);
+    /* After each look. */
+    void (*looked)(void *data);
+    void *data;
+};
+
+struct overlay;
+
+int overlay_new(const struct overlay_config *config, struct overlay **ret_overlay);
+/* Leaves the kernel as it is. */
+void overlay_free(struct overlay *overlay);
+
+/* What should be, from now on (copied; the MTU in it does not count, it follows the underlay). */
+void overlay_set_want(struct overlay *overlay, const struct overlay_want *want);
+
+/* Look again, soon. */
+void overlay_look(struct overlay *overlay);
+
+/* Takes the device away, with all that is on it, if it is ours; nothing is wanted any more. */
+int overlay_remove(struct overlay *overlay);
+
+struct overlay_status {
+    bool is_host_ip_local;
+    bool is_programmed; /* the device and all on it but routes were right at the last look */
+    bool is_device_up;
+    uint32_t mtu_bytes;  /* 0: no device */
+    const char *problem; /* "": none */
+    const char *fight;   /* "": none. Who knows who keeps changing it */
+    uint64_t looks;
+    double look_seconds; /* of all looks */
+    const struct overlay_counts *counts;
+};
+void overlay_status(const struct overlay *overlay, struct overlay_status *ret);
+
+/* Whether this wanted peer has all it needs, its route too. */
+bool overlay_has_peer(const struct overlay *overlay, uint32_t vtep);

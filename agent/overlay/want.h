@@ -1,0 +1,51 @@
+/* What the overlay on this node should be: one VXLAN device, and for each peer a neighbour, an FDB
+ * entry and a route. All of it follows from our own subnet and host IP and from each peer's:
+ *
+ *     peer 10.42.2.0/24 on 192.168.1.11
+ *
+ *     route      10.42.2.0/24 via 10.42.2.0 dev vxlan100 onlink     packet -> VTEP address
+ *     neighbour  10.42.2.0 -> 02:51:0a:2a:02:00                     VTEP address -> VTEP MAC
+ *     FDB        02:51:0a:2a:02:00 -> 192.168.1.11                  VTEP MAC -> host
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/ip4.h"
+#include "lib/net/vxlan.h"
+
+#define OVERLAY_DEVICE_NAME "vxlan100"
+#define OVERLAY_ALIAS_PREFIX "quilt:"
+/* Outer Ethernet, IPv4, UDP and VXLAN headers (RFC 7348 section 5). */
+#define OVERLAY_OVERHEAD_BYTES 50
+
+struct overlay_peer {
+    uint32_t vtep;    /* its subnet's network address, host order */
+    uint32_t host_ip; /* host order */
+};
+
+struct overlay_want {
+    char alias[LINK_ALIAS_MAX];
+    uint32_t vni;
+    uint16_t port;
+    uint32_t local;           /* our host IP, host order */
+    struct ip4_prefix subnet; /* ours; peers' have the same length */
+    uint32_t mtu_bytes;
+    struct overlay_peer *peers; /* owned; sorted by vtep, none twice */
+    size_t peer_count;
+};
+
+/* want's device as lib/net wants it; borrows the alias. */
+struct vxlan_spec overlay_want_device(const struct overlay_want *want);
+void overlay_want_deinit(struct overlay_want *want);
+struct overlay_want overlay_want_copy(const struct overlay_want *want);
+
+/* Whether anything but the MTU differs (that one is found out on the spot). */
+bool overlay_want_equal(const struct overlay_want *a, const struct overlay_want *b);
+
+/* The peer with this VTEP address, or NULL. */
+const struct overlay_peer *overlay_want_find(const struct overlay_want *want, uint32_t vtep);
+
+/* For qsort. */
+int overlay_peer_compare(const void *a, const void *b);
