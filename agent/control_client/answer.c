@@ -1,0 +1,68 @@
+/* What an answer of the control plane means. */
+#include "agent/control_client/answer.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "lib/base/json.h"
+#include "lib/base/parse.h"
+
+#define PLAIN_TEXT_MAX 200
+
+static const char *const job_words[] = {
+    [CONTROL_REGISTER] = "register",
+    [CONTROL_BEAT] = "heartbeat",
+    [CONTROL_STREAM] = "watch nodes",
+    [CONTROL_POLL] = "list nodes",
+};
+static_assert(ARRAY_LEN(job_words) == CONTROL_JOB_COUNT, "each job has its words");
+
+static bool is_node_gone(unsigned int status)
+{
+    return status == 404 || status == 410;
+}
+
+enum control_result control_answer_result(enum control_job job,
+                                          const struct http_response *response)
+{
+    unsigned int status = response->status;
+
+    if (response->error != 0)
+        return CONTROL_AWAY;
+    if (status == 200 || (job == CONTROL_POLL && status == 304))
+        return CONTROL_OK;
+    if (job == CONTROL_BEAT && is_node_gone(status))
+        return CONTROL_UNKNOWN_NODE;
+    if (job == CONTROL_STREAM && (status == 404 || status == 406))
+        return CONTROL_UNSUPPORTED;
+    if (status >= 500 && status != 507)
+        return CONTROL_AWAY;
+    return CONTROL_REFUSED;
+}
+
+/* The answer's own words, or NULL. */
+static char *words_of(const struct http_response *response)
+{
+    AUTO_JSON json_t *problem = NULL;
+    const char *detail;
+
+    if (json_parse(response->body, response->body_len, &problem) == 0)
+        return json_get_string(problem, "detail", &detail) == 0 ? mem_strdup(detail) : NULL;
+    if (response->body_len == 0 || response->body_len > PLAIN_TEXT_MAX ||
+        !parse_is_utf8(response->body, response->body_len))
+        return NULL;
+    return mem_strdup(response->body);
+}
+
+char *control_answer_problem(enum control_job job, const struct http_response *response)
+{
+    AUTO_FREE char *words = NULL;
+
+    if (response->error != 0)
+        return mem_printf("%s: %s", job_words[job], response->detail);
+    words = words_of(response);
+    if (!words)
+        return mem_printf("%s: the control plane answered %u", job_words[job], response->status);
+    return mem_printf("%s: the control plane answered %u: %s", job_words[job], response->status,
+                      words);
+}

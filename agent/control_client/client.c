@@ -1,0 +1,490 @@
+/* Does what machine.c says: HTTP requests and the event stream. */
+#include "agent/control_client/client.h"
+
+#include <string.h>
+
+#include "agent/control_client/answer.h"
+#include "agent/control_client/events.h"
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/random.h"
+
+#define CALL_TIMEOUT_MS 5000
+#define LIST_TIMEOUT_MS 20000
+/* The control plane says something at least every 10 s. */
+#define STREAM_STALL_MS 15000
+#define ETAG_SIZE 128
+
+struct job {
+    struct control_client *client;
+    enum control_job kind;
+    struct http_call *call; /* NULL: none under way */
+    size_t url_index;       /* of the control plane asked */
+    char *problem;          /* owned; NULL: its latest end was good */
+};
+
+struct control_client {
+    struct control_client_config config;
+    struct http_client *http;
+    struct loop_source *timer;
+    struct control_machine machine;
+    struct job jobs[CONTROL_JOB_COUNT];
+    struct control_events *stream; /* while one is under way */
+    char last_event_id[CONTROL_EVENT_ID_SIZE];
+    char etag[ETAG_SIZE]; /* of the list polled last; "": none */
+    size_t good_url;      /* answered last */
+    bool is_stopped;
+    int64_t last_contact_ms;
+    uint64_t registrations, heartbeats, heartbeats_failed;
+};
+
+static void run(struct control_client *c);
+
+static void changed(struct control_client *c)
+{
+    c->config.events->changed(c->config.data);
+}
+
+/* ---- problems: told once, and when they end ------------------------------------------------ */
+
+static void job_failed(struct job *job, char *problem)
+{
+    bool is_news = !job->problem || strcmp(job->problem, problem) != 0;
+    const char *url = job->client->config.urls[job->url_index];
+
+    log_at(is_news ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "control plane", LOG_S("url", url),
+           LOG_S("problem", problem));
+    free(job->problem);
+    job->problem = problem;
+}
+
+static void job_succeeded(struct job *job)
+{
+    struct control_client *c = job->client;
+
+    c->last_contact_ms = clock_boot_ms();
+    c->good_url = job->url_index;
+    if (!job->problem)
+        return;
+    log_info("control plane is back", LOG_S("url", c->config.urls[job->url_index]),
+             LOG_S("was", job->problem));
+    free(TAKE_PTR(job->problem));
+}
+
+/* The end of a job: what is to be done next, and when. */
+static void finish(struct job *job, enum control_result result)
+{
+    struct control_client *c = job->client;
+
+    job->call = NULL;
+    control_machine_done(&c->machine, job->kind, result, job->url_index, clock_boot_ms(),
+                         random_u64());
+    changed(c);
+    run(c);
+}
+
+static void fail(struct job *job, enum control_result result, char *problem)
+{
+    job_failed(job, problem);
+    finish(job, result);
+}
+
+/* ---- register ------------------------------------------------------------------------------ */
+
+static int read_registration(const struct http_response *response, struct api_register_reply *ret)
+{
+    AUTO_JSON json_t *value = NULL;
+    int r = json_parse(response->body, response->body_len, &value);
+
+    return r < 0 ? r : api_register_reply_from_json(value, ret);
+}
+
+static void on_register(struct control_client *c, struct job *job,
+                        const struct http_response *response)
+{
+    struct api_register_reply reply;
+
+    if (read_registration(response, &reply) < 0) {
+        fail(job, CONTROL_REFUSED, mem_printf("register: the answer is unusable: %s", err_text()));
+        return;
+    }
+    c->registrations++;
+    job_succeeded(job);
+    control_machine_set_intervals(&c->machine, reply.cluster.heartbeat_ms,
+                                  reply.cluster.peer_sync_ms);
+    c->config.events->registered(c->config.data, &reply);
+    finish(job, CONTROL_OK);
+}
+
+static void start_register(struct control_client *c, struct http_request_spec *spec,
+                           char **ret_body)
+{
+    const struct api_register_request request = {
+        .hostname = c->config.hostname,
+        .host_ip = c->config.host_ip,
+        .cpu_cores = c->config.cpu_cores,
+        .ram_mb = c->config.ram_mb,
+        .node_id = c->config.node_id[0] ? c->config.node_id : NULL,
+        .node_token = c->config.node_token[0] ? c->config.node_token : NULL,
+    };
+
+    *ret_body = api_register_request_to_json(&request);
+    spec->method = "POST";
+    spec->body = *ret_body;
+}
+
+/* ---- heartbeat ----------------------------------------------------------------------------- */
+
+static void on_beat(struct control_client *c, struct job *job, const struct http_response *response)
+{
+    c->heartbeats++;
+    job_succeeded(job);
+    finish(job, CONTROL_OK);
+}
+
+/* ---- list ---------------------------------------------------------------------------------- */
+
+static int take_list(struct control_client *c, const char *bytes, size_t n)
+{
+    AUTO_JSON json_t *value = NULL;
+    AUTO_FREE struct api_node *nodes = NULL;
+    size_t count;
+    int r = json_parse(bytes, n, &value);
+
+    if (r == 0)
+        r = api_node_list_from_json(value, &nodes, &count);
+    if (r == 0)
+        c->config.events->list(c->config.data, nodes, count);
+    return r;
+}
+
+static void on_poll(struct control_client *c, struct job *job, const struct http_response *response)
+{
+    if (response->status == 304) {
+        job_succeeded(job);
+        c->config.events->list(c->config.data, NULL, 0);
+        finish(job, CONTROL_OK);
+        return;
+    }
+    if (take_list(c, response->body, response->body_len) < 0) {
+        fail(job, CONTROL_AWAY, mem_printf("list nodes: the answer is unusable: %s", err_text()));
+        return;
+    }
+    c->etag[0] = '\0';
+    if (strlen(response->etag) < sizeof c->etag)
+        memcpy(c->etag, response->etag, strlen(response->etag) + 1);
+    job_succeeded(job);
+    finish(job, CONTROL_OK);
+}
+
+/* ---- event stream -------------------------------------------------------------------------- */
+
+static void forget_stream(struct control_client *c)
+{
+    control_events_free(TAKE_PTR(c->stream));
+}
+
+static void poll_no_more(struct control_client *c)
+{
+    struct job *poll = &c->jobs[CONTROL_POLL];
+
+    if (poll->call) {
+        http_call_cancel(TAKE_PTR(poll->call));
+        c->machine.is_running[CONTROL_POLL] = false;
+    }
+    c->etag[0] = '\0';
+}
+
+static void stream_is_up(struct control_client *c, struct job *job)
+{
+    log_info("event stream is up", LOG_S("url", c->config.urls[job->url_index]));
+    control_machine_stream_up(&c->machine);
+    poll_no_more(c);
+    changed(c);
+}
+
+static bool on_stream_chunk(const char *bytes, size_t n, void *data)
+{
+    struct job *job = data;
+    struct control_client *c = job->client;
+    int r = control_events_feed(c->stream, bytes, n);
+
+    if (r < 0) {
+        /* What was not understood may have been a change: begin with a snapshot again. */
+        c->last_event_id[0] = '\0';
+        job_failed(job, mem_printf("watch nodes: %s", err_text()));
+        return false;
+    }
+    if (control_events_is_list(c->stream))
+        return true;
+    job_succeeded(job);
+    if (!c->machine.is_stream_up)
+        stream_is_up(c, job);
+    return true;
+}
+
+/* The answer was a plain list: a control plane without streams. */
+static void on_list_instead(struct control_client *c, struct job *job)
+{
+    size_t n;
+    const char *list = control_events_list(c->stream, &n);
+
+    if (take_list(c, list, n) < 0) {
+        forget_stream(c);
+        fail(job, CONTROL_AWAY, mem_printf("watch nodes: the answer is unusable: %s", err_text()));
+        return;
+    }
+    forget_stream(c);
+    job_succeeded(job);
+    log_debug("this control plane has no event stream, polling");
+    finish(job, CONTROL_UNSUPPORTED);
+}
+
+static void on_stream(struct control_client *c, struct job *job,
+                      const struct http_response *response)
+{
+    if (control_events_is_list(c->stream)) {
+        on_list_instead(c, job);
+        return;
+    }
+    forget_stream(c);
+    if (c->machine.is_stream_up)
+        log_info("event stream has ended");
+    finish(job, CONTROL_OK);
+}
+
+static bool on_event(const struct control_event *event, void *data)
+{
+    struct control_client *c = data;
+    const struct control_client_events *say = c->config.events;
+
+    switch (event->kind) {
+    case CONTROL_EVENT_SNAPSHOT:
+        say->list(c->config.data, event->nodes, event->node_count);
+        break;
+    case CONTROL_EVENT_NODE:
+        say->node(c->config.data, &event->nodes[0]);
+        break;
+    case CONTROL_EVENT_DELETED:
+        say->deleted(c->config.data, event->node_id);
+        break;
+    }
+    memcpy(c->last_event_id, event->id, sizeof c->last_event_id);
+    return !c->is_stopped;
+}
+
+/* ---- jobs ---------------------------------------------------------------------------------- */
+
+typedef void (*answer_fn)(struct control_client *c, struct job *job,
+                          const struct http_response *response);
+
+static const answer_fn on_answer[] = {
+    [CONTROL_REGISTER] = on_register,
+    [CONTROL_BEAT] = on_beat,
+    [CONTROL_STREAM] = on_stream,
+    [CONTROL_POLL] = on_poll,
+};
+
+static void on_done(const struct http_response *response, void *data)
+{
+    struct job *job = data;
+    struct control_client *c = job->client;
+    enum control_result result = control_answer_result(job->kind, response);
+
+    if (result == CONTROL_OK) {
+        on_answer[job->kind](c, job, response);
+        return;
+    }
+    if (job->kind == CONTROL_STREAM)
+        forget_stream(c);
+    if (job->kind == CONTROL_BEAT)
+        c->heartbeats_failed++;
+    if (response->error == ECANCELED) /* by on_stream_chunk(), which has said why */
+        finish(job, result);
+    else
+        fail(job, result, control_answer_problem(job->kind, response));
+}
+
+static void fill_watch(struct control_client *c, struct http_request_spec *spec)
+{
+    c->stream = control_events_new(on_event, c);
+    spec->chunk = on_stream_chunk;
+    spec->timeout_ms = 0;
+    spec->stall_timeout_ms = STREAM_STALL_MS;
+}
+
+static char *job_url(const struct control_client *c, const struct job *job)
+{
+    const char *base = c->config.urls[job->url_index];
+
+    if (job->kind == CONTROL_REGISTER)
+        return mem_printf("%s/api/nodes/register", base);
+    if (job->kind == CONTROL_BEAT)
+        return mem_printf("%s/api/nodes/%s/heartbeat", base, c->config.node_id);
+    return mem_printf("%s/api/nodes", base);
+}
+
+/* The header lines of a job, in room for three; owned by the caller. */
+static void job_headers(const struct control_client *c, const struct job *job, char *lines[3])
+{
+    size_t n = 0;
+
+    if (job->kind == CONTROL_STREAM)
+        lines[n++] = mem_strdup("Accept: text/event-stream");
+    if (job->kind == CONTROL_STREAM && c->last_event_id[0])
+        lines[n++] = mem_printf("Last-Event-ID: %s", c->last_event_id);
+    if (job->kind == CONTROL_POLL && c->etag[0])
+        lines[n++] = mem_printf("If-None-Match: %s", c->etag);
+}
+
+static void start(struct control_client *c, struct job *job)
+{
+    char *lines[3] = {NULL};
+    AUTO_FREE char *body = NULL, *url = NULL;
+    struct http_request_spec spec = {
+        .method = job->kind == CONTROL_BEAT ? "POST" : "GET",
+        .body = job->kind == CONTROL_BEAT ? "{}" : NULL,
+        .timeout_ms = job->kind == CONTROL_POLL ? LIST_TIMEOUT_MS : CALL_TIMEOUT_MS,
+        .done = on_done,
+        .data = job,
+    };
+    int r;
+
+    job->url_index = c->machine.url_index;
+    url = job_url(c, job);
+    spec.url = url;
+    job_headers(c, job, lines);
+    spec.headers = (const char *const *)lines;
+    if (job->kind == CONTROL_REGISTER)
+        start_register(c, &spec, &body);
+    if (job->kind == CONTROL_STREAM)
+        fill_watch(c, &spec);
+    r = http_client_start(c->http, &spec, &job->call);
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+        free(lines[i]);
+    if (r < 0) {
+        forget_stream(c);
+        fail(job, CONTROL_AWAY, mem_printf("%s", err_text()));
+    }
+}
+
+static void run(struct control_client *c)
+{
+    unsigned int jobs;
+    int64_t due_ms;
+
+    if (c->is_stopped)
+        return;
+    jobs = control_machine_run(&c->machine, clock_boot_ms());
+    for (size_t i = 0; i < ARRAY_LEN(c->jobs); i++)
+        if (jobs & 1u << i)
+            start(c, &c->jobs[i]);
+    due_ms = control_machine_due_ms(&c->machine);
+    if (due_ms == INT64_MAX)
+        loop_timer_disarm(c->timer);
+    else
+        loop_timer_set_at(c->timer, due_ms);
+}
+
+static void on_timer(void *data)
+{
+    run(data);
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
+int control_client_new(struct loop *loop, struct http_client *http,
+                       const struct control_client_config *config,
+                       struct control_client **ret_client)
+{
+    struct control_client *c = NEW(struct control_client);
+    int r;
+
+    c->config = *config;
+    c->http = http;
+    c->is_stopped = true;
+    for (size_t i = 0; i < ARRAY_LEN(c->jobs); i++)
+        c->jobs[i] = (struct job){.client = c, .kind = (enum control_job)i};
+    r = loop_add_timer(loop, on_timer, c, &c->timer);
+    if (r < 0) {
+        control_client_free(c);
+        return r;
+    }
+    *ret_client = c;
+    return 0;
+}
+
+void control_client_free(struct control_client *c)
+{
+    if (!c)
+        return;
+    control_client_stop(c);
+    loop_source_free(c->timer);
+    for (size_t i = 0; i < ARRAY_LEN(c->jobs); i++)
+        free(c->jobs[i].problem);
+    free(c);
+}
+
+void control_client_start(struct control_client *c)
+{
+    c->is_stopped = false;
+    control_machine_init(&c->machine, c->config.url_count, clock_boot_ms());
+    loop_timer_set_in(c->timer, 0);
+}
+
+void control_client_stop(struct control_client *c)
+{
+    c->is_stopped = true;
+    c->machine.is_stream_up = false;
+    for (size_t i = 0; i < ARRAY_LEN(c->jobs); i++)
+        if (c->jobs[i].call)
+            http_call_cancel(TAKE_PTR(c->jobs[i].call));
+    forget_stream(c);
+    if (c->timer)
+        loop_timer_disarm(c->timer);
+}
+
+void control_client_refresh(struct control_client *c)
+{
+    struct job *stream = &c->jobs[CONTROL_STREAM];
+
+    if (c->is_stopped)
+        return;
+    c->etag[0] = '\0';
+    c->last_event_id[0] = '\0';
+    if (control_machine_refresh(&c->machine, clock_boot_ms())) {
+        http_call_cancel(TAKE_PTR(stream->call));
+        forget_stream(c);
+        finish(stream, CONTROL_OK);
+        return;
+    }
+    run(c);
+}
+
+const char *control_client_url(const struct control_client *c)
+{
+    return c->config.urls[c->good_url];
+}
+
+void control_client_status(const struct control_client *c, struct control_client_status *ret)
+{
+    *ret = (struct control_client_status){
+        .url = control_client_url(c),
+        .is_registered = c->machine.is_registered,
+        .is_connected = c->machine.is_registered,
+        .is_stream_up = c->machine.is_stream_up,
+        .last_contact_ms = c->last_contact_ms,
+        .problem = "",
+        .registrations = c->registrations,
+        .heartbeats = c->heartbeats,
+        .heartbeats_failed = c->heartbeats_failed,
+    };
+    for (size_t i = 0; i < ARRAY_LEN(c->jobs); i++) {
+        if (!c->jobs[i].problem)
+            continue;
+        ret->problem = c->jobs[i].problem;
+        ret->is_connected = ret->is_connected && c->machine.is_stream_up;
+        break;
+    }
+}

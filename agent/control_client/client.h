@@ -1,0 +1,65 @@
+/* The agent's side of the control plane's REST API: registers, keeps the heart beating, watches the
+ * list of nodes by event stream or, where there is none, by polling. Says what it learns through
+ * callbacks; keeps trying for ever.
+ */
+#pragma once
+
+#include "agent/control_client/machine.h"
+#include "lib/api/node.h"
+#include "lib/base/loop.h"
+#include "lib/http/client.h"
+
+struct control_client_events {
+    /* Registered, anew or again. */
+    void (*registered)(void *data, const struct api_register_reply *reply);
+    /* All nodes. nodes NULL: the same list as last time. */
+    void (*list)(void *data, const struct api_node *nodes, size_t count);
+    void (*node)(void *data, const struct api_node *node);
+    void (*deleted)(void *data, const char *node_id);
+    /* Something in control_client_status() changed. */
+    void (*changed)(void *data);
+};
+
+struct control_client_config {
+    const char *const *urls; /* borrowed, base URLs without the final slash */
+    size_t url_count;
+    /* What is said when registering; node_id and node_token point at texts that the owner keeps up
+     * to date ("": none). */
+    const char *hostname;
+    uint32_t host_ip;
+    int64_t cpu_cores; /* -1: unknown */
+    int64_t ram_mb;
+    const char *node_id;
+    const char *node_token;
+    const struct control_client_events *events;
+    void *data;
+};
+
+struct control_client;
+
+int control_client_new(struct loop *loop, struct http_client *http,
+                       const struct control_client_config *config,
+                       struct control_client **ret_client);
+void control_client_free(struct control_client *client);
+
+/* Begins to register. */
+void control_client_start(struct control_client *client);
+/* Ends everything under way; nothing is said any more. */
+void control_client_stop(struct control_client *client);
+
+/* A whole fresh list is wanted now. */
+void control_client_refresh(struct control_client *client);
+
+struct control_client_status {
+    const char *url; /* the control plane in use */
+    bool is_registered;
+    bool is_connected;
+    bool is_stream_up;
+    int64_t last_contact_ms; /* boot time; 0: never */
+    const char *problem;     /* "": none. What the latest failing job said */
+    uint64_t registrations, heartbeats, heartbeats_failed;
+};
+void control_client_status(const struct control_client *client, struct control_client_status *ret);
+
+/* Where to reach the control plane that answered last. */
+const char *control_client_url(const struct control_client *client);

@@ -1,0 +1,79 @@
+/* When the agent says what to the control plane. Pure: time and chance are handed in, the jobs to
+ * start are handed out; client.h does them.
+ *
+ *              registered                    stream up
+ *     REGISTER ----------> BEAT, every heartbeat_ms +-10 %, for ever
+ *        ^                 STREAM ------------------------------> nothing else to ask
+ *        |                   |  ^                                     |
+ *        | 404 or 410        |  '------- backoff, or 60 s when -------' lost
+ *        '---- of a BEAT     |           there is none
+ *                            '-> POLL, every peer_sync_ms while no stream is up
+ *
+ * With several control planes a job that gets no answer moves all that follow to the next one.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/base/backoff.h"
+
+enum control_job {
+    CONTROL_REGISTER,
+    CONTROL_BEAT,
+    CONTROL_STREAM,
+    CONTROL_POLL,
+    CONTROL_JOB_COUNT
+};
+
+/* How a job ended. */
+enum control_result {
+    CONTROL_OK,
+    CONTROL_AWAY,         /* no answer, or one that only says that it cannot */
+    CONTROL_REFUSED,      /* an answer that a hasty second try will not change */
+    CONTROL_UNKNOWN_NODE, /* it does not know this node, or the node has left */
+    CONTROL_UNSUPPORTED,  /* it has no event stream */
+    CONTROL_RESULT_COUNT
+};
+
+/* Pause before asking a control plane without a stream for one again. */
+#define CONTROL_STREAM_RETRY_MS 60000
+
+struct control_machine {
+    size_t url_index, url_count;
+    bool is_registered;
+    bool is_watching; /* has been registered once */
+    bool is_stream_up;
+    bool is_running[CONTROL_JOB_COUNT];
+    int64_t due_ms[CONTROL_JOB_COUNT];
+    struct backoff away[CONTROL_JOB_COUNT];
+    struct backoff refused;
+    int64_t heartbeat_ms;
+    int64_t peer_sync_ms;
+};
+
+void control_machine_init(struct control_machine *m, size_t url_count, int64_t now_ms);
+
+/* The jobs to start now, as bits (1 << CONTROL_REGISTER); they count as running from here on. */
+unsigned int control_machine_run(struct control_machine *m, int64_t now_ms);
+
+/* When control_machine_run() has something to say next; INT64_MAX: when a job has ended. */
+int64_t control_machine_due_ms(const struct control_machine *m);
+
+/* The intervals that the control plane told; before control_machine_done(CONTROL_REGISTER). */
+void control_machine_set_intervals(struct control_machine *m, int64_t heartbeat_ms,
+                                   int64_t peer_sync_ms);
+
+/* A job that was running ended; url_index is the control plane that it was started with. */
+void control_machine_done(struct control_machine *m, enum control_job job,
+                          enum control_result result, size_t url_index, int64_t now_ms,
+                          uint64_t random);
+
+/* The running stream has said something. */
+void control_machine_stream_up(struct control_machine *m);
+
+/* A whole list is wanted at at_ms, to confirm one that is doubted. Returns true when the running
+ * stream has to be ended for that by the caller (then control_machine_done), false when a poll will
+ * do it. */
+bool control_machine_refresh(struct control_machine *m, int64_t at_ms);

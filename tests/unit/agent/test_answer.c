@@ -1,0 +1,92 @@
+/* What an answer of the control plane means. */
+#include <errno.h>
+#include <string.h>
+
+#include "agent/control_client/answer.h"
+#include "lib/base/mem.h"
+#include "tests/unit/cmocka.h"
+
+static struct http_response make(unsigned int status, const char *body)
+{
+    return (struct http_response){
+        .status = status, .body = body, .body_len = strlen(body), .detail = "", .etag = ""};
+}
+
+static void each_answer_has_its_meaning(void **state)
+{
+    const struct {
+        enum control_job job;
+        unsigned int status;
+        enum control_result result;
+    } rows[] = {
+        {CONTROL_REGISTER, 200, CONTROL_OK},
+        {CONTROL_REGISTER, 409, CONTROL_REFUSED},
+        {CONTROL_REGISTER, 422, CONTROL_REFUSED},
+        {CONTROL_REGISTER, 404, CONTROL_REFUSED},
+        {CONTROL_REGISTER, 507, CONTROL_REFUSED},
+        {CONTROL_REGISTER, 500, CONTROL_AWAY},
+        {CONTROL_REGISTER, 503, CONTROL_AWAY},
+        {CONTROL_BEAT, 200, CONTROL_OK},
+        {CONTROL_BEAT, 404, CONTROL_UNKNOWN_NODE},
+        {CONTROL_BEAT, 410, CONTROL_UNKNOWN_NODE},
+        {CONTROL_BEAT, 403, CONTROL_REFUSED},
+        {CONTROL_BEAT, 502, CONTROL_AWAY},
+        {CONTROL_STREAM, 200, CONTROL_OK},
+        {CONTROL_STREAM, 404, CONTROL_UNSUPPORTED},
+        {CONTROL_STREAM, 406, CONTROL_UNSUPPORTED},
+        {CONTROL_STREAM, 503, CONTROL_AWAY},
+        {CONTROL_POLL, 304, CONTROL_OK},
+        {CONTROL_POLL, 404, CONTROL_REFUSED},
+        {CONTROL_BEAT, 304, CONTROL_REFUSED},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct http_response response = make(rows[i].status, "");
+
+        assert_int_equal(control_answer_result(rows[i].job, &response), rows[i].result);
+    }
+}
+
+static void no_answer_is_being_away(void **state)
+{
+    struct http_response response = make(0, "");
+    AUTO_FREE char *problem = NULL;
+
+    response.error = ECONNREFUSED;
+    response.detail = "connect to 10.0.0.1:8080: Connection refused";
+    assert_int_equal(control_answer_result(CONTROL_BEAT, &response), CONTROL_AWAY);
+    problem = control_answer_problem(CONTROL_BEAT, &response);
+    assert_string_equal(problem, "heartbeat: connect to 10.0.0.1:8080: Connection refused");
+}
+
+static void a_refusal_is_told_in_the_control_planes_own_words(void **state)
+{
+    const struct {
+        const char *body, *problem;
+    } rows[] = {
+        {"{\"title\":\"Conflict\",\"status\":409,\"detail\":\"node7 has this address\"}",
+         "register: the control plane answered 409: node7 has this address"},
+        {"address taken", "register: the control plane answered 409: address taken"},
+        {"", "register: the control plane answered 409"},
+        {"{}", "register: the control plane answered 409"},
+        {"\xff\xfe", "register: the control plane answered 409"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct http_response response = make(409, rows[i].body);
+        AUTO_FREE char *problem = control_answer_problem(CONTROL_REGISTER, &response);
+
+        assert_string_equal(problem, rows[i].problem);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_answer_has_its_meaning),
+        cmocka_unit_test(no_answer_is_being_away),
+        cmocka_unit_test(a_refusal_is_told_in_the_control_planes_own_words),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

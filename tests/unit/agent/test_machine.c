@@ -1,0 +1,187 @@
+/* When the agent says what to the control plane. */
+#include "agent/control_client/machine.h"
+#include "tests/unit/cmocka.h"
+
+#define BIT(job) (1u << (job))
+
+static struct control_machine make(size_t urls)
+{
+    struct control_machine m;
+
+    control_machine_init(&m, urls, 1000);
+    return m;
+}
+
+static void registered(struct control_machine *m, int64_t now_ms)
+{
+    control_machine_set_intervals(m, 10000, 5000);
+    control_machine_done(m, CONTROL_REGISTER, CONTROL_OK, m->url_index, now_ms, 0);
+}
+
+/* Registered at 1000, the stream asked for at once. */
+static struct control_machine make_registered(void)
+{
+    struct control_machine m = make(1);
+
+    assert_int_equal(control_machine_run(&m, 1000), BIT(CONTROL_REGISTER));
+    registered(&m, 1000);
+    assert_int_equal(control_machine_run(&m, 1000), BIT(CONTROL_STREAM));
+    return m;
+}
+
+static void first_of_all_it_registers_once(void **state)
+{
+    struct control_machine m = make(1);
+
+    assert_int_equal(control_machine_due_ms(&m), 1000);
+    assert_int_equal(control_machine_run(&m, 999), 0);
+    assert_int_equal(control_machine_run(&m, 1000), BIT(CONTROL_REGISTER));
+    assert_int_equal(control_machine_run(&m, 100000), 0);
+    assert_int_equal(control_machine_due_ms(&m), INT64_MAX);
+}
+
+static void registering_is_tried_for_ever_with_growing_bounded_pauses(void **state)
+{
+    struct control_machine m = make(1);
+    int64_t now_ms = 1000, longest_ms = 0;
+
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(control_machine_run(&m, now_ms), BIT(CONTROL_REGISTER));
+        control_machine_done(&m, CONTROL_REGISTER, CONTROL_AWAY, 0, now_ms,
+                             UINT64_MAX / 7 * (uint64_t)i);
+        assert_true(control_machine_due_ms(&m) >= now_ms + 100);
+        if (control_machine_due_ms(&m) - now_ms > longest_ms)
+            longest_ms = control_machine_due_ms(&m) - now_ms;
+        now_ms = control_machine_due_ms(&m);
+    }
+    assert_true(longest_ms > 3500);
+    assert_true(longest_ms <= 7000);
+}
+
+static void a_refused_registration_waits_at_least_a_second(void **state)
+{
+    struct control_machine m = make(1);
+
+    (void)control_machine_run(&m, 1000);
+    control_machine_done(&m, CONTROL_REGISTER, CONTROL_REFUSED, 0, 1000, 0);
+    assert_int_equal(control_machine_due_ms(&m), 2000);
+    assert_int_equal(m.url_index, 0);
+}
+
+static void heartbeats_come_at_their_interval_give_or_take_a_tenth(void **state)
+{
+    struct control_machine m = make_registered();
+    const struct {
+        uint64_t random;
+        int64_t pause_ms;
+    } rows[] = {{0, 9000}, {1000, 10000}, {2000, 11000}, {2001, 9000}};
+    int64_t now_ms = 10000; /* 1000 and nine tenths of the interval */
+
+    control_machine_stream_up(&m);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(control_machine_due_ms(&m), now_ms);
+        assert_int_equal(control_machine_run(&m, now_ms), BIT(CONTROL_BEAT));
+        control_machine_done(&m, CONTROL_BEAT, CONTROL_OK, 0, now_ms, rows[i].random);
+        now_ms += rows[i].pause_ms;
+    }
+}
+
+static void a_lost_heartbeat_is_repeated_soon(void **state)
+{
+    struct control_machine m = make_registered();
+
+    control_machine_stream_up(&m);
+    assert_int_equal(control_machine_run(&m, 10000), BIT(CONTROL_BEAT));
+    control_machine_done(&m, CONTROL_BEAT, CONTROL_AWAY, 0, 10000, 0);
+    assert_int_equal(control_machine_due_ms(&m), 10100);
+}
+
+static void a_node_that_is_not_known_registers_again_at_once(void **state)
+{
+    struct control_machine m = make_registered();
+
+    control_machine_stream_up(&m);
+    assert_int_equal(control_machine_run(&m, 10000), BIT(CONTROL_BEAT));
+    control_machine_done(&m, CONTROL_BEAT, CONTROL_UNKNOWN_NODE, 0, 10000, 0);
+    assert_false(m.is_registered);
+    assert_int_equal(control_machine_run(&m, 10000), BIT(CONTROL_REGISTER));
+    registered(&m, 10001);
+    assert_true(m.is_registered);
+    /* the stream is still up: nothing but the next heartbeat is due */
+    assert_int_equal(control_machine_due_ms(&m), 19001);
+    assert_int_equal(control_machine_run(&m, 19001), BIT(CONTROL_BEAT));
+}
+
+static void while_no_stream_is_up_the_list_is_polled(void **state)
+{
+    struct control_machine m = make_registered();
+
+    m.due_ms[CONTROL_BEAT] = INT64_MAX;
+    assert_int_equal(control_machine_due_ms(&m), 6000);
+    assert_int_equal(control_machine_run(&m, 6000), BIT(CONTROL_POLL));
+    control_machine_done(&m, CONTROL_POLL, CONTROL_OK, 0, 6010, 0);
+    assert_int_equal(control_machine_due_ms(&m), 11010);
+    control_machine_stream_up(&m);
+    assert_int_equal(control_machine_due_ms(&m), INT64_MAX);
+    /* lost: asked for again soon, and polled until it is back */
+    control_machine_done(&m, CONTROL_STREAM, CONTROL_AWAY, 0, 20000, 0);
+    assert_false(m.is_stream_up);
+    assert_int_equal(m.due_ms[CONTROL_STREAM], 20020);
+    assert_int_equal(m.due_ms[CONTROL_POLL], 25000);
+}
+
+static void a_control_plane_without_streams_is_polled_and_asked_again_after_a_minute(void **state)
+{
+    struct control_machine m = make_registered();
+
+    control_machine_done(&m, CONTROL_STREAM, CONTROL_UNSUPPORTED, 0, 1010, 0);
+    assert_int_equal(control_machine_run(&m, 1010), BIT(CONTROL_POLL));
+    control_machine_done(&m, CONTROL_POLL, CONTROL_OK, 0, 1020, 0);
+    assert_int_equal(m.due_ms[CONTROL_POLL], 6020);
+    assert_int_equal(m.due_ms[CONTROL_STREAM], 61010);
+}
+
+static void no_answer_moves_on_to_the_next_control_plane_once(void **state)
+{
+    struct control_machine m = make(3);
+
+    (void)control_machine_run(&m, 1000);
+    control_machine_done(&m, CONTROL_REGISTER, CONTROL_AWAY, 0, 1000, 0);
+    assert_int_equal(m.url_index, 1);
+    /* a job that was started with the old one ends late: that one is given up already */
+    control_machine_done(&m, CONTROL_POLL, CONTROL_AWAY, 0, 1000, 0);
+    assert_int_equal(m.url_index, 1);
+    control_machine_done(&m, CONTROL_BEAT, CONTROL_AWAY, 1, 1000, 0);
+    control_machine_done(&m, CONTROL_BEAT, CONTROL_AWAY, 2, 1000, 0);
+    assert_int_equal(m.url_index, 0);
+    control_machine_done(&m, CONTROL_BEAT, CONTROL_REFUSED, 0, 1000, 0);
+    assert_int_equal(m.url_index, 0);
+}
+
+static void a_fresh_list_comes_by_poll_or_by_a_new_stream(void **state)
+{
+    struct control_machine m = make_registered();
+
+    assert_false(control_machine_refresh(&m, 2000));
+    assert_int_equal(m.due_ms[CONTROL_POLL], 2000);
+    control_machine_stream_up(&m);
+    assert_true(control_machine_refresh(&m, 3000));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(first_of_all_it_registers_once),
+        cmocka_unit_test(registering_is_tried_for_ever_with_growing_bounded_pauses),
+        cmocka_unit_test(a_refused_registration_waits_at_least_a_second),
+        cmocka_unit_test(heartbeats_come_at_their_interval_give_or_take_a_tenth),
+        cmocka_unit_test(a_lost_heartbeat_is_repeated_soon),
+        cmocka_unit_test(a_node_that_is_not_known_registers_again_at_once),
+        cmocka_unit_test(while_no_stream_is_up_the_list_is_polled),
+        cmocka_unit_test(a_control_plane_without_streams_is_polled_and_asked_again_after_a_minute),
+        cmocka_unit_test(no_answer_moves_on_to_the_next_control_plane_once),
+        cmocka_unit_test(a_fresh_list_comes_by_poll_or_by_a_new_stream),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
