@@ -1,0 +1,212 @@
+/* The agent's life: parts in order, and back. */
+#include "agent/agent.h"
+
+#include <malloc.h>
+
+#include "agent/leave.h"
+#include "agent/mesh.h"
+#include "agent/status_server.h"
+#include "lib/base/error.h"
+#include "lib/base/file.h"
+#include "lib/base/log.h"
+
+#define STATE_DIR_MODE 0700
+/* Freed memory goes back to the system from here on; the agent is small and stays so. */
+#define TRIM_BYTES (128 * 1024)
+
+/* ---- between overlay and runtime ----------------------------------------------------------- */
+
+static void on_routes(void *data, const struct overlay_change *changes, size_t count)
+{
+    struct agent *a = data;
+
+    runtime_client_routes(a->runtime, changes, count);
+}
+
+static bool can_route(void *data)
+{
+    const struct agent *a = data;
+
+    return runtime_client_is_ready(a->runtime);
+}
+
+static bool is_routing(void *data)
+{
+    const struct agent *a = data;
+
+    return runtime_client_is_busy(a->runtime);
+}
+
+static void on_runtime_look(void *data)
+{
+    struct agent *a = data;
+
+    overlay_look(a->overlay);
+}
+
+static void on_runtime_changed(void *data)
+{
+}
+
+/* ---- ready --------------------------------------------------------------------------------- */
+
+static void say_ready(struct agent *a)
+{
+    char host_ip[IP4_TEXT_SIZE], subnet[IP4_PREFIX_TEXT_SIZE];
+
+    daemon_ready(&a->daemon, LOG_S("node_id", a->state.identity.node_id),
+                 LOG_S("host_ip", ip4_format(a->config->host_ip, host_ip)),
+                 LOG_S("subnet", ip4_prefix_format(a->state.identity.subnet, subnet)),
+                 LOG_S("dataplane", a->config->is_dry ? "none" : "kernel"),
+                 LOG_U("status_port", http_server_port(a->server)));
+}
+
+/* A host IP that is not ours (yet) is not told to the mesh. */
+static void on_looked(void *data)
+{
+    struct agent *a = data;
+    struct overlay_status overlay;
+
+    overlay_status(a->overlay, &overlay);
+    if (!a->is_control_started && overlay.is_host_ip_local && !a->leave) {
+        a->is_control_started = true;
+        control_client_start(a->control);
+    }
+    if (a->is_ready || !a->has_identity || a->identity_problem || !overlay.is_programmed)
+        return;
+    a->is_ready = true;
+    say_ready(a);
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static void on_stop(void *data)
+{
+    struct agent *a = data;
+
+    if (a->leave)
+        return;
+    if (a->config->leaves_on_stop) {
+        leave_start(a, NULL);
+        return;
+    }
+    loop_exit(a->daemon.loop, 0);
+}
+
+static int lock_state(struct agent *a)
+{
+    const char *dir = a->config->state_dir;
+    AUTO_FREE char *path = mem_printf("%s/agent.lock", dir);
+    int r = file_make_dirs(dir, STATE_DIR_MODE);
+
+    if (r == 0)
+        r = file_lock(path, &a->lock_fd);
+    if (r == -EWOULDBLOCK)
+        return err_fail(EBUSY, "another agent is running with the state directory %s", dir);
+    return r < 0 ? err_wrap(r, "use the state directory %s (see --state-dir)", dir) : 0;
+}
+
+static int start_overlay(struct agent *a)
+{
+    const struct overlay_config config = {
+        .loop = a->daemon.loop,
+        .is_dry = a->config->is_dry,
+        .host_ip = a->config->host_ip,
+        .routes = on_routes,
+        .can_route = can_route,
+        .is_routing = is_routing,
+        .looked = on_looked,
+        .data = a,
+    };
+
+    return overlay_new(&config, &a->overlay);
+}
+
+static int start_runtime(struct agent *a)
+{
+    const struct runtime_client_config config = {
+        .loop = a->daemon.loop,
+        .target = a->config->runtime_target,
+        .via_interface = OVERLAY_DEVICE_NAME,
+        .look = on_runtime_look,
+        .changed = on_runtime_changed,
+        .data = a,
+    };
+
+    return a->config->is_dry ? 0 : runtime_client_new(&config, &a->runtime);
+}
+
+static int start_control(struct agent *a)
+{
+    const struct http_client_config http = {0};
+    const struct control_client_config config = {
+        .urls = a->config->control_urls,
+        .url_count = a->config->control_url_count,
+        .hostname = a->config->hostname,
+        .host_ip = a->config->host_ip,
+        .cpu_cores = a->config->cpu_cores,
+        .ram_mb = a->config->ram_mb,
+        .node_id = a->state.identity.node_id,
+        .node_token = a->state.identity.node_token,
+        .events = &mesh_events,
+        .data = a,
+    };
+    int r = http_client_new(a->daemon.loop, &http, &a->http);
+
+    return r < 0 ? r : control_client_new(a->daemon.loop, a->http, &config, &a->control);
+}
+
+static int init(struct agent *a)
+{
+    int r = lock_state(a);
+
+    if (r == 0)
+        r = daemon_init(&a->daemon, on_stop, a);
+    if (r == 0)
+        r = mesh_init(a);
+    if (r == 0)
+        r = start_overlay(a);
+    if (r == 0)
+        r = start_runtime(a);
+    if (r == 0)
+        r = start_control(a);
+    if (r == 0)
+        r = status_server_new(a, &a->server);
+    if (r < 0)
+        return r;
+    mesh_start_from_state(a);
+    overlay_look(a->overlay);
+    return 0;
+}
+
+static void deinit(struct agent *a)
+{
+    mesh_save(a);
+    http_server_free(a->server);
+    leave_free(a->leave);
+    control_client_free(a->control);
+    http_client_free(a->http);
+    runtime_client_free(a->runtime);
+    overlay_free(a->overlay);
+    mesh_deinit(a);
+    if (a->daemon.loop)
+        daemon_deinit(&a->daemon);
+    if (a->lock_fd >= 0)
+        close(a->lock_fd);
+}
+
+int agent_run(const struct agent_config *config)
+{
+    struct agent a = {.config = config, .lock_fd = -1};
+    int code = 1;
+
+    (void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
+    log_info("starting", LOG_S("version", QUILT_VERSION), LOG_S("hostname", config->hostname),
+             LOG_S("dataplane", config->is_dry ? "none" : "kernel"));
+    if (init(&a) < 0)
+        log_error("cannot start", LOG_ERR());
+    else
+        code = daemon_run(&a.daemon);
+    deinit(&a);
+    return code;
+}

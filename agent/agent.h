@@ -1,0 +1,64 @@
+/* The mesh agent: one struct, its members in the order in which they start.
+ *
+ *     control plane ──> control_client ──> peers ──> overlay ──> kernel (device, neighbours, FDB)
+ *                             │              │          └──────> runtime_client ──> runtime
+ * (routes) └── identity ──┴──> state file
+ *
+ * Everything flows one way: what is heard changes what is wanted, and the overlay finds out for
+ * itself what is to be written.
+ */
+#pragma once
+
+#include "agent/control_client/client.h"
+#include "agent/overlay/overlay.h"
+#include "agent/peers.h"
+#include "agent/runtime_client/client.h"
+#include "agent/state.h"
+#include "lib/base/daemon.h"
+#include "lib/http/client.h"
+#include "lib/http/server.h"
+
+struct agent_config {
+    const char *const *control_urls; /* base URLs */
+    size_t control_url_count;
+    uint32_t host_ip;
+    const char *hostname;
+    const char *runtime_target;
+    const char *state_dir;
+    uint32_t status_addr;
+    uint16_t status_port;
+    bool is_dry;         /* --dataplane none */
+    bool leaves_on_stop; /* --on-stop leave */
+    int64_t cpu_cores;   /* -1: unknown */
+    int64_t ram_mb;
+};
+
+struct leave;
+
+struct agent {
+    const struct agent_config *config;
+    int lock_fd;
+    struct daemon daemon;
+
+    struct agent_state
+        state; /* identity and host IP; peers only on their way to and from the file */
+    bool has_identity;
+    char *identity_problem; /* owned; NULL: none. Why our own subnet cannot be used */
+    char *state_problem;    /* owned; NULL: none. Why the state cannot be saved */
+    struct loop_source *save;
+    struct peers peers;
+    struct loop_source *confirm; /* ask for a second list */
+
+    struct overlay *overlay;
+    struct runtime_client *runtime; /* NULL in a dry run */
+    struct http_client *http;
+    struct control_client *control;
+    bool is_control_started;
+    bool is_ready;
+
+    struct http_server *server;
+    struct leave *leave; /* while leaving */
+};
+
+/* Runs until it is told to stop; the process's exit code. */
+int agent_run(const struct agent_config *config);

@@ -1,0 +1,303 @@
+/* From what is heard to what is wanted. */
+#include "agent/mesh.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+
+/* Peers are written down a moment later, many changes at once; they are in force already. */
+#define SAVE_DELAY_MS 500
+/* A confirming list that does not come is asked for again. */
+#define CONFIRM_AGAIN_MS 5000
+
+static struct api_register_reply *identity(struct agent *a)
+{
+    return &a->state.identity;
+}
+
+/* ---- the state file ------------------------------------------------------------------------ */
+
+static void save_soon(struct agent *a)
+{
+    if (!loop_timer_is_armed(a->save))
+        loop_timer_set_in(a->save, SAVE_DELAY_MS);
+}
+
+static void note_save(struct agent *a, int r)
+{
+    if (r < 0 && (!a->state_problem || strcmp(a->state_problem, err_text()) != 0))
+        log_error("state", LOG_S("problem", err_text()));
+    if (r == 0 && a->state_problem)
+        log_info("state is saved again", LOG_S("was", a->state_problem));
+    free(TAKE_PTR(a->state_problem));
+    if (r < 0)
+        a->state_problem = mem_strdup(err_text());
+}
+
+static void save_now(struct agent *a)
+{
+    AUTO_FREE struct api_node *nodes = mem_array(peers_count(&a->peers) + 1, sizeof *nodes);
+    const struct peer *peer, *next;
+    size_t count = 0;
+
+    HASH_ITER (hh, a->peers.by_id, peer, next)
+        nodes[count++] = peer->node;
+    a->state.peers = nodes;
+    a->state.peer_count = count;
+    note_save(a, agent_state_save(a->config->state_dir, &a->state));
+    a->state.peers = NULL;
+    a->state.peer_count = 0;
+    loop_timer_disarm(a->save);
+    if (a->state_problem)
+        loop_timer_set_in(a->save, CONFIRM_AGAIN_MS);
+}
+
+static void on_save(void *data)
+{
+    save_now(data);
+}
+
+void mesh_save(struct agent *a)
+{
+    if (a->save && loop_timer_is_armed(a->save))
+        save_now(a);
+}
+
+/* ---- what is wanted ------------------------------------------------------------------------ */
+
+static void say_verdicts(struct agent *a)
+{
+    struct peer *peer, *next;
+
+    HASH_ITER (hh, a->peers.by_id, peer, next) {
+        const char *problem = peer_verdict_problem(peer->verdict);
+        char subnet[IP4_PREFIX_TEXT_SIZE];
+
+        if (peer->verdict == peer->said)
+            continue;
+        peer->said = peer->verdict;
+        if (problem)
+            log_warn("peer is ignored", LOG_S("node_id", peer->node.node_id),
+                     LOG_S("hostname", peer->node.hostname),
+                     LOG_S("subnet", ip4_prefix_format(peer->node.subnet, subnet)),
+                     LOG_S("problem", problem));
+    }
+}
+
+static void want_overlay(struct agent *a)
+{
+    const struct api_cluster *cluster = &identity(a)->cluster;
+    struct overlay_want want = {.vni = cluster->vni,
+                                .port = cluster->vxlan_port,
+                                .local = a->config->host_ip,
+                                .subnet = identity(a)->subnet};
+
+    say_verdicts(a);
+    if (!a->has_identity || a->identity_problem)
+        return;
+    (void)snprintf(want.alias, sizeof want.alias, OVERLAY_ALIAS_PREFIX "%s:overlay",
+                   identity(a)->node_id);
+    want.peers = peers_wanted(&a->peers, &want.peer_count);
+    overlay_set_want(a->overlay, &want);
+    overlay_want_deinit(&want);
+}
+
+static void judge_identity(struct agent *a)
+{
+    const struct api_register_reply *me = identity(a);
+    char subnet[IP4_PREFIX_TEXT_SIZE], cidr[IP4_PREFIX_TEXT_SIZE];
+
+    free(TAKE_PTR(a->identity_problem));
+    if (me->subnet.len == me->cluster.node_prefix_len &&
+        ip4_prefix_covers(me->cluster.cidr, me->subnet))
+        return;
+    a->identity_problem = mem_printf(
+        "the control plane gave this node %s, which is no /%u inside %s; ask who runs it",
+        ip4_prefix_format(me->subnet, subnet), me->cluster.node_prefix_len,
+        ip4_prefix_format(me->cluster.cidr, cidr));
+    log_error("identity", LOG_S("problem", a->identity_problem));
+}
+
+static void use_identity(struct agent *a)
+{
+    const struct api_register_reply *me = identity(a);
+    struct peers_self self = {
+        .host_ip = a->config->host_ip,
+        .subnet = me->subnet,
+        .cluster_cidr = me->cluster.cidr,
+        .node_prefix_len = me->cluster.node_prefix_len,
+    };
+
+    a->has_identity = true;
+    memcpy(self.node_id, me->node_id, sizeof self.node_id);
+    judge_identity(a);
+    peers_set_self(&a->peers, &self);
+    if (a->runtime && !a->identity_problem)
+        runtime_client_configure(a->runtime, me->subnet, me->cluster.cidr);
+    want_overlay(a);
+}
+
+/* ---- doubt --------------------------------------------------------------------------------- */
+
+static int64_t confirm_ms(const struct agent *a)
+{
+    return 2 * a->state.identity.cluster.peer_sync_ms;
+}
+
+static void follow_doubt(struct agent *a, bool was_doubting)
+{
+    if (!a->peers.is_doubting) {
+        loop_timer_disarm(a->confirm);
+        return;
+    }
+    if (!was_doubting)
+        log_warn("the list of nodes lacks many at once, keeping them until it is confirmed",
+                 LOG_U("missing", peers_missing_count(&a->peers)),
+                 LOG_I("confirm_ms", confirm_ms(a)));
+    loop_timer_set_at(a->confirm, a->peers.doubted_since_ms + confirm_ms(a));
+}
+
+static void on_confirm(void *data)
+{
+    struct agent *a = data;
+
+    loop_timer_set_in(a->confirm, CONFIRM_AGAIN_MS);
+    control_client_refresh(a->control);
+}
+
+/* ---- what is heard ------------------------------------------------------------------------- */
+
+static void say_registered(const struct agent *a, bool is_news)
+{
+    const struct api_register_reply *me = &a->state.identity;
+    char subnet[IP4_PREFIX_TEXT_SIZE];
+
+    log_at(is_news ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "registered", LOG_S("node_id", me->node_id),
+           LOG_S("subnet", ip4_prefix_format(me->subnet, subnet)));
+}
+
+static void on_registered(void *data, const struct api_register_reply *reply)
+{
+    struct agent *a = data;
+    struct api_register_reply *me = identity(a), old = *me;
+    bool is_same_node = a->has_identity && strcmp(me->node_id, reply->node_id) == 0;
+    bool had_subnet = a->has_identity && !ip4_prefix_equal(me->subnet, reply->subnet);
+    char before[IP4_PREFIX_TEXT_SIZE], now[IP4_PREFIX_TEXT_SIZE];
+
+    *me = *reply;
+    if (is_same_node && reply->node_token[0] == '\0')
+        memcpy(me->node_token, old.node_token, sizeof me->node_token);
+    a->state.host_ip = a->config->host_ip;
+    if (had_subnet)
+        log_warn("this node's subnet has changed",
+                 LOG_S("was", ip4_prefix_format(old.subnet, before)),
+                 LOG_S("is", ip4_prefix_format(me->subnet, now)));
+    say_registered(a, true);
+    use_identity(a);
+    save_now(a);
+    if (a->is_ready && !is_same_node)
+        control_client_refresh(a->control);
+}
+
+static void peers_changed(struct agent *a, bool is_changed)
+{
+    if (!is_changed)
+        return;
+    want_overlay(a);
+    save_soon(a);
+}
+
+static void on_list(void *data, const struct api_node *nodes, size_t count)
+{
+    struct agent *a = data;
+    bool was_doubting = a->peers.is_doubting;
+    int64_t now_ms = clock_boot_ms();
+
+    if (nodes)
+        peers_changed(a, peers_take_list(&a->peers, nodes, count, now_ms, confirm_ms(a)));
+    else
+        peers_changed(a, peers_take_same_list(&a->peers, now_ms, confirm_ms(a)));
+    follow_doubt(a, was_doubting);
+}
+
+static void on_node(void *data, const struct api_node *node)
+{
+    struct agent *a = data;
+
+    peers_changed(a, peers_take_node(&a->peers, node));
+}
+
+static void on_deleted(void *data, const char *node_id)
+{
+    struct agent *a = data;
+
+    peers_changed(a, peers_take_deleted(&a->peers, node_id));
+}
+
+static void on_changed(void *data)
+{
+}
+
+const struct control_client_events mesh_events = {
+    .registered = on_registered,
+    .list = on_list,
+    .node = on_node,
+    .deleted = on_deleted,
+    .changed = on_changed,
+};
+
+/* ---- start --------------------------------------------------------------------------------- */
+
+static void say_loaded(const struct agent *a, int outcome)
+{
+    const char *dir = a->config->state_dir;
+
+    if (outcome == AGENT_STATE_DAMAGED)
+        log_error("the state file and the one before it are damaged; starting without: nothing in "
+                  "the kernel is changed before the control plane answers",
+                  LOG_S("state_dir", dir), LOG_ERR());
+    else if (outcome == AGENT_STATE_PREVIOUS)
+        log_warn("the state file is damaged, the one before it is used", LOG_S("state_dir", dir));
+    else if (outcome == AGENT_STATE_NONE)
+        log_info("no state yet: a new node", LOG_S("state_dir", dir));
+}
+
+void mesh_start_from_state(struct agent *a)
+{
+    int outcome = agent_state_load(a->config->state_dir, &a->state);
+
+    if (outcome != 0)
+        say_loaded(a, outcome);
+    if (outcome == AGENT_STATE_NONE || outcome == AGENT_STATE_DAMAGED)
+        return;
+    log_info("known from before", LOG_S("node_id", a->state.identity.node_id),
+             LOG_U("peers", a->state.peer_count));
+    for (size_t i = 0; i < a->state.peer_count; i++)
+        (void)peers_take_node(&a->peers, &a->state.peers[i]);
+    free(TAKE_PTR(a->state.peers));
+    a->state.peer_count = 0;
+    use_identity(a);
+}
+
+int mesh_init(struct agent *a)
+{
+    int r = loop_add_timer(a->daemon.loop, on_save, a, &a->save);
+
+    a->state.identity.cluster = api_cluster_default();
+    if (r == 0)
+        r = loop_add_timer(a->daemon.loop, on_confirm, a, &a->confirm);
+    return r;
+}
+
+void mesh_deinit(struct agent *a)
+{
+    loop_source_free(a->confirm);
+    loop_source_free(a->save);
+    peers_deinit(&a->peers);
+    agent_state_deinit(&a->state);
+    free(a->identity_problem);
+    free(a->state_problem);
+}

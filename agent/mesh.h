@@ -1,0 +1,18 @@
+/* What is heard from the control plane, turned into what is wanted: identity and peers to overlay,
+ * runtime and state file. */
+#pragma once
+
+#include "agent/agent.h"
+
+/* For control_client; data is the agent. */
+extern const struct control_client_events mesh_events;
+
+int mesh_init(struct agent *agent);
+void mesh_deinit(struct agent *agent);
+
+/* Reads the state file; with an identity in it, what was known last is wanted at once. Needs
+ * overlay and runtime. */
+void mesh_start_from_state(struct agent *agent);
+
+/* Writes the state file if something is not in it yet. */
+void mesh_save(struct agent *agent);

@@ -1,0 +1,104 @@
+/* What the agent says of itself: Prometheus text (exposition format 0.0.4). */
+#include <inttypes.h>
+
+#include "agent/status.h"
+
+static void add_head(struct strbuf *out, const char *name, const char *type, const char *help)
+{
+    strbuf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void add_writes(struct strbuf *out, const struct overlay_counts *counts)
+{
+    add_head(out, "quilt_agent_kernel_writes_total", "counter",
+             "Changes written to the kernel, by object and verb.");
+    for (int o = 0; o < OVERLAY_OBJECT_COUNT; o++)
+        for (int v = 0; v < OVERLAY_VERB_COUNT; v++)
+            if (o != OVERLAY_ROUTE)
+                strbuf_addf(
+                    out, "quilt_agent_kernel_writes_total{object=\"%s\",verb=\"%s\"} %" PRIu64 "\n",
+                    overlay_object_name((enum overlay_object)o),
+                    overlay_verb_name((enum overlay_verb)v), counts->writes[o][v]);
+}
+
+static void add_repairs(struct strbuf *out, const struct overlay_counts *counts)
+{
+    add_head(out, "quilt_agent_repairs_total", "counter",
+             "Objects that had been altered or removed by others and were set right, by object.");
+    for (int o = 0; o < OVERLAY_OBJECT_COUNT; o++)
+        strbuf_addf(out, "quilt_agent_repairs_total{object=\"%s\"} %" PRIu64 "\n",
+                    overlay_object_name((enum overlay_object)o), counts->repairs[o]);
+}
+
+struct figure {
+    const char *name;
+    const char *type;
+    const char *help;
+    uint64_t value;
+};
+
+static void add_figures(struct strbuf *out, const struct figure *figures, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        add_head(out, figures[i].name, figures[i].type, figures[i].help);
+        strbuf_addf(out, "%s %" PRIu64 "\n", figures[i].name, figures[i].value);
+    }
+}
+
+static void add_mesh(struct strbuf *out, const struct status_view *view)
+{
+    const struct figure figures[] = {
+        {"quilt_agent_peers", "gauge", "Other nodes known.", view->peer_count},
+        {"quilt_agent_peers_wanted", "gauge", "Peers to be programmed.", view->wanted_count},
+        {"quilt_agent_peers_programmed", "gauge", "Peers that have neighbour, FDB entry and route.",
+         view->programmed_count},
+        {"quilt_agent_peers_in_doubt", "gauge", "Peers kept although the latest list lacks them.",
+         view->missing_count},
+        {"quilt_agent_ready", "gauge", "1 when this node is part of the mesh.", view->is_ready},
+        {"quilt_agent_reconciles_total", "counter", "Looks at the kernel.", view->overlay.looks},
+        {"quilt_agent_kernel_write_failures_total", "counter", "Changes the kernel refused.",
+         view->overlay.counts->failures},
+        {"quilt_agent_resident_bytes", "gauge", "Resident memory.", view->resident_bytes},
+    };
+
+    add_figures(out, figures, ARRAY_LEN(figures));
+    add_head(out, "quilt_agent_reconcile_seconds_total", "counter", "Time spent in those looks.");
+    strbuf_addf(out, "quilt_agent_reconcile_seconds_total %.6f\n", view->overlay.look_seconds);
+}
+
+static void add_others(struct strbuf *out, const struct status_view *view)
+{
+    const struct control_client_status *control = &view->control;
+    const struct figure figures[] = {
+        {"quilt_agent_control_plane_connected", "gauge", "1 when the control plane answers.",
+         control->is_connected},
+        {"quilt_agent_stream_connected", "gauge", "1 when the event stream is up.",
+         control->is_stream_up},
+        {"quilt_agent_registrations_total", "counter", "Registrations answered.",
+         control->registrations},
+        {"quilt_agent_heartbeats_total", "counter", "Heartbeats answered.", control->heartbeats},
+        {"quilt_agent_heartbeats_failed_total", "counter", "Heartbeats refused or not answered.",
+         control->heartbeats_failed},
+        {"quilt_agent_runtime_connected", "gauge", "1 when the runtime answers.",
+         view->runtime.is_connected},
+        {"quilt_agent_runtime_calls_total", "counter", "Calls to the runtime.",
+         view->runtime.calls},
+        {"quilt_agent_runtime_calls_failed_total", "counter", "Calls that failed.",
+         view->runtime.calls_failed},
+    };
+
+    add_figures(out, figures, ARRAY_LEN(figures));
+}
+
+char *status_to_metrics(const struct status_view *view)
+{
+    struct strbuf out = {0};
+
+    add_head(&out, "quilt_agent_build_info", "gauge", "Always 1; the version is a label.");
+    strbuf_adds(&out, "quilt_agent_build_info{version=\"" QUILT_VERSION "\"} 1\n");
+    add_mesh(&out, view);
+    add_others(&out, view);
+    add_writes(&out, view->overlay.counts);
+    add_repairs(&out, view->overlay.counts);
+    return strbuf_take(&out);
+}

@@ -1,0 +1,294 @@
+/* The other nodes, and what is believed of them. */
+#include "agent/peers.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* As many may vanish from a list without a word. */
+#define MISSING_BELIEVED_MAX 2
+
+static const char *const verdict_problems[] = {
+    [PEER_WANTED] = NULL,
+    [PEER_DOWN] = NULL,
+    [PEER_SUBNET_SIZE] = "its subnet is not of the cluster's node size",
+    [PEER_SUBNET_OUTSIDE] = "its subnet is outside the cluster's network",
+    [PEER_OUR_SUBNET] = "it claims this node's own subnet",
+    [PEER_OUR_HOST_IP] = "it claims this node's own host IP",
+    [PEER_SUBNET_TWICE] = "another node claims the same subnet",
+};
+static_assert(ARRAY_LEN(verdict_problems) == PEER_VERDICT_COUNT, "each verdict has its words");
+
+const char *peer_verdict_problem(enum peer_verdict verdict)
+{
+    return verdict_problems[verdict];
+}
+
+static void forget(struct peers *peers, struct peer *peer)
+{
+    HASH_DEL(peers->by_id, peer);
+    free(peer);
+}
+
+void peers_deinit(struct peers *peers)
+{
+    struct peer *peer, *next;
+
+    HASH_ITER (hh, peers->by_id, peer, next)
+        forget(peers, peer);
+    *peers = (struct peers){0};
+}
+
+static struct peer *find(const struct peers *peers, const char *node_id)
+{
+    struct peer *peer;
+
+    HASH_FIND_STR(peers->by_id, node_id, peer);
+    return peer;
+}
+
+/* ---- verdicts ------------------------------------------------------------------------------ */
+
+static enum peer_verdict judge_alone(const struct peers_self *self, const struct api_node *node)
+{
+    if (!node->is_up)
+        return PEER_DOWN;
+    if (node->subnet.len != self->node_prefix_len)
+        return PEER_SUBNET_SIZE;
+    if (!ip4_prefix_covers(self->cluster_cidr, node->subnet))
+        return PEER_SUBNET_OUTSIDE;
+    if (ip4_prefix_equal(node->subnet, self->subnet))
+        return PEER_OUR_SUBNET;
+    if (node->host_ip == self->host_ip)
+        return PEER_OUR_HOST_IP;
+    return PEER_WANTED;
+}
+
+static int by_subnet(const void *a, const void *b)
+{
+    uint32_t x = (*(struct peer *const *)a)->node.subnet.addr;
+    uint32_t y = (*(struct peer *const *)b)->node.subnet.addr;
+
+    return (x > y) - (x < y);
+}
+
+/* Nobody can tell which of two claimants of one subnet is right, so neither gets its packets. */
+static void judge_together(struct peer **sorted, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (sorted[i]->node.subnet.addr == sorted[i - 1]->node.subnet.addr)
+            sorted[i]->verdict = sorted[i - 1]->verdict = PEER_SUBNET_TWICE;
+}
+
+static void judge(struct peers *peers)
+{
+    size_t total = HASH_COUNT(peers->by_id), count = 0;
+    AUTO_FREE struct peer **sorted = mem_array(total + 1, sizeof *sorted);
+    struct peer *peer, *next;
+
+    HASH_ITER (hh, peers->by_id, peer, next) {
+        peer->verdict = judge_alone(&peers->self, &peer->node);
+        if (peer->verdict == PEER_WANTED)
+            sorted[count++] = peer;
+    }
+    if (count > 1)
+        qsort(sorted, count, sizeof(struct peer *), by_subnet);
+    judge_together(sorted, count);
+    peers->wanted_count = 0;
+    for (size_t i = 0; i < count; i++)
+        peers->wanted_count += sorted[i]->verdict == PEER_WANTED;
+}
+
+void peers_set_self(struct peers *peers, const struct peers_self *self)
+{
+    struct peer *peer;
+
+    peers->self = *self;
+    peer = find(peers, self->node_id);
+    if (peer)
+        forget(peers, peer);
+    judge(peers);
+}
+
+/* ---- what is said -------------------------------------------------------------------------- */
+
+static bool node_differs(const struct api_node *a, const struct api_node *b)
+{
+    return a->host_ip != b->host_ip || !ip4_prefix_equal(a->subnet, b->subnet) ||
+           a->is_up != b->is_up || strcmp(a->hostname, b->hostname) != 0;
+}
+
+/* Without a new judgement. */
+static bool take(struct peers *peers, const struct api_node *node)
+{
+    struct peer *peer;
+    bool is_changed;
+
+    if (strcmp(node->node_id, peers->self.node_id) == 0)
+        return false;
+    peer = find(peers, node->node_id);
+    is_changed = !peer || node_differs(&peer->node, node);
+    if (!peer) {
+        peer = NEW(struct peer);
+        memcpy(peer->node.node_id, node->node_id, sizeof peer->node.node_id);
+        HASH_ADD_STR(peers->by_id, node.node_id, peer);
+    }
+    peer->node = *node;
+    peer->is_missing = false;
+    peer->list_serial = peers->list_serial;
+    return is_changed;
+}
+
+bool peers_take_node(struct peers *peers, const struct api_node *node)
+{
+    bool is_changed = take(peers, node);
+
+    if (is_changed)
+        judge(peers);
+    return is_changed;
+}
+
+bool peers_take_deleted(struct peers *peers, const char *node_id)
+{
+    struct peer *peer = find(peers, node_id);
+
+    if (!peer)
+        return false;
+    forget(peers, peer);
+    judge(peers);
+    return true;
+}
+
+/* ---- what is missing ----------------------------------------------------------------------- */
+
+/* FNV-1a, summed over the ids so that their order does not matter. */
+static uint64_t digest_id(const char *id)
+{
+    uint64_t hash = 0xcbf29ce484222325;
+
+    for (; *id; id++)
+        hash = (hash ^ (unsigned char)*id) * 0x100000001b3;
+    return hash;
+}
+
+struct missing {
+    size_t up; /* missing ones that were up */
+    size_t known_up;
+    uint64_t digest;
+};
+
+static struct missing count_missing(const struct peers *peers)
+{
+    struct missing m = {0};
+    const struct peer *peer, *next;
+
+    HASH_ITER (hh, peers->by_id, peer, next) {
+        m.known_up += peer->node.is_up;
+        if (peer->list_serial == peers->list_serial)
+            continue;
+        m.up += peer->node.is_up;
+        m.digest += digest_id(peer->node.node_id);
+    }
+    return m;
+}
+
+static bool is_believable(const struct missing *m)
+{
+    if (m->up == 0)
+        return true;
+    return m->up < m->known_up && (m->up <= MISSING_BELIEVED_MAX || 2 * m->up <= m->known_up);
+}
+
+static bool forget_missing(struct peers *peers)
+{
+    struct peer *peer, *next;
+    bool is_changed = false;
+
+    peers->is_doubting = false;
+    HASH_ITER (hh, peers->by_id, peer, next) {
+        if (peer->list_serial == peers->list_serial)
+            continue;
+        forget(peers, peer);
+        is_changed = true;
+    }
+    return is_changed;
+}
+
+static void mark_missing(struct peers *peers)
+{
+    struct peer *peer, *next;
+
+    HASH_ITER (hh, peers->by_id, peer, next)
+        peer->is_missing = peer->list_serial != peers->list_serial;
+}
+
+static bool settle_missing(struct peers *peers, int64_t now_ms, int64_t confirm_ms)
+{
+    struct missing m = count_missing(peers);
+    bool is_same_doubt = peers->is_doubting && peers->doubted_digest == m.digest;
+
+    if (is_believable(&m) || (is_same_doubt && now_ms - peers->doubted_since_ms >= confirm_ms))
+        return forget_missing(peers);
+    mark_missing(peers);
+    if (!is_same_doubt) {
+        peers->is_doubting = true;
+        peers->doubted_digest = m.digest;
+        peers->doubted_since_ms = now_ms;
+    }
+    return false;
+}
+
+bool peers_take_list(struct peers *peers, const struct api_node *nodes, size_t count,
+                     int64_t now_ms, int64_t confirm_ms)
+{
+    bool is_changed = false;
+
+    peers->list_serial++;
+    for (size_t i = 0; i < count; i++)
+        is_changed |= take(peers, &nodes[i]);
+    is_changed |= settle_missing(peers, now_ms, confirm_ms);
+    if (is_changed)
+        judge(peers);
+    return is_changed;
+}
+
+bool peers_take_same_list(struct peers *peers, int64_t now_ms, int64_t confirm_ms)
+{
+    bool is_changed = peers->is_doubting && settle_missing(peers, now_ms, confirm_ms);
+
+    if (is_changed)
+        judge(peers);
+    return is_changed;
+}
+
+size_t peers_count(const struct peers *peers)
+{
+    return HASH_COUNT(peers->by_id);
+}
+
+size_t peers_missing_count(const struct peers *peers)
+{
+    const struct peer *peer, *next;
+    size_t count = 0;
+
+    HASH_ITER (hh, peers->by_id, peer, next)
+        count += peer->is_missing;
+    return count;
+}
+
+struct overlay_peer *peers_wanted(const struct peers *peers, size_t *ret_count)
+{
+    struct overlay_peer *wanted = mem_array(peers->wanted_count + 1, sizeof *wanted);
+    const struct peer *peer, *next;
+    size_t count = 0;
+
+    HASH_ITER (hh, peers->by_id, peer, next) {
+        if (peer->verdict != PEER_WANTED)
+            continue;
+        wanted[count++] =
+            (struct overlay_peer){.vtep = peer->node.subnet.addr, .host_ip = peer->node.host_ip};
+    }
+    if (count > 1)
+        qsort(wanted, count, sizeof *wanted, overlay_peer_compare);
+    *ret_count = count;
+    return wanted;
+}

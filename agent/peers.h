@@ -1,0 +1,74 @@
+/* The other nodes, as the control plane tells them, and the doubt with which it is heard. Pure.
+ *
+ * What is said outright is done at once: a node that is `down`, a node-deleted event, a new or
+ * changed node. What is only missing is not: a list that lacks more than half of the nodes that
+ * were up (and more than two), or all of them, may come from a control plane that lost its memory.
+ * The missing ones stay until a second list, a while later, lacks exactly the same.
+ */
+#pragma once
+
+#include "agent/overlay/want.h"
+#include "lib/api/node.h"
+#include "lib/base/hash.h"
+
+/* Why a peer is, or is not, programmed. */
+enum peer_verdict {
+    PEER_WANTED,
+    PEER_DOWN,
+    PEER_SUBNET_SIZE,
+    PEER_SUBNET_OUTSIDE,
+    PEER_OUR_SUBNET,
+    PEER_OUR_HOST_IP,
+    PEER_SUBNET_TWICE,
+    PEER_VERDICT_COUNT
+};
+
+/* In words, for people; NULL for PEER_WANTED and PEER_DOWN, which are as they should be. */
+const char *peer_verdict_problem(enum peer_verdict verdict);
+
+struct peer {
+    struct api_node node;
+    enum peer_verdict verdict;
+    bool is_missing;        /* from the latest list, and not believed yet */
+    uint64_t list_serial;   /* the list that had it last */
+    enum peer_verdict said; /* the verdict last logged: the owner's */
+    UT_hash_handle hh;
+};
+
+/* Who we are: what peers are judged against. */
+struct peers_self {
+    char node_id[UUID_TEXT_SIZE]; /* "": not registered yet */
+    uint32_t host_ip;
+    struct ip4_prefix subnet;
+    struct ip4_prefix cluster_cidr;
+    uint8_t node_prefix_len;
+};
+
+struct peers {
+    struct peer *by_id; /* in the order in which they were heard of first */
+    struct peers_self self;
+    uint64_t list_serial;
+    size_t wanted_count;
+    bool is_doubting;
+    uint64_t doubted_digest; /* of the ids that are missing */
+    int64_t doubted_since_ms;
+};
+
+void peers_deinit(struct peers *peers);
+void peers_set_self(struct peers *peers, const struct peers_self *self);
+
+/* A whole list (of now). confirm_ms: how much later a second list must come to confirm a doubted
+ * one. Each returns whether any peer was added, changed or removed. */
+bool peers_take_list(struct peers *peers, const struct api_node *nodes, size_t count,
+                     int64_t now_ms, int64_t confirm_ms);
+/* The control plane says that its list is still the one of before (304). */
+bool peers_take_same_list(struct peers *peers, int64_t now_ms, int64_t confirm_ms);
+bool peers_take_node(struct peers *peers, const struct api_node *node);
+bool peers_take_deleted(struct peers *peers, const char *node_id);
+
+size_t peers_count(const struct peers *peers);
+/* How many are kept though the latest list lacks them. */
+size_t peers_missing_count(const struct peers *peers);
+
+/* What the overlay needs of the wanted ones, sorted by VTEP address. Caller frees. */
+struct overlay_peer *peers_wanted(const struct peers *peers, size_t *ret_count);

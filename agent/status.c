@@ -1,0 +1,233 @@
+/* What the agent says of itself: JSON. */
+#include "agent/status.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static const char *bool_text(bool value)
+{
+    return value ? "true" : "false";
+}
+
+static void add_text(struct strbuf *out, const char *key, const char *value)
+{
+    strbuf_addf(out, "\"%s\":", key);
+    if (value)
+        strbuf_add_json(out, value);
+    else
+        strbuf_adds(out, "null");
+}
+
+/* "" is no problem: null. */
+static void add_problem(struct strbuf *out, const char *key, const char *value)
+{
+    add_text(out, key, value && value[0] ? value : NULL);
+}
+
+/* ---- what is wrong, in words --------------------------------------------------------------- */
+
+struct list {
+    struct strbuf *out;
+    size_t count;
+};
+
+static void add_line(struct list *list, const char *text)
+{
+    if (!text || !text[0])
+        return;
+    if (list->count++ > 0)
+        strbuf_adds(list->out, ",");
+    strbuf_add_json(list->out, text);
+}
+
+static void add_lines(struct list *list, char *text)
+{
+    add_line(list, text);
+    free(text);
+}
+
+static void add_control_problems(struct list *list, const struct status_view *view)
+{
+    const struct control_client_status *control = &view->control;
+
+    if (control->problem[0])
+        add_lines(list, mem_printf("control plane %s: %s", control->url, control->problem));
+    else if (!control->is_registered)
+        add_line(list, "this node is not registered with the control plane yet");
+    if (view->missing_count > 0)
+        add_lines(list, mem_printf("%zu nodes vanished from the control plane's list at once; they "
+                                   "are kept until it says so again",
+                                   view->missing_count));
+}
+
+static void add_peer_problems(struct list *list, const struct status_view *view)
+{
+    for (size_t i = 0; i < view->peer_count; i++) {
+        const struct status_peer *peer = &view->peers[i];
+        char subnet[IP4_PREFIX_TEXT_SIZE];
+
+        if (peer->problem)
+            add_lines(list,
+                      mem_printf("peer %s (%s): %s", peer->node->hostname,
+                                 ip4_prefix_format(peer->node->subnet, subnet), peer->problem));
+    }
+}
+
+static void add_problems(struct strbuf *out, const struct status_view *view)
+{
+    struct list list = {.out = out};
+
+    strbuf_adds(out, "\"problems\":[");
+    add_line(&list, view->identity_problem);
+    add_line(&list, view->state_problem);
+    add_control_problems(&list, view);
+    if (view->runtime_url && view->runtime.problem[0])
+        add_lines(&list, mem_printf("runtime %s: %s", view->runtime_url, view->runtime.problem));
+    add_line(&list, view->overlay.problem);
+    add_line(&list, view->overlay.fight);
+    add_peer_problems(&list, view);
+    strbuf_adds(out, "]");
+}
+
+/* ---- parts --------------------------------------------------------------------------------- */
+
+static void add_identity(struct strbuf *out, const struct status_view *view)
+{
+    const struct api_register_reply *me = view->identity;
+    char host_ip[IP4_TEXT_SIZE], subnet[IP4_PREFIX_TEXT_SIZE], cidr[IP4_PREFIX_TEXT_SIZE];
+
+    add_text(out, "version", QUILT_VERSION);
+    strbuf_addf(out, ",\"ready\":%s,\"dataplane\":\"%s\",", bool_text(view->is_ready),
+                view->is_dry ? "none" : "kernel");
+    add_text(out, "node_id", me ? me->node_id : NULL);
+    strbuf_adds(out, ",");
+    add_text(out, "hostname", view->hostname);
+    strbuf_addf(out, ",\"host_ip\":\"%s\",", ip4_format(view->host_ip, host_ip));
+    add_text(out, "subnet", me ? ip4_prefix_format(me->subnet, subnet) : NULL);
+    strbuf_adds(out, ",");
+    add_text(out, "cluster_cidr", me ? ip4_prefix_format(me->cluster.cidr, cidr) : NULL);
+}
+
+static const char *control_mode(const struct control_client_status *control)
+{
+    if (control->is_stream_up)
+        return "stream";
+    return control->is_connected ? "poll" : "away";
+}
+
+static void add_control(struct strbuf *out, const struct status_view *view)
+{
+    const struct control_client_status *control = &view->control;
+
+    strbuf_adds(out, "\"control_plane\":{");
+    add_text(out, "url", control->url);
+    strbuf_addf(out, ",\"connected\":%s,\"registered\":%s,\"mode\":\"%s\",\"last_contact_s\":",
+                bool_text(control->is_connected), bool_text(control->is_registered),
+                control_mode(control));
+    if (control->last_contact_ms > 0)
+        strbuf_addf(out, "%" PRId64 ",", (view->now_ms - control->last_contact_ms) / 1000);
+    else
+        strbuf_adds(out, "null,");
+    add_problem(out, "error", control->problem);
+    strbuf_adds(out, "}");
+}
+
+static void add_runtime(struct strbuf *out, const struct status_view *view)
+{
+    strbuf_adds(out, "\"runtime\":{");
+    add_text(out, "url", view->runtime_url);
+    strbuf_addf(out, ",\"connected\":%s,\"configured\":%s,", bool_text(view->runtime.is_connected),
+                bool_text(view->runtime.is_ready));
+    add_problem(out, "error", view->runtime.problem);
+    strbuf_adds(out, "}");
+}
+
+static void add_device(struct strbuf *out, const struct status_view *view)
+{
+    strbuf_adds(out, "\"device\":{\"name\":\"" OVERLAY_DEVICE_NAME "\",\"mtu\":");
+    if (view->overlay.mtu_bytes > 0)
+        strbuf_addf(out, "%u", view->overlay.mtu_bytes);
+    else
+        strbuf_adds(out, "null");
+    strbuf_addf(out, ",\"up\":%s,\"programmed\":%s,", bool_text(view->overlay.is_device_up),
+                bool_text(view->overlay.is_programmed));
+    add_problem(out, "problem", view->overlay.problem);
+    strbuf_adds(out, "}");
+}
+
+static void add_peer(struct strbuf *out, const struct status_peer *peer)
+{
+    char host_ip[IP4_TEXT_SIZE], subnet[IP4_PREFIX_TEXT_SIZE];
+
+    strbuf_addf(out, "{\"node_id\":\"%s\",", peer->node->node_id);
+    add_text(out, "hostname", peer->node->hostname);
+    strbuf_addf(out, ",\"host_ip\":\"%s\",\"subnet\":\"%s\",\"status\":\"%s\",\"programmed\":%s,",
+                ip4_format(peer->node->host_ip, host_ip),
+                ip4_prefix_format(peer->node->subnet, subnet), peer->node->is_up ? "up" : "down",
+                bool_text(peer->is_programmed));
+    strbuf_addf(out, "\"in_doubt\":%s,", bool_text(peer->is_missing));
+    add_text(out, "problem", peer->problem);
+    strbuf_adds(out, "}");
+}
+
+static void add_peers(struct strbuf *out, const struct status_view *view)
+{
+    strbuf_adds(out, "\"peers\":[");
+    for (size_t i = 0; i < view->peer_count; i++) {
+        if (i > 0)
+            strbuf_adds(out, ",");
+        add_peer(out, &view->peers[i]);
+    }
+    strbuf_adds(out, "]");
+}
+
+static void add_repairs(struct strbuf *out, const struct status_view *view)
+{
+    bool is_first = true;
+
+    strbuf_adds(out, "\"repairs\":{");
+    for (int i = 0; i < OVERLAY_OBJECT_COUNT; i++) {
+        if (view->overlay.counts->repairs[i] == 0)
+            continue;
+        strbuf_addf(out, "%s\"%s\":%" PRIu64, is_first ? "" : ",",
+                    overlay_object_name((enum overlay_object)i), view->overlay.counts->repairs[i]);
+        is_first = false;
+    }
+    strbuf_adds(out, "}");
+}
+
+char *status_to_json(const struct status_view *view)
+{
+    static void (*const parts[])(struct strbuf *, const struct status_view *) = {
+        add_identity, add_control, add_runtime, add_device, add_peers, add_problems, add_repairs,
+    };
+    struct strbuf out = {0};
+
+    strbuf_adds(&out, "{");
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        if (i > 0)
+            strbuf_adds(&out, ",");
+        parts[i](&out, view);
+    }
+    strbuf_adds(&out, "}");
+    return strbuf_take(&out);
+}
+
+char *status_to_ready_json(const struct status_view *view)
+{
+    struct strbuf out = {0};
+    struct list list = {.out = &out};
+
+    strbuf_addf(&out, "{\"ready\":%s,\"reasons\":[", bool_text(view->is_ready));
+    if (!view->is_ready) {
+        if (!view->identity)
+            add_line(&list, "not registered yet, and nothing known from before");
+        add_line(&list, view->control.problem);
+        add_line(&list, view->identity_problem);
+        if (view->identity && !view->overlay.is_programmed)
+            add_line(&list, "the overlay device is not programmed");
+        add_line(&list, view->overlay.problem);
+    }
+    strbuf_adds(&out, "]}");
+    return strbuf_take(&out);
+}

@@ -1,0 +1,38 @@
+/* What the agent says of itself: /status, /readyz and /metrics. The texts are pure functions of a
+ * view, which the agent fills. */
+#pragma once
+
+#include "agent/control_client/client.h"
+#include "agent/overlay/overlay.h"
+#include "agent/runtime_client/client.h"
+#include "lib/api/node.h"
+
+struct status_peer {
+    const struct api_node *node;
+    bool is_programmed;
+    bool is_missing;     /* not in the latest list, which is not believed yet */
+    const char *problem; /* NULL: none */
+};
+
+struct status_view {
+    const char *hostname;
+    uint32_t host_ip;
+    const struct api_register_reply *identity; /* NULL: none yet */
+    bool is_ready;
+    bool is_dry;
+    const char *identity_problem; /* NULL: none; so are the following */
+    const char *state_problem;
+    struct control_client_status control;
+    int64_t now_ms;
+    const char *runtime_url; /* NULL: not used (dry run) */
+    struct runtime_client_status runtime;
+    struct overlay_status overlay;
+    const struct status_peer *peers;
+    size_t peer_count, wanted_count, programmed_count, missing_count;
+    uint64_t resident_bytes;
+};
+
+/* Each returns a text that the caller frees. */
+char *status_to_json(const struct status_view *view);
+char *status_to_ready_json(const struct status_view *view);
+char *status_to_metrics(const struct status_view *view);

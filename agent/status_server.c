@@ -1,0 +1,171 @@
+/* The agent's own HTTP server. */
+#include "agent/status_server.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/leave.h"
+#include "agent/status.h"
+#include "lib/base/clock.h"
+#include "lib/base/digest.h"
+#include "lib/base/error.h"
+#include "lib/base/file.h"
+#include "lib/base/parse.h"
+
+#define STATM_MAX 256
+#define CONNECTIONS_MAX 64
+
+/* ---- a view of the agent ------------------------------------------------------------------- */
+
+/* man 5 proc: the second number of /proc/self/statm, in pages. */
+static uint64_t resident_bytes(void)
+{
+    AUTO_FREE char *text = NULL;
+    char *pages, *end;
+    uint64_t count;
+    size_t n;
+
+    if (file_read("/proc/self/statm", STATM_MAX, &text, &n) < 0)
+        return 0;
+    pages = strchr(text, ' ');
+    end = pages ? strchr(++pages, ' ') : NULL;
+    if (!end)
+        return 0;
+    *end = '\0';
+    return parse_u64(pages, UINT32_MAX, &count) < 0 ? 0 : count * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static struct status_peer view_peer(const struct agent *a, const struct peer *peer)
+{
+    bool is_wanted = peer->verdict == PEER_WANTED;
+    struct status_peer view = {
+        .node = &peer->node,
+        .is_missing = peer->is_missing,
+        .is_programmed = is_wanted && overlay_has_peer(a->overlay, peer->node.subnet.addr),
+        .problem = peer_verdict_problem(peer->verdict),
+    };
+
+    if (is_wanted && !view.is_programmed && a->runtime)
+        view.problem = runtime_client_route_problem(a->runtime, peer->node.subnet);
+    return view;
+}
+
+static struct status_peer *view_peers(const struct agent *a, struct status_view *view)
+{
+    struct status_peer *peers = mem_array(peers_count(&a->peers) + 1, sizeof *peers);
+    const struct peer *peer, *next;
+
+    HASH_ITER (hh, a->peers.by_id, peer, next) {
+        struct status_peer *item = &peers[view->peer_count++];
+
+        *item = view_peer(a, peer);
+        view->programmed_count += item->is_programmed;
+        view->missing_count += item->is_missing;
+    }
+    view->wanted_count = a->peers.wanted_count;
+    return peers;
+}
+
+/* Returns what the view borrows; the caller frees it. */
+static struct status_peer *fill_view(const struct agent *a, struct status_view *view)
+{
+    struct status_peer *peers;
+
+    *view = (struct status_view){
+        .hostname = a->config->hostname,
+        .host_ip = a->config->host_ip,
+        .identity = a->has_identity ? &a->state.identity : NULL,
+        .is_dry = a->config->is_dry,
+        .identity_problem = a->identity_problem,
+        .state_problem = a->state_problem,
+        .now_ms = clock_boot_ms(),
+        .runtime_url = a->runtime ? a->config->runtime_target : NULL,
+        .runtime = {.problem = ""},
+        .resident_bytes = resident_bytes(),
+    };
+    control_client_status(a->control, &view->control);
+    overlay_status(a->overlay, &view->overlay);
+    if (a->runtime)
+        runtime_client_status(a->runtime, &view->runtime);
+    view->is_ready = view->identity && !a->identity_problem && view->overlay.is_programmed;
+    peers = view_peers(a, view);
+    view->peers = peers;
+    return peers;
+}
+
+/* ---- handlers ------------------------------------------------------------------------------ */
+
+static void get_status(struct http_request *request, void *data)
+{
+    struct status_view view;
+    AUTO_FREE struct status_peer *peers = fill_view(data, &view);
+    AUTO_FREE char *json = status_to_json(&view);
+
+    http_reply_json(request, 200, json);
+}
+
+static void get_metrics(struct http_request *request, void *data)
+{
+    struct status_view view;
+    AUTO_FREE struct status_peer *peers = fill_view(data, &view);
+    AUTO_FREE char *text = status_to_metrics(&view);
+
+    http_reply_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text);
+}
+
+static void get_readyz(struct http_request *request, void *data)
+{
+    struct status_view view;
+    AUTO_FREE struct status_peer *peers = fill_view(data, &view);
+    AUTO_FREE char *json = status_to_ready_json(&view);
+
+    http_reply_json(request, view.is_ready ? 200 : 503, json);
+}
+
+static void get_livez(struct http_request *request, void *data)
+{
+    http_reply_json(request, 200, "{\"status\":\"ok\"}");
+}
+
+static bool is_authorized(const struct agent *a, const struct http_request *request)
+{
+    const char *header = http_request_header(request, "Authorization");
+    AUTO_FREE char *right = mem_printf("Bearer %s", a->state.identity.node_token);
+
+    return a->state.identity.node_token[0] && header && secret_equal(header, right);
+}
+
+static void post_leave(struct http_request *request, void *data)
+{
+    struct agent *a = data;
+
+    if (a->leave)
+        http_reply_problem(request, 409, "this node is leaving already");
+    else if (!is_authorized(a, request))
+        http_reply_problem(request, 403,
+                           "needs the header Authorization: Bearer with the node's token, which is "
+                           "in agent.json in the state directory");
+    else
+        leave_start(a, request);
+}
+
+static const struct http_route routes[] = {
+    {"GET", "/status", get_status}, {"GET", "/metrics", get_metrics}, {"GET", "/livez", get_livez},
+    {"GET", "/readyz", get_readyz}, {"POST", "/leave", post_leave},
+};
+
+int status_server_new(struct agent *a, struct http_server **ret_server)
+{
+    const struct http_server_config config = {
+        .addr = a->config->status_addr,
+        .port = a->config->status_port,
+        .routes = routes,
+        .route_count = ARRAY_LEN(routes),
+        .data = a,
+        .max_connections = CONNECTIONS_MAX,
+    };
+    int r = http_server_new(a->daemon.loop, &config, ret_server);
+
+    return r < 0 ? err_wrap(r, "serve the status") : 0;
+}
