@@ -20,7 +20,7 @@ void nl_attrs_parse_bytes(const void *bytes, size_t n, struct nl_attrs *ret_attr
     size_t left = n;
 
     memset(ret_attrs, 0, sizeof *ret_attrs);
-    while (left <= INT32_MAX && mnl_attr_ok(attr, (int)left)) {
+    while (left >= sizeof *attr && left <= INT32_MAX && mnl_attr_ok(attr, (int)left)) {
         size_t step = ALIGN_4((size_t)attr->nla_len);
 
         if (mnl_attr_get_type(attr) < NL_ATTR_TYPES)

@@ -67,7 +67,7 @@ static int ask(struct nl *nl, uint32_t addr, struct route_path *ret_path)
 int route_lookup(struct nl *nl, uint32_t addr, struct route_path *ret_path)
 {
     struct route_path path;
-    struct link_info link;
+    struct link_info link = {0};
     int r = ask(nl, addr, &path);
 
     if (r == 0)

@@ -7,6 +7,7 @@
 
 #include "lib/base/loop.h"
 #include "tests/kernel/lab.h"
+#include "tests/unit/net/quoted_json.h"
 
 static const char *const ruleset_text =
     "[{'table':{'family':'inet','name':'quilt'}},"
@@ -42,19 +43,6 @@ static const char *const ruleset_text =
     " {'set':{'family':'inet','table':'quilt','name':'sources','type':['ifname','ipv4_addr'],"
     "         'elem':[{'concat':['qv2','10.42.1.6']},{'concat':['qv1','10.42.1.5']}]}}]";
 
-/* JSON with the quotes that C likes. */
-static json_t *parse(const char *text)
-{
-    AUTO_FREE char *copy = mem_strdup(text);
-    json_t *value = NULL;
-
-    for (char *c = copy; *c; c++)
-        if (*c == '\'')
-            *c = '"';
-    assert_ok(json_parse(copy, strlen(copy), &value));
-    return value;
-}
-
 static struct nft *open_nft(void)
 {
     struct nft *nft = NULL;
@@ -65,7 +53,7 @@ static struct nft *open_nft(void)
 
 static void get_after_set_equals_set(void **state)
 {
-    AUTO_JSON json_t *want = parse(ruleset_text);
+    AUTO_JSON json_t *want = quoted_json(ruleset_text);
     AUTO_JSON json_t *have = NULL;
     AUTO_JSON json_t *again = NULL;
     struct nft *nft = open_nft();
@@ -92,7 +80,7 @@ static void each_change_by_hand_is_seen(void **state)
         {"add", "set", "inet", "quilt", "extra", "{ type ipv4_addr; }"},
         {"add", "chain", "inet", "quilt", "post", "{ policy drop; }"},
     };
-    AUTO_JSON json_t *want = parse(ruleset_text);
+    AUTO_JSON json_t *want = quoted_json(ruleset_text);
     struct nft *nft = open_nft();
 
     for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
@@ -110,7 +98,7 @@ static void each_change_by_hand_is_seen(void **state)
 
 static void other_tables_stay_as_they_are(void **state)
 {
-    AUTO_JSON json_t *want = parse(ruleset_text);
+    AUTO_JSON json_t *want = quoted_json(ruleset_text);
     AUTO_FREE char *before = NULL;
     AUTO_FREE char *after = NULL;
     struct nft *nft = open_nft();
@@ -130,13 +118,14 @@ static void other_tables_stay_as_they_are(void **state)
 
 static void a_ruleset_that_the_kernel_refuses_changes_nothing(void **state)
 {
-    AUTO_JSON json_t *want = parse(ruleset_text);
-    AUTO_JSON json_t *bad = parse(ruleset_text);
+    AUTO_JSON json_t *want = quoted_json(ruleset_text);
+    AUTO_JSON json_t *bad = quoted_json(ruleset_text);
     AUTO_JSON json_t *have = NULL;
     struct nft *nft = open_nft();
 
-    json_array_append_new(bad, parse("{'rule':{'family':'inet','table':'quilt','chain':'nowhere',"
-                                     "'expr':[{'drop':null}]}}"));
+    json_array_append_new(bad,
+                          quoted_json("{'rule':{'family':'inet','table':'quilt','chain':'nowhere',"
+                                      "'expr':[{'drop':null}]}}"));
     assert_ok(nft_table_set(nft, "inet", "quilt", want));
     assert_error(nft_table_set(nft, "inet", "quilt", bad), EIO);
     assert_non_null(strstr(err_text(), "set table inet quilt: nftables: "));
@@ -147,11 +136,12 @@ static void a_ruleset_that_the_kernel_refuses_changes_nothing(void **state)
 
 static void an_entry_of_another_table_is_refused(void **state)
 {
-    AUTO_JSON json_t *bad = parse(ruleset_text);
+    AUTO_JSON json_t *bad = quoted_json(ruleset_text);
     AUTO_JSON json_t *have = NULL;
     struct nft *nft = open_nft();
 
-    json_array_append_new(bad, parse("{'chain':{'family':'inet','table':'foreign','name':'c'}}"));
+    json_array_append_new(bad,
+                          quoted_json("{'chain':{'family':'inet','table':'foreign','name':'c'}}"));
     assert_error(nft_table_set(nft, "inet", "quilt", bad), EINVAL);
     assert_error(nft_table_get(nft, "inet", "quilt", &have), ENOENT);
     nft_free(nft);
@@ -170,7 +160,7 @@ static void a_missing_table_is_enoent_and_deleting_it_succeeds(void **state)
 
 static void assert_elements(struct nft *nft, const char *set, const char *elements)
 {
-    AUTO_JSON json_t *want = parse(elements);
+    AUTO_JSON json_t *want = quoted_json(elements);
     AUTO_JSON json_t *have = NULL;
     json_t *entry;
     size_t i;
@@ -193,14 +183,14 @@ static void assert_elements(struct nft *nft, const char *set, const char *elemen
 
 static void fill(struct nft *nft, const char *set, const char *elements)
 {
-    AUTO_JSON json_t *value = parse(elements);
+    AUTO_JSON json_t *value = quoted_json(elements);
 
     assert_ok(nft_set_fill(nft, "inet", "quilt", set, value));
 }
 
 static void filling_a_set_replaces_its_elements(void **state)
 {
-    AUTO_JSON json_t *want = parse(ruleset_text);
+    AUTO_JSON json_t *want = quoted_json(ruleset_text);
     struct nft *nft = open_nft();
 
     assert_ok(nft_table_set(nft, "inet", "quilt", want));
@@ -219,7 +209,7 @@ static void filling_a_set_replaces_its_elements(void **state)
 
 static void ten_thousand_elements_fit(void **state)
 {
-    AUTO_JSON json_t *want = parse(ruleset_text);
+    AUTO_JSON json_t *want = quoted_json(ruleset_text);
     AUTO_JSON json_t *elements = json_array();
     AUTO_JSON json_t *have = NULL;
     struct nft *nft = open_nft();
@@ -247,7 +237,7 @@ static int64_t now_us(void)
 /* A long-lived context must not grow with each command. */
 static void a_thousand_commands_do_not_grow_the_process(void **state)
 {
-    AUTO_JSON json_t *want = parse(ruleset_text);
+    AUTO_JSON json_t *want = quoted_json(ruleset_text);
     struct nft *nft = open_nft();
     size_t before = 0;
     size_t after;
@@ -284,7 +274,7 @@ static void on_change(void *data)
 
 static void a_change_by_anybody_is_heard_once_a_round(void **state)
 {
-    AUTO_JSON json_t *want = parse(ruleset_text);
+    AUTO_JSON json_t *want = quoted_json(ruleset_text);
     struct nft_monitor *monitor = NULL;
     struct nft *nft = open_nft();
     struct story s = {0};

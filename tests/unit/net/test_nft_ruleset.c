@@ -1,25 +1,9 @@
 /* Rulesets: which are the same, and what is sent to make one so. */
 #include "lib/net/nft_ruleset.h"
 
-#include <string.h>
-
-#include "lib/base/error.h"
 #include "lib/net/nft.h"
 #include "tests/unit/cmocka.h"
-
-/* JSON with the quotes that C likes. */
-static json_t *parse(const char *text)
-{
-    AUTO_FREE char *copy = mem_strdup(text);
-    json_t *value = NULL;
-
-    for (char *c = copy; *c; c++)
-        if (*c == '\'')
-            *c = '"';
-    if (json_parse(copy, strlen(copy), &value) < 0)
-        fail_msg("%s: %s", text, err_text());
-    return value;
-}
+#include "tests/unit/net/quoted_json.h"
 
 #define RULE(chain, expr) \
     "{'rule':{'family':'inet','table':'q','chain':'" chain "','expr':[" expr "]}}"
@@ -37,8 +21,8 @@ struct row {
 static void assert_all(const struct row *rows, size_t count, bool want)
 {
     for (size_t i = 0; i < count; i++) {
-        AUTO_JSON json_t *a = parse(rows[i].a);
-        AUTO_JSON json_t *b = parse(rows[i].b);
+        AUTO_JSON json_t *a = quoted_json(rows[i].a);
+        AUTO_JSON json_t *b = quoted_json(rows[i].b);
 
         if (nft_ruleset_equal(a, b) != want || nft_ruleset_equal(b, a) != want)
             fail_msg("row %zu: %s and %s: not %s", i, rows[i].a, rows[i].b,
@@ -125,7 +109,7 @@ static void odd_shapes_do_not_crash(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        AUTO_JSON json_t *value = parse(rows[i]);
+        AUTO_JSON json_t *value = quoted_json(rows[i]);
         AUTO_JSON json_t *copy = nft_ruleset_canonical(value);
         AUTO_JSON json_t *commands = NULL;
 
@@ -137,15 +121,16 @@ static void odd_shapes_do_not_crash(void **state)
 
 static void a_transaction_replaces_all_and_names_nothing_before_it_is_there(void **state)
 {
-    AUTO_JSON json_t *ruleset = parse("[" RULE("c", ACCEPT) "," SET("s", "'1.1.1.1'") "," CHAIN(
-        "c") "," RULE("c", DROP) ",{'table':{'family':'inet','name':'q'}}]");
-    AUTO_JSON json_t *want =
-        parse("{'nftables':[{'add':{'table':{'family':'inet','name':'q'}}},"
-              "{'delete':{'table':{'family':'inet','name':'q'}}},"
-              "{'add':{'table':{'family':'inet','name':'q'}}},"
-              "{'add':" CHAIN("c") "},{'add':" SET(
-                  "s", "'1.1.1.1'") "},"
-                                    "{'add':" RULE("c", ACCEPT) "},{'add':" RULE("c", DROP) "}]}");
+    AUTO_JSON json_t *ruleset =
+        quoted_json("[" RULE("c", ACCEPT) "," SET("s", "'1.1.1.1'") "," CHAIN("c") "," RULE(
+            "c", DROP) ",{'table':{'family':'inet','name':'q'}}]");
+    AUTO_JSON json_t *want = quoted_json(
+        "{'nftables':[{'add':{'table':{'family':'inet','name':'q'}}},"
+        "{'delete':{'table':{'family':'inet','name':'q'}}},"
+        "{'add':{'table':{'family':'inet','name':'q'}}},"
+        "{'add':" CHAIN("c") "},{'add':" SET(
+            "s", "'1.1.1.1'") "},"
+                              "{'add':" RULE("c", ACCEPT) "},{'add':" RULE("c", DROP) "}]}");
     AUTO_JSON json_t *commands = NULL;
 
     assert_int_equal(nft_ruleset_commands(ruleset, "inet", "q", &commands), 0);
@@ -163,7 +148,7 @@ static void nothing_of_another_table_gets_into_a_transaction(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        AUTO_JSON json_t *ruleset = parse(rows[i]);
+        AUTO_JSON json_t *ruleset = quoted_json(rows[i]);
         json_t *commands = NULL;
 
         assert_int_equal(nft_ruleset_commands(ruleset, "inet", "q", &commands), -EINVAL);
