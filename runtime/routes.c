@@ -132,28 +132,18 @@ static int entry_compare(const void *a, const void *b)
     return x->metric < y->metric ? -1 : x->metric > y->metric;
 }
 
-static bool has_entry(const struct route_entry *want, const struct route_entry *have, size_t count)
+void routes_sort(struct route_entry *entries, size_t count)
+{
+    if (count > 0)
+        qsort(entries, count, sizeof *entries, entry_compare);
+}
+
+bool routes_have(const struct route_entry *sorted, size_t count, const struct route_entry *want)
 {
     const struct route_entry *found;
 
     if (count == 0)
         return false;
-    found = bsearch(want, have, count, sizeof *have, entry_compare);
+    found = bsearch(want, sorted, count, sizeof *sorted, entry_compare);
     return found && route_entry_equal(want, found);
-}
-
-size_t routes_missing(const struct route_entry *want, size_t want_count, struct route_entry *have,
-                      size_t have_count, size_t **ret_missing)
-{
-    size_t *missing = mem_array(want_count + 1, sizeof *missing);
-    size_t count = 0;
-
-    if (have_count > 0)
-        qsort(have, have_count, sizeof *have, entry_compare);
-    for (size_t i = 0; i < want_count; i++) {
-        if (!has_entry(&want[i], have, have_count))
-            missing[count++] = i;
-    }
-    *ret_missing = missing;
-    return count;
 }

@@ -37,7 +37,7 @@ struct route_entry route_to_entry(const struct route *route, int ifindex);
 /* Whether the kernel's route is, in all that we decide, what is wanted. */
 bool route_entry_equal(const struct route_entry *want, const struct route_entry *have);
 
-/* The entries of want that have lacks, or has otherwise, as indices into want. have is all routes
- * of our protocol, in any order; it is sorted here. The result is owned by the caller. */
-size_t routes_missing(const struct route_entry *want, size_t want_count, struct route_entry *have,
-                      size_t have_count, size_t **ret_missing);
+/* Sorts by destination and metric, for routes_have(). */
+void routes_sort(struct route_entry *entries, size_t count);
+/* Whether what is wanted is among the kernel's routes, sorted. */
+bool routes_have(const struct route_entry *sorted, size_t count, const struct route_entry *want);

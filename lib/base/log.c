@@ -101,7 +101,9 @@ static void put_value(struct line *line, enum log_format format, const struct lo
     case LOG_FIELD_STRING: {
         const char *s = field->s ? field->s : "";
 
-        if (format == LOG_FORMAT_TEXT && strlen(s) < VALUE_MAX_BYTES && is_plain(s))
+        /* The message is always quoted, one word or many: scripts wait for msg="ready". */
+        if (format == LOG_FORMAT_TEXT && strcmp(field->key, "msg") != 0 &&
+            strlen(s) < VALUE_MAX_BYTES && is_plain(s))
             put_str(line, s);
         else
             put_quoted(line, s);

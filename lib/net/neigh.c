@@ -32,7 +32,7 @@ static bool take_neigh(const struct nlmsghdr *message, const void *filter, void 
     const int *ifindex = filter;
     struct neigh_entry *entry = ret_item;
 
-    return neigh_parse(message, entry) && entry->ifindex == *ifindex;
+    return neigh_parse(message, entry) && (*ifindex == 0 || entry->ifindex == *ifindex);
 }
 
 int neigh_dump(struct nl *nl, int ifindex, struct neigh_entry **ret_entries, size_t *ret_count)
@@ -43,7 +43,8 @@ int neigh_dump(struct nl *nl, int ifindex, struct neigh_entry **ret_entries, siz
     int r;
 
     header->ndm_family = AF_INET;
-    mnl_attr_put_u32(&request.header, NDA_IFINDEX, (uint32_t)ifindex);
+    if (ifindex)
+        mnl_attr_put_u32(&request.header, NDA_IFINDEX, (uint32_t)ifindex);
     r = nl_dump_items(nl, &request.header, take_neigh, &ifindex, sizeof **ret_entries, &entries,
                       ret_count);
     if (r < 0)

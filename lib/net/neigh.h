@@ -17,7 +17,8 @@ struct neigh_entry {
 /* Reads one message of a dump or a notification. False: it is no IPv4 RTM_NEWNEIGH. */
 bool neigh_parse(const struct nlmsghdr *message, struct neigh_entry *ret_entry);
 
-/* All IPv4 neighbours of a device (not only ours). *ret_entries is owned by the caller. */
+/* All IPv4 neighbours of a device, or with ifindex 0 of all devices (not only ours). *ret_entries
+ * is owned by the caller. */
 int neigh_dump(struct nl *nl, int ifindex, struct neigh_entry **ret_entries, size_t *ret_count);
 /* Our form of the entry; replaces whatever the address has. */
 void neigh_fill_replace(struct nlmsghdr *request, const struct neigh_entry *entry);

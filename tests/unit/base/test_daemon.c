@@ -59,7 +59,7 @@ static int stop_child(int signo, bool has_stop_fn)
     n = read(err[0], text, sizeof text - 1);
     assert_true(n > 0);
     text[n] = '\0';
-    assert_non_null(strstr(text, "level=info msg=ready port=80\n"));
+    assert_non_null(strstr(text, "level=info msg=\"ready\" port=80\n"));
     assert_int_equal(kill(child, signo), 0);
     assert_int_equal(waitpid(child, &status, 0), child);
     close(err[0]);

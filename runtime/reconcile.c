@@ -1,0 +1,204 @@
+/* When to look, and what a look consists of. */
+#include "runtime/reconcile.h"
+
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+void reconcile_note(struct reconcile *rc, enum kernel_object object, const char *key, int r,
+                    int64_t now_ms)
+{
+    bool is_new = guard_note(&rc->guard, key, r < 0 ? err_text() : NULL, now_ms);
+
+    if (rc->has_run)
+        rc->repairs[object]++;
+    if (r == 0)
+        log_info(rc->has_run ? "repaired" : "set up", LOG_S("object", key));
+    else if (r < 0 && is_new)
+        log_warn("cannot repair, will try again", LOG_S("object", key), LOG_ERR());
+}
+
+static void look_net(struct reconcile *rc, int64_t now_ms)
+{
+    struct view view = {0};
+    int r = view_load(rc->kernel->nl, &view);
+
+    if (r < 0) {
+        if (guard_note(&rc->guard, "kernel", err_text(), now_ms))
+            log_warn("cannot look at the kernel, will try again", LOG_ERR());
+        return;
+    }
+    guard_settle(&rc->guard, "kernel");
+    reconcile_net(rc, &view, now_ms);
+    view_deinit(&view);
+}
+
+/* The next look that nobody will ask for: what failed or was held back. */
+static void arm_retry(struct reconcile *rc, int64_t now_ms)
+{
+    int64_t next_ms = guard_next_ms(&rc->guard);
+
+    if (next_ms == INT64_MAX || loop_timer_is_armed(rc->soon))
+        return;
+    rc->pending = LOOK_ALL;
+    loop_timer_set_in(rc->soon, next_ms > now_ms ? next_ms - now_ms : 1);
+}
+
+void reconcile_run(struct reconcile *rc, unsigned int look)
+{
+    int64_t now_ms = clock_boot_ms();
+
+    if (rc->is_off)
+        return;
+    if (look & LOOK_SYSCTL)
+        reconcile_sysctls(rc, now_ms);
+    if (look & (LOOK_NET | LOOK_PEERS))
+        look_net(rc, now_ms);
+    if (look & (LOOK_PEERS | LOOK_FIREWALL))
+        reconcile_firewall(rc, look & LOOK_FIREWALL, now_ms);
+    rc->has_run = true;
+    rc->last_run_ms = clock_boot_ms();
+    arm_retry(rc, rc->last_run_ms);
+}
+
+static void run_soon(void *data)
+{
+    struct reconcile *rc = data;
+    unsigned int look = rc->pending;
+
+    rc->pending = 0;
+    reconcile_run(rc, look);
+}
+
+static void run_sweep(void *data)
+{
+    struct reconcile *rc = data;
+
+    guard_sweep(&rc->guard, clock_boot_ms());
+    reconcile_run(rc, LOOK_ALL);
+    loop_timer_set_in(rc->sweep, RECONCILE_SWEEP_MS);
+}
+
+void reconcile_ask(struct reconcile *rc, unsigned int look)
+{
+    int64_t calm_ms = clock_boot_ms() - rc->last_run_ms;
+
+    /* A retry that waits may be further away than this: arming anew brings it forward, and while
+     * events keep coming the first one's time stands. */
+    if (rc->pending == 0 || rc->pending == LOOK_ALL)
+        loop_timer_set_in(rc->soon,
+                          calm_ms < RECONCILE_BUSY_MS ? RECONCILE_BUSY_MS : RECONCILE_SOON_MS);
+    rc->pending |= look;
+}
+
+/* ---- listening ------------------------------------------------------------------------------- */
+
+static int compare_ints(const void *a, const void *b)
+{
+    int x = *(const int *)a, y = *(const int *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static bool is_watched(const struct reconcile *rc, int ifindex)
+{
+    return rc->watched_count > 0 &&
+           bsearch(&ifindex, rc->watched, rc->watched_count, sizeof ifindex, compare_ints);
+}
+
+/* Which looks an event is worth. Hosts have much else going on: neighbours come and go on every
+ * network card, routing daemons write thousands of routes. */
+static unsigned int worth(const struct reconcile *rc, const struct nl_event *event)
+{
+    switch (event->type) {
+    case NL_EVENT_LINK:
+        return LOOK_NET | LOOK_PEERS;
+    case NL_EVENT_NEIGH:
+        if (event->ifindex == rc->overlay_ifindex)
+            return LOOK_PEERS;
+        return is_watched(rc, event->ifindex) ? LOOK_NET : 0;
+    case NL_EVENT_ROUTE:
+        /* When a foreign route stood in the way of one of ours, its removal counts too. */
+        if (event->protocol == QUILT_ROUTE_PROTOCOL ||
+            (event->is_removal && guard_next_ms(&rc->guard) != INT64_MAX))
+            return LOOK_NET;
+        return 0;
+    case NL_EVENT_NETCONF:
+        return LOOK_SYSCTL;
+    case NL_EVENT_OVERRUN:
+        return LOOK_ALL;
+    case NL_EVENT_ADDR:
+        break;
+    }
+    return 0;
+}
+
+static void on_event(const struct nl_event *event, void *data)
+{
+    struct reconcile *rc = data;
+    unsigned int look = event->is_own ? 0 : worth(rc, event);
+
+    if (look)
+        reconcile_ask(rc, look);
+}
+
+static void on_nft_event(void *data)
+{
+    reconcile_ask(data, LOOK_FIREWALL);
+}
+
+static int listen_to_kernel(struct reconcile *rc, struct loop *loop)
+{
+    static const int groups[] = {RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE,
+                                 RTNLGRP_IPV4_NETCONF, 0};
+    int r = nl_monitor_new(loop, groups, on_event, rc, &rc->monitor);
+
+    if (r < 0)
+        return r;
+    nl_monitor_ignore(rc->monitor, rc->kernel->nl);
+    return nft_monitor_new(loop, on_nft_event, rc, &rc->nft_monitor);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+int reconcile_init(struct reconcile *rc, struct loop *loop, struct kernel *kernel,
+                   struct state *state, loop_fn changed_fn, void *changed_data)
+{
+    int r;
+
+    *rc = (struct reconcile){.kernel = kernel,
+                             .state = state,
+                             .changed_fn = changed_fn,
+                             .changed_data = changed_data,
+                             .mtu_bytes = RECONCILE_MTU_DEFAULT};
+    r = loop_add_timer(loop, run_soon, rc, &rc->soon);
+    if (r == 0)
+        r = loop_add_timer(loop, run_sweep, rc, &rc->sweep);
+    if (r == 0)
+        r = listen_to_kernel(rc, loop);
+    if (r < 0) {
+        reconcile_deinit(rc);
+        return r;
+    }
+    loop_timer_set_in(rc->sweep, RECONCILE_SWEEP_MS);
+    return 0;
+}
+
+void reconcile_deinit(struct reconcile *rc)
+{
+    nft_monitor_free(rc->nft_monitor);
+    nl_monitor_free(rc->monitor);
+    loop_source_free(rc->sweep);
+    loop_source_free(rc->soon);
+    guard_deinit(&rc->guard);
+    free(rc->watched);
+    free(rc->peers);
+    *rc = (struct reconcile){0};
+}

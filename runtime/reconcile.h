@@ -1,0 +1,77 @@
+/* Keeps the kernel as the state wants it: want, have, difference, apply.
+ *
+ * An event never makes anything be done, it only says "look again" (reconcile_ask). A look loads
+ * what the kernel has, compares, and writes the difference: at start, after a restart, after a
+ * missed event, after damage by hand or a crash between two writes, it is the same path. It runs a
+ * few milliseconds after the first event, all that come meanwhile share it, and every 30 s whatever
+ * happened. With nothing changed nothing is written.
+ */
+#pragma once
+
+#include "runtime/guard.h"
+#include "runtime/kernel.h"
+#include "runtime/state.h"
+#include "runtime/view.h"
+
+#define RECONCILE_SWEEP_MS 30000
+#define RECONCILE_SOON_MS 2  /* after the first event... */
+#define RECONCILE_BUSY_MS 20 /* ...and when the last look was just before */
+#define RECONCILE_MTU_DEFAULT 1450
+#define RECONCILE_VXLAN_OVERHEAD 50
+
+enum reconcile_look {
+    LOOK_NET = 1 << 0,      /* devices, endpoints, routes */
+    LOOK_PEERS = 1 << 1,    /* the set of peers in the firewall */
+    LOOK_FIREWALL = 1 << 2, /* all of the firewall */
+    LOOK_SYSCTL = 1 << 3,
+    LOOK_ALL = (1 << 4) - 1
+};
+
+struct nl_monitor;
+struct nft_monitor;
+
+struct reconcile {
+    struct kernel *kernel; /* borrowed */
+    struct state *state;   /* borrowed; only mtu_bytes is changed here */
+    loop_fn changed_fn;    /* the state is to be stored */
+    void *changed_data;
+    struct guard guard;
+    struct loop_source *soon;
+    struct loop_source *sweep;
+    struct nl_monitor *monitor;
+    struct nft_monitor *nft_monitor;
+    unsigned int pending; /* looks asked for */
+    int64_t last_run_ms;
+    bool has_run;        /* the first look is done */
+    bool is_off;         /* the node has left: nothing is wanted until it comes back */
+    int overlay_ifindex; /* 0: there is none */
+    uint32_t mtu_bytes;  /* what endpoints get */
+    int *watched;        /* indices of the devices whose neighbours matter, sorted */
+    size_t watched_count;
+    uint32_t *peers; /* as they were last written to the kernel, or found there */
+    size_t peer_count;
+    bool is_firewall_known; /* peers are what the kernel has, as far as we know */
+    uint64_t repairs[KERNEL_OBJECT_COUNT];
+};
+
+int reconcile_init(struct reconcile *rc, struct loop *loop, struct kernel *kernel,
+                   struct state *state, loop_fn changed_fn, void *changed_data);
+void reconcile_deinit(struct reconcile *rc);
+
+/* Soon. */
+void reconcile_ask(struct reconcile *rc, unsigned int look);
+/* Now. What cannot be made right is remembered in the guard and tried again. */
+void reconcile_run(struct reconcile *rc, unsigned int look);
+
+/* What a look consists of, each in a file of its own. */
+void reconcile_net(struct reconcile *rc, const struct view *view, int64_t now_ms);
+void reconcile_firewall(struct reconcile *rc, bool is_whole, int64_t now_ms);
+void reconcile_sysctls(struct reconcile *rc, int64_t now_ms);
+
+/* A repair of the object under this key ended with r: counts, remembers, logs. r > 0 is an outcome
+ * that is no failure. */
+void reconcile_note(struct reconcile *rc, enum kernel_object object, const char *key, int r,
+                    int64_t now_ms);
+
+/* The kernel's firewall made right now; 0 or negative, for requests that depend on it. */
+int reconcile_firewall_now(struct reconcile *rc);

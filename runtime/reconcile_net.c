@@ -1,0 +1,177 @@
+/* One look at devices, endpoints and routes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "runtime/reconcile.h"
+
+/* ---- the MTU --------------------------------------------------------------------------------- */
+
+/* Of the device of the default route, less what the overlay puts around each packet. */
+static uint32_t guess_mtu(struct reconcile *rc, const struct view *view)
+{
+    AUTO_FREE struct route_entry *routes = NULL;
+    size_t count;
+
+    if (route_get_exact(rc->kernel->nl, (struct ip4_prefix){0}, &routes, &count) < 0)
+        return RECONCILE_MTU_DEFAULT;
+    for (size_t i = 0; count > 0 && i < view->link_count; i++) {
+        if (view->links[i].ifindex == routes[0].ifindex &&
+            view->links[i].mtu_bytes > RECONCILE_VXLAN_OVERHEAD)
+            return view->links[i].mtu_bytes - RECONCILE_VXLAN_OVERHEAD;
+    }
+    return RECONCILE_MTU_DEFAULT;
+}
+
+/* The overlay's MTU is everybody's; while it is away the last one seen stays, so that its being
+ * made anew disturbs no container. */
+static void update_mtu(struct reconcile *rc, const struct view *view)
+{
+    const struct link_info *overlay = view_find_overlay(view);
+
+    rc->overlay_ifindex = overlay ? overlay->ifindex : 0;
+    if (overlay && overlay->mtu_bytes != rc->state->mtu_bytes) {
+        rc->state->mtu_bytes = overlay->mtu_bytes;
+        rc->changed_fn(rc->changed_data);
+    }
+    rc->mtu_bytes = rc->state->mtu_bytes ? rc->state->mtu_bytes : guess_mtu(rc, view);
+}
+
+/* ---- endpoints ------------------------------------------------------------------------------- */
+
+static int repair_endpoint(struct reconcile *rc, const struct endpoint *endpoint,
+                           enum endpoint_health health, struct link_info *link)
+{
+    switch (health) {
+    case ENDPOINT_MISSING:
+    case ENDPOINT_BROKEN:
+        return plug_build(rc->kernel, endpoint, rc->mtu_bytes);
+    case ENDPOINT_MTU:
+        return plug_set_mtu(rc->kernel, endpoint, link, rc->mtu_bytes);
+    case ENDPOINT_FOREIGN:
+        return err_fail(EEXIST, "a device %s exists that is not ours; it is left alone",
+                        link->name);
+    case ENDPOINT_WHOLE:
+        break;
+    }
+    return 0;
+}
+
+static void look_at_endpoint(struct reconcile *rc, const struct view *view,
+                             const struct endpoint *endpoint, int64_t now_ms)
+{
+    struct link_info *link;
+    enum endpoint_health health = view_check_endpoint(view, endpoint, rc->mtu_bytes, &link);
+    AUTO_FREE char *key = NULL;
+    int r;
+
+    key = mem_printf("endpoint %s/%s", endpoint->id, endpoint->ifname);
+    if (health == ENDPOINT_WHOLE) {
+        guard_settle(&rc->guard, key);
+        return;
+    }
+    if (!guard_allows(&rc->guard, key, now_ms))
+        return;
+    r = repair_endpoint(rc, endpoint, health, link);
+    if (r == PLUG_GONE) /* the container died; whoever attached it will detach it */
+        guard_settle(&rc->guard, key);
+    else
+        reconcile_note(rc, KERNEL_ENDPOINT, key, r, now_ms);
+}
+
+/* A device of ours without a record: a detach whose second half a crash cut off. */
+static void remove_if_orphan(struct reconcile *rc, const struct link_info *link, int64_t now_ms)
+{
+    AUTO_FREE char *key = NULL;
+    uint32_t addr;
+    int r;
+
+    if (!plug_is_ours(link) || !endpoint_host_ifname_parse(link->name, &addr) ||
+        endpoint_table_find_addr(&rc->state->endpoints, addr))
+        return;
+    key = mem_printf("orphan %s", link->name);
+    if (!guard_allows(&rc->guard, key, now_ms))
+        return;
+    r = plug_remove(rc->kernel, addr);
+    log_info("removed a device that no endpoint has", LOG_S("device", link->name),
+             LOG_S("alias", link->alias));
+    reconcile_note(rc, KERNEL_ENDPOINT, key, r, now_ms);
+}
+
+/* ---- routes ---------------------------------------------------------------------------------- */
+
+static void look_at_route(struct reconcile *rc, const struct view *view, const struct route *route,
+                          int64_t now_ms)
+{
+    char dst[IP4_PREFIX_TEXT_SIZE], key[64];
+    struct route_entry want;
+    enum route_health health = view_check_route(view, route, &want);
+
+    (void)snprintf(key, sizeof key, "route %s", ip4_prefix_format(route->dst, dst));
+    if (health != ROUTE_MISSING) {
+        guard_settle(&rc->guard, key); /* not ready yet is no error: its device's event comes */
+        return;
+    }
+    if (guard_allows(&rc->guard, key, now_ms))
+        reconcile_note(rc, KERNEL_ROUTE, key,
+                       kernel_ensure_route(rc->kernel, rc->kernel->nl, &want, KERNEL_ROUTE),
+                       now_ms);
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+static int compare_ints(const void *a, const void *b)
+{
+    int x = *(const int *)a, y = *(const int *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+/* Whose neighbours matter. */
+static void watch(struct reconcile *rc, const struct view *view)
+{
+    rc->watched = mem_resize(rc->watched, view->link_count + 1, sizeof *rc->watched);
+    rc->watched_count = 0;
+    for (size_t i = 0; i < view->link_count; i++) {
+        if (plug_is_ours(&view->links[i]))
+            rc->watched[rc->watched_count++] = view->links[i].ifindex;
+    }
+    if (rc->watched_count > 0)
+        qsort(rc->watched, rc->watched_count, sizeof *rc->watched, compare_ints);
+}
+
+void reconcile_net(struct reconcile *rc, const struct view *view, int64_t now_ms)
+{
+    update_mtu(rc, view);
+    watch(rc, view);
+    for (size_t i = 0; i < view->link_count; i++)
+        remove_if_orphan(rc, &view->links[i], now_ms);
+    for (size_t i = 0; i < rc->state->endpoints.count; i++)
+        look_at_endpoint(rc, view, &rc->state->endpoints.items[i], now_ms);
+    for (size_t i = 0; i < rc->state->routes.count; i++)
+        look_at_route(rc, view, &rc->state->routes.items[i], now_ms);
+}
+
+void reconcile_sysctls(struct reconcile *rc, int64_t now_ms)
+{
+    static const char key[] = "sysctl net.ipv4.ip_forward";
+    uint64_t before = rc->kernel->writes[KERNEL_SYSCTL];
+    int r;
+
+    if (!guard_allows(&rc->guard, key, now_ms))
+        return;
+    r = kernel_ensure_sysctl(rc->kernel, "net/ipv4/ip_forward", "1", KERNEL_SYSCTL);
+    for (size_t i = 0; r == 0 && i < rc->state->endpoints.count; i++) {
+        char host_ifname[IFNAMSIZ];
+
+        endpoint_host_ifname(rc->state->endpoints.items[i].addr, host_ifname);
+        r = plug_ensure_sysctls(rc->kernel, host_ifname);
+    }
+    if (r < 0 || rc->kernel->writes[KERNEL_SYSCTL] != before)
+        reconcile_note(rc, KERNEL_SYSCTL, key, r, now_ms);
+    else
+        guard_settle(&rc->guard, key);
+}

@@ -1,0 +1,154 @@
+/* The runtime's parts, put together. */
+#include "runtime/runtime.h"
+
+#include <string.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/file.h"
+#include "lib/base/mem.h"
+#include "lib/base/parse.h"
+#include "lib/rpc/server.h"
+#include "runtime/service.h"
+
+#define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
+
+void runtime_save(void *data)
+{
+    struct runtime *rt = data;
+
+    if (store_save(&rt->store, &rt->state) < 0)
+        log_error("cannot store the state", LOG_ERR());
+}
+
+/* ---- what was remembered --------------------------------------------------------------------- */
+
+static int read_boot_id(char ret_id[static STATE_BOOT_ID_SIZE])
+{
+    AUTO_FREE char *text = NULL;
+    size_t n;
+    int r = file_read(BOOT_ID_FILE, 4096, &text, &n);
+
+    if (r < 0)
+        return r;
+    text[strcspn(text, "\n")] = '\0';
+    r = parse_uuid(text);
+    if (r < 0)
+        return err_wrap(r, BOOT_ID_FILE);
+    memcpy(ret_id, text, STATE_BOOT_ID_SIZE);
+    return 0;
+}
+
+/* When the state does not know all (its last save is lost, or all of it), devices that bear our
+ * alias are taken over instead of removed: containers live behind them. */
+static int adopt_endpoints(struct runtime *rt)
+{
+    AUTO_FREE struct link_info *links = NULL;
+    char no_path[] = "";
+    size_t count;
+    int r = link_dump(rt->kernel.nl, "veth", &links, &count);
+
+    for (size_t i = 0; r == 0 && i < count; i++) {
+        struct endpoint endpoint = {.netns_path = no_path, .created_at_s = clock_unix_s()};
+
+        if (!endpoint_host_ifname_parse(links[i].name, &endpoint.addr) ||
+            !endpoint_alias_parse(links[i].alias, &endpoint.id, endpoint.ifname))
+            continue;
+        if (state_adopt(&rt->state, &endpoint) == 0)
+            log_warn("adopted an endpoint that the state did not know", LOG_S("id", endpoint.id),
+                     LOG_S("device", links[i].name));
+        free(endpoint.id);
+    }
+    return r;
+}
+
+static int load_state(struct runtime *rt)
+{
+    char boot_id[STATE_BOOT_ID_SIZE];
+    size_t released;
+    int loaded, r = read_boot_id(boot_id);
+
+    if (r < 0)
+        return r;
+    loaded = store_load(&rt->store, &rt->state);
+    if (loaded < 0)
+        return loaded;
+    if (loaded == STORE_EMPTY)
+        state_init(&rt->state, boot_id);
+    released = state_begin_boot(&rt->state, boot_id);
+    if (released > 0)
+        log_info("the host was started anew, endpoints released", LOG_U("count", released));
+    if (loaded != 0)
+        r = adopt_endpoints(rt);
+    if (r == 0 && (loaded != 0 || released > 0))
+        r = store_save(&rt->store, &rt->state);
+    return r;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static void on_stopped(void *data)
+{
+    struct runtime *rt = data;
+
+    loop_exit(rt->daemon.loop, 0);
+}
+
+/* Nothing is removed from the kernel: containers talk on, and the next start takes over. */
+static void on_stop(void *data)
+{
+    struct runtime *rt = data;
+
+    rt->is_serving = false;
+    rpc_server_stop(rt->rpc, SERVICE_GRACE_MS, on_stopped, rt);
+}
+
+/* The kernel as it should be, then the servers. */
+static int start_serving(struct runtime *rt, const struct runtime_options *options)
+{
+    int r;
+
+    reconcile_run(&rt->reconcile, LOOK_ALL);
+    r = batch_init(&rt->batch, rt);
+    if (r == 0)
+        r = metrics_start(rt, options->metrics_addr);
+    if (r == 0)
+        r = service_start(rt, options->grpc_addr);
+    if (r < 0)
+        return r;
+    rpc_server_set_serving(rt->rpc, true);
+    rt->is_serving = true;
+    return 0;
+}
+
+int runtime_init(struct runtime *rt, const struct runtime_options *options)
+{
+    int r;
+
+    *rt = (struct runtime){.store = {.lock_fd = -1}};
+    r = daemon_init(&rt->daemon, on_stop, rt);
+    if (r == 0)
+        r = file_make_dirs(options->run_dir, 0750);
+    if (r == 0)
+        r = store_open(options->state_dir, &rt->store);
+    if (r == 0)
+        r = kernel_open(&rt->kernel);
+    if (r == 0)
+        r = load_state(rt);
+    if (r == 0)
+        r = reconcile_init(&rt->reconcile, rt->daemon.loop, &rt->kernel, &rt->state, runtime_save,
+                           rt);
+    return r < 0 ? r : start_serving(rt, options);
+}
+
+void runtime_deinit(struct runtime *rt)
+{
+    rpc_server_free(rt->rpc);
+    metrics_stop(&rt->metrics);
+    batch_deinit(&rt->batch);
+    reconcile_deinit(&rt->reconcile);
+    kernel_close(&rt->kernel);
+    state_deinit(&rt->state);
+    store_close(&rt->store);
+    daemon_deinit(&rt->daemon);
+}

@@ -1,0 +1,38 @@
+/* The runtime as a whole. Members in the order they start; torn down in reverse. */
+#pragma once
+
+#include "lib/base/daemon.h"
+#include "runtime/batch.h"
+#include "runtime/kernel.h"
+#include "runtime/metrics.h"
+#include "runtime/reconcile.h"
+#include "runtime/state.h"
+#include "runtime/store.h"
+
+struct rpc_server;
+
+struct runtime_options {
+    const char *grpc_addr;    /* "127.0.0.1:50051" or "unix:PATH" */
+    const char *metrics_addr; /* "127.0.0.1:9181" */
+    const char *state_dir;
+    const char *run_dir;
+};
+
+struct runtime {
+    struct daemon daemon;
+    struct store store;
+    struct state state;
+    struct kernel kernel;
+    struct reconcile reconcile;
+    struct batch batch;
+    struct metrics metrics;
+    struct rpc_server *rpc;
+    bool is_serving;
+};
+
+/* Everything but the loop's turning. -EBADMSG: damaged state. */
+int runtime_init(struct runtime *rt, const struct runtime_options *options);
+void runtime_deinit(struct runtime *rt);
+
+/* Stores the state as it is; what fails is logged and tried again with the next change. */
+void runtime_save(void *data);

@@ -1,0 +1,225 @@
+/* The gRPC service. */
+#include "runtime/service.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+#include "proto/quilt.pb-c.h"
+#include "runtime/runtime.h"
+#include "runtime/status.h"
+
+#define SERVICE_NAME "quilt.QuiltRuntime"
+#define GRPC_UNAVAILABLE 14
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+/* Compares with the kernel as it is now; a kernel that cannot be read is an honest UNAVAILABLE. */
+static bool load_view(struct rpc_call *call, struct runtime *rt, struct view *ret_view)
+{
+    if (view_load(rt->kernel.nl, ret_view) == 0)
+        return true;
+    rpc_fail(call, GRPC_UNAVAILABLE, "%s", err_text());
+    return false;
+}
+
+static void free_all(void *items[], size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(items[i]);
+}
+
+struct route_row {
+    Quilt__Route message;
+    char destination[IP4_PREFIX_TEXT_SIZE];
+    char gateway[IP4_TEXT_SIZE];
+};
+
+static void fill_route(struct route_row *row, struct route *route, char *problem)
+{
+    quilt__route__init(&row->message);
+    row->message.destination = ip4_prefix_format(route->dst, row->destination);
+    row->message.via_interface = route->via;
+    if (route->gateway)
+        row->message.gateway = ip4_format(route->gateway, row->gateway);
+    row->message.in_kernel = !problem;
+    if (problem)
+        row->message.problem = problem;
+}
+
+static void list_routes(struct rpc_call *call, struct runtime *rt)
+{
+    size_t count = rt->state.routes.count;
+    AUTO_FREE struct route_row *rows = mem_array(count + 1, sizeof *rows);
+    AUTO_FREE Quilt__Route **messages = mem_array(count + 1, sizeof(void *));
+    AUTO_FREE char **problems = mem_array(count + 1, sizeof(char *));
+    Quilt__ListRoutesReply reply = QUILT__LIST_ROUTES_REPLY__INIT;
+    struct view view;
+
+    if (!load_view(call, rt, &view))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        struct route *route = &rt->state.routes.items[i];
+
+        problems[i] = status_route_problem(&rt->reconcile, &view, route);
+        fill_route(&rows[i], route, problems[i]);
+        messages[i] = &rows[i].message;
+    }
+    reply.n_routes = count;
+    reply.routes = messages;
+    rpc_reply(call, &reply.base);
+    free_all((void **)problems, count);
+    view_deinit(&view);
+}
+
+struct endpoint_row {
+    Quilt__Endpoint message;
+    char ip[IP4_TEXT_SIZE];
+    char mac[MAC_TEXT_SIZE];
+    char host_ifname[IFNAMSIZ];
+};
+
+static void fill_endpoint(struct endpoint_row *row, struct endpoint *endpoint, char *problem)
+{
+    quilt__endpoint__init(&row->message);
+    endpoint_host_ifname(endpoint->addr, row->host_ifname);
+    row->message.id = endpoint->id;
+    row->message.netns = endpoint->netns_path;
+    row->message.ifname = endpoint->ifname;
+    row->message.ip = ip4_format(endpoint->addr, row->ip);
+    row->message.mac = mac_format(mac_from_ip4(endpoint->addr), row->mac);
+    row->message.host_ifname = row->host_ifname;
+    row->message.created_at = endpoint->created_at_s;
+    if (problem)
+        row->message.problem = problem;
+}
+
+static void list_endpoints(struct rpc_call *call, struct runtime *rt)
+{
+    size_t count = rt->state.endpoints.count;
+    AUTO_FREE struct endpoint_row *rows = mem_array(count + 1, sizeof *rows);
+    AUTO_FREE Quilt__Endpoint **messages = mem_array(count + 1, sizeof(void *));
+    AUTO_FREE char **problems = mem_array(count + 1, sizeof(char *));
+    Quilt__ListEndpointsReply reply = QUILT__LIST_ENDPOINTS_REPLY__INIT;
+    struct view view;
+
+    if (!load_view(call, rt, &view))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        struct endpoint *endpoint = &rt->state.endpoints.items[i];
+
+        problems[i] = status_endpoint_problem(&rt->reconcile, &view, endpoint);
+        fill_endpoint(&rows[i], endpoint, problems[i]);
+        messages[i] = &rows[i].message;
+    }
+    reply.n_endpoints = count;
+    reply.endpoints = messages;
+    rpc_reply(call, &reply.base);
+    free_all((void **)problems, count);
+    view_deinit(&view);
+}
+
+static void get_status(struct rpc_call *call, struct runtime *rt)
+{
+    char version[] = QUILT_VERSION, subnet[IP4_PREFIX_TEXT_SIZE], cluster[IP4_PREFIX_TEXT_SIZE];
+    Quilt__GetStatusReply reply = QUILT__GET_STATUS_REPLY__INIT;
+    struct problems problems;
+    struct view view;
+
+    if (!load_view(call, rt, &view))
+        return;
+    status_find_problems(&rt->reconcile, &view, &problems);
+    reply.version = version;
+    if (state_is_configured(&rt->state))
+        reply.subnet = ip4_prefix_format(rt->state.subnet, subnet);
+    reply.cluster_cidr = ip4_prefix_format(rt->state.cluster, cluster);
+    reply.endpoints = (uint32_t)rt->state.endpoints.count;
+    reply.addresses_free = ipam_free_count(&rt->state.ipam);
+    reply.routes = (uint32_t)rt->state.routes.count;
+    reply.n_problems = problems.count;
+    reply.problems = problems.items;
+    rpc_reply(call, &reply.base);
+    problems_deinit(&problems);
+    view_deinit(&view);
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+#define PATH(name) "/" SERVICE_NAME "/" name
+
+/* A method either changes something, in a group, or only looks, at once. */
+struct method {
+    const char *path;
+    const ProtobufCMessageDescriptor *request;
+    const struct op_kind *op;
+    void (*look)(struct rpc_call *call, struct runtime *rt);
+};
+
+static const struct method methods[] = {
+    {.path = PATH("ConfigureNodeSubnet"),
+     .request = &quilt__configure_node_subnet_request__descriptor,
+     .op = &op_configure},
+    {.path = PATH("InjectRoute"),
+     .request = &quilt__inject_route_request__descriptor,
+     .op = &op_inject},
+    {.path = PATH("RemoveRoute"),
+     .request = &quilt__remove_route_request__descriptor,
+     .op = &op_remove},
+    {.path = PATH("ListRoutes"),
+     .request = &quilt__list_routes_request__descriptor,
+     .look = list_routes},
+    {.path = PATH("AttachEndpoint"),
+     .request = &quilt__attach_endpoint_request__descriptor,
+     .op = &op_attach},
+    {.path = PATH("DetachEndpoint"),
+     .request = &quilt__detach_endpoint_request__descriptor,
+     .op = &op_detach},
+    {.path = PATH("ListEndpoints"),
+     .request = &quilt__list_endpoints_request__descriptor,
+     .look = list_endpoints},
+    {.path = PATH("GetStatus"),
+     .request = &quilt__get_status_request__descriptor,
+     .look = get_status},
+    {.path = PATH("LeaveMesh"), .request = &quilt__leave_mesh_request__descriptor, .op = &op_leave},
+};
+static_assert(ARRAY_LEN(methods) == SERVICE_METHOD_COUNT, "metrics count each method");
+
+const char *service_method_name(size_t method)
+{
+    return methods[method].path + strlen(PATH(""));
+}
+
+static void handle(struct rpc_call *call, const ProtobufCMessage *request, struct runtime *rt)
+{
+    size_t i = 0;
+
+    while (methods[i].request != request->descriptor)
+        i++; /* the server hands over only what the table below names */
+    if (methods[i].op) {
+        batch_add(&rt->batch, methods[i].op, call, request, i);
+        return;
+    }
+    metrics_count_call(&rt->metrics, i, true, 0);
+    methods[i].look(call, rt);
+}
+
+static void on_call(struct rpc_call *call, const ProtobufCMessage *request, void *data)
+{
+    handle(call, request, data);
+}
+
+int service_start(struct runtime *rt, const char *listen)
+{
+    struct rpc_method table[SERVICE_METHOD_COUNT];
+    const struct rpc_server_config config = {.listen = listen,
+                                             .service = SERVICE_NAME,
+                                             .methods = table,
+                                             .method_count = SERVICE_METHOD_COUNT,
+                                             .data = rt};
+
+    for (size_t i = 0; i < SERVICE_METHOD_COUNT; i++)
+        table[i] = (struct rpc_method){
+            .path = methods[i].path, .request = methods[i].request, .fn = on_call};
+    return rpc_server_new(rt->daemon.loop, &config, &rt->rpc);
+}
