@@ -114,7 +114,6 @@ static void hand_end_over(struct http_call *call)
 
 static void hand_over(struct http_call *call)
 {
-    ring_remove(&call->transfer.ready);
     call->is_in_callback = true;
     if (call->chunk && call->transfer.body.len > 0 && transfer_status(&call->transfer) == 200)
         hand_chunk_over(call);
@@ -143,7 +142,7 @@ static void hand_all_over(struct http_client *client)
 {
     client->is_handing_over = true;
     while (!ring_is_empty(&client->ready))
-        hand_over(CONTAINER_OF(client->ready.next, struct http_call, transfer.ready));
+        hand_over(CONTAINER_OF(ring_take_first(&client->ready), struct http_call, transfer.ready));
     client->is_handing_over = false;
     if (client->is_freed)
         client_free(client);
@@ -326,7 +325,7 @@ static int multi_init(struct http_client *client)
     CURLM *multi = curl_multi_init();
 
     if (!multi)
-        mem_exhausted(sizeof client);
+        mem_exhausted(0);
     client->multi = multi;
     if (curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) != CURLM_OK ||
         curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, client) != CURLM_OK ||
@@ -367,10 +366,10 @@ void http_client_free(struct http_client *client)
     if (!client)
         return;
     while (!ring_is_empty(&client->calls)) {
-        struct http_call *call = CONTAINER_OF(client->calls.next, struct http_call, ring);
+        struct ring *first = ring_take_first(&client->calls);
 
-        ring_remove(&call->ring); /* one that is in its callback outlives this */
-        http_call_cancel(call);
+        /* One that is in its callback outlives this. */
+        http_call_cancel(CONTAINER_OF(first, struct http_call, ring));
     }
     if (client->is_handing_over)
         client->is_freed = true;

@@ -72,6 +72,7 @@ int64_t http_lingers_sweep(struct http_server *server)
 
         if (oldest->cut_ms > server->now_ms)
             return oldest->cut_ms;
+        (void)ring_take_first(&server->lingering);
         linger_free(oldest);
     }
     return 0;
@@ -80,5 +81,5 @@ int64_t http_lingers_sweep(struct http_server *server)
 void http_lingers_deinit(struct http_server *server)
 {
     while (!ring_is_empty(&server->lingering))
-        linger_free(CONTAINER_OF(server->lingering.next, struct http_linger, ring));
+        linger_free(CONTAINER_OF(ring_take_first(&server->lingering), struct http_linger, ring));
 }

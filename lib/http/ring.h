@@ -28,6 +28,17 @@ static inline void ring_remove(struct ring *member)
     ring_init(member);
 }
 
+/* Takes the first out of a list that is not empty. */
+static inline struct ring *ring_take_first(struct ring *head)
+{
+    struct ring *first = head->next;
+
+    head->next = first->next;
+    first->next->prev = head;
+    ring_init(first);
+    return first;
+}
+
 /* Behind all others; taken out of the list it was in before. */
 static inline void ring_append(struct ring *head, struct ring *member)
 {

@@ -222,7 +222,7 @@ static int add_sources(struct http_server *server)
     r = loop_add_timer(server->loop, on_sweep, server, &server->sweep_timer);
     if (r < 0)
         return r;
-    return loop_add_timer(server->loop, http_streams_turn, server, &server->stream_timer);
+    return http_streams_init(server);
 }
 
 static int listen_and_start(struct http_server *server)
@@ -253,6 +253,7 @@ static struct http_server *server_alloc(struct loop *loop, const struct http_ser
         server->config.idle_timeout_s = DEFAULT_IDLE_TIMEOUT_S;
     server->idle_timeout_ms = (int64_t)server->config.idle_timeout_s * 1000;
     server->now_ms = clock_boot_ms();
+    server->stream_epoll_fd = -1;
     ring_init(&server->receiving);
     ring_init(&server->blocked);
     ring_init(&server->lingering);
@@ -296,7 +297,6 @@ void http_server_free(struct http_server *server)
     http_lingers_deinit(server);
     loop_source_free(server->mhd_io);
     stop_mhd(server);
-    loop_source_free(server->stream_timer);
     loop_source_free(server->sweep_timer);
     loop_source_free(server->mhd_timer);
     route_table_free(server->routes);

@@ -50,6 +50,8 @@ struct http_server {
     struct ring waiting; /* struct http_request: to be answered later */
     struct ring awake;   /* struct http_stream: may have something to send */
     struct ring asleep;  /* struct http_stream: nothing to send */
+    int stream_epoll_fd;
+    struct loop_source *stream_io;
     struct loop_source *stream_timer;
 };
 
@@ -150,10 +152,10 @@ void http_head_write(const struct http_request *request, unsigned int status,
 
 /* ---- stream.c, linger.c ---------------------------------------------------------------------- */
 
-void http_streams_turn(void *server);
+int http_streams_init(struct http_server *server);
+void http_streams_deinit(struct http_server *server);
 /* For the sweep: cuts off those whose time has come. Returns the next one's time, 0 for none. */
 int64_t http_streams_sweep(struct http_server *server);
-void http_streams_deinit(struct http_server *server);
 
 /* Sends these bytes, then throws away what the client still sends until it closes. Takes fd. */
 void http_linger_start(struct http_server *server, int fd, uint32_t addr, const char *bytes,

@@ -174,7 +174,7 @@ int transfer_init(struct transfer *t, const struct http_client_config *config,
     *t = (struct transfer){.easy = curl_easy_init()};
     ring_init(&t->ready);
     if (!t->easy)
-        mem_exhausted(sizeof t);
+        mem_exhausted(0);
     t->what = mem_printf("%s %s", spec->method, spec->url);
     t->timeout_ms = spec->timeout_ms > 0 || spec->chunk ? spec->timeout_ms : DEFAULT_TIMEOUT_MS;
     t->body_max = spec->body_max > 0 ? spec->body_max : DEFAULT_BODY_MAX;

@@ -167,6 +167,19 @@ static void on_flood(struct http_request *request, void *data)
     start_reader(request, data)->is_flood = true;
 }
 
+static void on_stream_late(struct http_request *request, void *data)
+{
+    struct bed *bed = data;
+
+    while (!ring_is_empty(&bed->waiting)) {
+        struct pending *pending = CONTAINER_OF(bed->waiting.next, struct pending, ring);
+
+        (void)start_reader(pending->request, bed);
+        pending_free(pending);
+    }
+    http_reply_empty(request, 204);
+}
+
 static void push(struct bed *bed, const char *bytes, size_t n, bool is_end)
 {
     for (struct ring *i = bed->streams.next; i != &bed->streams; i = i->next) {
@@ -224,12 +237,19 @@ static void on_done(void *data, int route, unsigned int status)
 }
 
 static const struct http_route routes[] = {
-    {"GET", "/echo/:word", on_echo_word}, {"POST", "/echo", on_echo},
-    {"GET", "/shared", on_shared},        {"GET", "/bad-detail", on_bad_detail},
-    {"GET", "/later", on_later},          {"POST", "/answer", on_answer},
-    {"GET", "/stream", on_stream},        {"GET", "/flood", on_flood},
-    {"POST", "/push", on_push},           {"POST", "/end", on_end},
-    {"GET", "/state", on_state},          {"POST", "/drain", on_drain},
+    {"GET", "/echo/:word", on_echo_word},
+    {"POST", "/echo", on_echo},
+    {"GET", "/shared", on_shared},
+    {"GET", "/bad-detail", on_bad_detail},
+    {"GET", "/later", on_later},
+    {"POST", "/answer", on_answer},
+    {"GET", "/stream", on_stream},
+    {"GET", "/flood", on_flood},
+    {"POST", "/stream-late", on_stream_late},
+    {"POST", "/push", on_push},
+    {"POST", "/end", on_end},
+    {"GET", "/state", on_state},
+    {"POST", "/drain", on_drain},
 };
 
 /* ---- its life -------------------------------------------------------------------------------- */

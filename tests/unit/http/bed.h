@@ -8,6 +8,7 @@
  *     GET  /bad-detail       a problem whose detail is no UTF-8
  *     GET  /later            answered by POST /answer
  *     GET  /stream           pieces pushed by POST /push; ended by POST /end
+ *     POST /stream-late      answers what waits with streams
  *     GET  /flood            pieces without end, of 64 KiB
  *     GET  /state            "waiting=1 streams=2 gone=3 done=4 status=200 last="
  *     POST /drain

@@ -88,6 +88,32 @@ static void an_old_client_gets_the_pieces_as_they_are(void **state)
     close(fd);
 }
 
+static void a_stream_may_be_the_late_answer(void **state)
+{
+    struct bed *bed = *state;
+    int fd = raw_open(bed);
+
+    raw_send(fd, "GET /later HTTP/1.1\r\nHost: t\r\n\r\n");
+    raw_wait_state(bed, "waiting=1");
+    raw_post(bed, "/stream-late", "");
+    free(raw_read_until(fd, "chunked\r\n"));
+    raw_post(bed, "/end", "late");
+    free(raw_read_until(fd, "4\r\nlate\r\n0\r\n\r\n"));
+    close(fd);
+}
+
+static void a_late_stream_to_a_client_that_has_gone_is_over_at_once(void **state)
+{
+    struct bed *bed = *state;
+    int fd = raw_open(bed);
+
+    raw_send(fd, "GET /later HTTP/1.1\r\nHost: t\r\n\r\n");
+    raw_wait_state(bed, "waiting=1");
+    close(fd);
+    raw_post(bed, "/stream-late", "");
+    raw_wait_state(bed, "waiting=0 streams=0");
+}
+
 static void head_of_a_stream_is_a_head_only(void **state)
 {
     AUTO_FREE char *answer = raw_ask(*state, "HEAD /stream HTTP/1.1\r\nHost: t\r\n\r\n");
@@ -202,6 +228,8 @@ int main(void)
         cmocka_unit_test(a_stream_ends_with_its_last_piece),
         cmocka_unit_test(a_stream_may_end_without_a_piece),
         cmocka_unit_test(an_old_client_gets_the_pieces_as_they_are),
+        cmocka_unit_test(a_stream_may_be_the_late_answer),
+        cmocka_unit_test(a_late_stream_to_a_client_that_has_gone_is_over_at_once),
         cmocka_unit_test(head_of_a_stream_is_a_head_only),
         cmocka_unit_test(a_client_that_closes_is_noticed_though_nothing_is_sent),
         cmocka_unit_test(what_a_client_says_on_a_stream_is_ignored),
