@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GUARD_FREE_REPAIRS 5 /* at once */
-#define GUARD_CALM_MS 30000  /* without a repair for so long: all is forgotten */
+#define GUARD_FREE_REPAIRS 10 /* at once */
+#define GUARD_CALM_MS 30000   /* without a repair for so long: all is forgotten */
 #define GUARD_PAUSE_MIN_MS 1000
 #define GUARD_PAUSE_MAX_MS 30000
 

@@ -216,8 +216,8 @@ static int build_inside(struct kernel *kernel, struct nl *inside, const struct e
     return r < 0 ? err_wrap(r, "inside %s", endpoint->netns_path) : 0;
 }
 
-static int build_host(struct kernel *kernel, const struct endpoint *endpoint,
-                      struct link_info *host, uint32_t mtu_bytes)
+int plug_build_host(struct kernel *kernel, const struct endpoint *endpoint, struct link_info *host,
+                    uint32_t mtu_bytes)
 {
     struct neigh_entry neigh = plug_host_neigh(endpoint->addr, host->ifindex);
     struct route_entry route = plug_host_route(endpoint->addr, host->ifindex);
@@ -250,7 +250,7 @@ int plug_build(struct kernel *kernel, const struct endpoint *endpoint, uint32_t 
     if (r == 0)
         r = build_inside(kernel, inside, endpoint, &inner, mtu_bytes);
     if (r == 0)
-        r = build_host(kernel, endpoint, &host, mtu_bytes);
+        r = plug_build_host(kernel, endpoint, &host, mtu_bytes);
     return r < 0 ? err_wrap(r, "endpoint %s/%s", endpoint->id, endpoint->ifname) : r;
 }
 

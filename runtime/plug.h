@@ -26,6 +26,10 @@ enum plug_outcome { PLUG_GONE = 1 /* the path is gone or names another namespace
  * plug_remove() undoes it. */
 int plug_build(struct kernel *kernel, const struct endpoint *endpoint, uint32_t mtu_bytes);
 
+/* The host's side alone, of an endpoint whose namespace lives on but can no longer be found. */
+int plug_build_host(struct kernel *kernel, const struct endpoint *endpoint, struct link_info *host,
+                    uint32_t mtu_bytes);
+
 /* Removes our device of this address and with it all that was built. Nothing there: fine. */
 int plug_remove(struct kernel *kernel, uint32_t addr);
 

@@ -40,15 +40,24 @@ static void look_net(struct reconcile *rc, int64_t now_ms)
     view_deinit(&view);
 }
 
+/* The timer fires at the earliest moment anybody asked for. */
+static void arm(struct reconcile *rc, int64_t due_ms)
+{
+    if (loop_timer_is_armed(rc->soon) && rc->due_ms <= due_ms)
+        return;
+    rc->due_ms = due_ms;
+    loop_timer_set_at(rc->soon, due_ms);
+}
+
 /* The next look that nobody will ask for: what failed or was held back. */
-static void arm_retry(struct reconcile *rc, int64_t now_ms)
+static void arm_retry(struct reconcile *rc)
 {
     int64_t next_ms = guard_next_ms(&rc->guard);
 
-    if (next_ms == INT64_MAX || loop_timer_is_armed(rc->soon))
+    if (next_ms == INT64_MAX)
         return;
-    rc->pending = LOOK_ALL;
-    loop_timer_set_in(rc->soon, next_ms > now_ms ? next_ms - now_ms : 1);
+    rc->pending |= LOOK_ALL;
+    arm(rc, next_ms);
 }
 
 void reconcile_run(struct reconcile *rc, unsigned int look)
@@ -59,13 +68,13 @@ void reconcile_run(struct reconcile *rc, unsigned int look)
         return;
     if (look & LOOK_SYSCTL)
         reconcile_sysctls(rc, now_ms);
-    if (look & (LOOK_NET | LOOK_PEERS))
+    if (look & LOOK_NET)
         look_net(rc, now_ms);
     if (look & (LOOK_PEERS | LOOK_FIREWALL))
         reconcile_firewall(rc, look & LOOK_FIREWALL, now_ms);
     rc->has_run = true;
     rc->last_run_ms = clock_boot_ms();
-    arm_retry(rc, rc->last_run_ms);
+    arm_retry(rc);
 }
 
 static void run_soon(void *data)
@@ -88,14 +97,11 @@ static void run_sweep(void *data)
 
 void reconcile_ask(struct reconcile *rc, unsigned int look)
 {
-    int64_t calm_ms = clock_boot_ms() - rc->last_run_ms;
+    int64_t now_ms = clock_boot_ms();
+    bool is_busy = now_ms - rc->last_run_ms < RECONCILE_BUSY_MS;
 
-    /* A retry that waits may be further away than this: arming anew brings it forward, and while
-     * events keep coming the first one's time stands. */
-    if (rc->pending == 0 || rc->pending == LOOK_ALL)
-        loop_timer_set_in(rc->soon,
-                          calm_ms < RECONCILE_BUSY_MS ? RECONCILE_BUSY_MS : RECONCILE_SOON_MS);
     rc->pending |= look;
+    arm(rc, now_ms + (is_busy ? RECONCILE_BUSY_MS : RECONCILE_SOON_MS));
 }
 
 /* ---- listening ------------------------------------------------------------------------------- */

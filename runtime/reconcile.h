@@ -41,6 +41,7 @@ struct reconcile {
     struct nl_monitor *monitor;
     struct nft_monitor *nft_monitor;
     unsigned int pending; /* looks asked for */
+    int64_t due_ms;       /* when soon fires; meaningful while it is armed */
     int64_t last_run_ms;
     bool has_run;        /* the first look is done */
     bool is_off;         /* the node has left: nothing is wanted until it comes back */

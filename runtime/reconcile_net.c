@@ -42,13 +42,23 @@ static void update_mtu(struct reconcile *rc, const struct view *view)
 
 /* ---- endpoints ------------------------------------------------------------------------------- */
 
+/* While our device is there its namespace lives, even when its path is gone. */
+static int rebuild(struct reconcile *rc, const struct endpoint *endpoint, struct link_info *link)
+{
+    int r = plug_build(rc->kernel, endpoint, rc->mtu_bytes);
+
+    if (r == PLUG_GONE && link)
+        r = plug_build_host(rc->kernel, endpoint, link, rc->mtu_bytes);
+    return r;
+}
+
 static int repair_endpoint(struct reconcile *rc, const struct endpoint *endpoint,
                            enum endpoint_health health, struct link_info *link)
 {
     switch (health) {
     case ENDPOINT_MISSING:
     case ENDPOINT_BROKEN:
-        return plug_build(rc->kernel, endpoint, rc->mtu_bytes);
+        return rebuild(rc, endpoint, link);
     case ENDPOINT_MTU:
         return plug_set_mtu(rc->kernel, endpoint, link, rc->mtu_bytes);
     case ENDPOINT_FOREIGN:

@@ -103,19 +103,20 @@ static void on_stop(void *data)
     rpc_server_stop(rt->rpc, SERVICE_GRACE_MS, on_stopped, rt);
 }
 
-/* The kernel as it should be, then the servers. */
+/* Listening comes before the first look: a second runtime, started by mistake, finds the port taken
+ * before it takes the first one's devices for leftovers. Health stays NOT_SERVING until the kernel
+ * is as it should be; calls that come meanwhile wait for the loop. */
 static int start_serving(struct runtime *rt, const struct runtime_options *options)
 {
-    int r;
+    int r = batch_init(&rt->batch, rt);
 
-    reconcile_run(&rt->reconcile, LOOK_ALL);
-    r = batch_init(&rt->batch, rt);
     if (r == 0)
         r = metrics_start(rt, options->metrics_addr);
     if (r == 0)
         r = service_start(rt, options->grpc_addr);
     if (r < 0)
         return r;
+    reconcile_run(&rt->reconcile, LOOK_ALL);
     rpc_server_set_serving(rt->rpc, true);
     rt->is_serving = true;
     return 0;

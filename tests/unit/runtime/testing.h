@@ -1,16 +1,11 @@
 /* What every unit test of the runtime begins with. */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-/* cmocka wants the four above first. */
-#include <cmocka.h>
-
 #include "lib/base/error.h"
 #include "lib/base/ip4.h"
 #include "lib/base/mem.h"
+#include "lib/base/strbuf.h"
+#include "tests/unit/cmocka.h"
 
 /* A literal network; the test ends when it is none. */
 static inline struct ip4_prefix net(const char *text)

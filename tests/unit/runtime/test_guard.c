@@ -1,0 +1,126 @@
+/* Repairs that do not hold: at once a few times, then in growing intervals. */
+#include "runtime/guard.h"
+
+#include <string.h>
+
+#include "tests/unit/runtime/testing.h"
+
+static int make(void **state)
+{
+    *state = NEW(struct guard);
+    return 0;
+}
+
+static int drop(void **state)
+{
+    guard_deinit(*state);
+    free(*state);
+    return 0;
+}
+
+static void repair(struct guard *guard, int times, int64_t now_ms)
+{
+    for (int i = 0; i < times; i++)
+        (void)guard_note(guard, "route a", NULL, now_ms);
+}
+
+static void the_first_repairs_are_free(void **state)
+{
+    for (int i = 0; i < GUARD_FREE_REPAIRS; i++) {
+        assert_true(guard_allows(*state, "route a", 1000));
+        (void)guard_note(*state, "route a", NULL, 1000);
+    }
+    assert_false(guard_allows(*state, "route a", 1000));
+    assert_true(guard_allows(*state, "route b", 1000));
+}
+
+static void what_is_repaired_over_and_over_waits_longer_each_time(void **state)
+{
+    repair(*state, GUARD_FREE_REPAIRS, 0);
+    assert_false(guard_allows(*state, "route a", 999));
+    assert_true(guard_allows(*state, "route a", 1000));
+    repair(*state, 1, 1000);
+    assert_false(guard_allows(*state, "route a", 2999));
+    assert_true(guard_allows(*state, "route a", 3000));
+    repair(*state, 20, 3000);
+    assert_false(guard_allows(*state, "route a", 32999));
+    assert_true(guard_allows(*state, "route a", 33000));
+}
+
+static void a_held_back_repair_has_its_time(void **state)
+{
+    assert_true(guard_next_ms(*state) == INT64_MAX);
+    repair(*state, GUARD_FREE_REPAIRS, 0);
+    assert_true(guard_next_ms(*state) == INT64_MAX);
+    assert_false(guard_allows(*state, "route a", 10));
+    assert_int_equal(guard_next_ms(*state), 1000);
+    repair(*state, 1, 1000);
+    assert_true(guard_next_ms(*state) == INT64_MAX);
+}
+
+static void after_a_calm_time_all_is_forgotten(void **state)
+{
+    repair(*state, GUARD_FREE_REPAIRS, 0);
+    repair(*state, 1, GUARD_CALM_MS);
+    assert_true(guard_allows(*state, "route a", GUARD_CALM_MS));
+    guard_sweep(*state, 2 * GUARD_CALM_MS);
+    assert_null(((struct guard *)*state)->entries);
+}
+
+static void a_failure_is_remembered_and_tried_again_after_a_second(void **state)
+{
+    assert_true(guard_note(*state, "route a", "no such device", 0));
+    assert_false(guard_note(*state, "route a", "no such device", 10));
+    assert_true(guard_note(*state, "route a", "network is down", 20));
+    assert_string_equal(guard_error(*state, "route a"), "network is down");
+    assert_null(guard_error(*state, "route b"));
+    assert_int_equal(guard_next_ms(*state), 1020);
+}
+
+static void a_failure_stays_in_mind_however_calm_it_is(void **state)
+{
+    (void)guard_note(*state, "route a", "no", 0);
+    guard_sweep(*state, 10 * GUARD_CALM_MS);
+    assert_string_equal(guard_error(*state, "route a"), "no");
+}
+
+static void what_is_right_again_has_no_error(void **state)
+{
+    (void)guard_note(*state, "route a", "no", 0);
+    guard_settle(*state, "route a");
+    guard_settle(*state, "route b");
+    assert_null(guard_error(*state, "route a"));
+    assert_true(guard_next_ms(*state) == INT64_MAX);
+}
+
+static void collect(const char *key, const char *error, void *data)
+{
+    (void)strcat(strcat(strcat(data, key), "="), error);
+}
+
+static void each_failure_is_told(void **state)
+{
+    char text[64] = "";
+
+    (void)guard_note(*state, "route a", "no", 0);
+    (void)guard_note(*state, "route b", NULL, 0);
+    guard_each_error(*state, collect, text);
+    assert_string_equal(text, "route a=no");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
+    const struct CMUnitTest tests[] = {
+        TEST(the_first_repairs_are_free),
+        TEST(what_is_repaired_over_and_over_waits_longer_each_time),
+        TEST(a_held_back_repair_has_its_time),
+        TEST(after_a_calm_time_all_is_forgotten),
+        TEST(a_failure_is_remembered_and_tried_again_after_a_second),
+        TEST(a_failure_stays_in_mind_however_calm_it_is),
+        TEST(what_is_right_again_has_no_error),
+        TEST(each_failure_is_told),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
