@@ -5,7 +5,7 @@
 #include "lib/base/options.h"
 
 struct cli {
-    struct option_list control_planes; /* URLs without a final slash; empty: ask the agent */
+    struct option_list control_planes; /* empty: ask the agent */
     const char *runtime;               /* "http://HOST:PORT" or "unix:PATH" */
     const char *agent;                 /* URL without a final slash */
     const char *state_dir;             /* the agent's */

@@ -1,6 +1,7 @@
 /* Calls to the three daemons. */
 #include "cli/edge.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "lib/base/error.h"
@@ -48,7 +49,8 @@ static int fetch(const char *base, const char *method, const char *path, const c
                  struct http_reply *ret_reply)
 {
     const struct http_client_config config = {0};
-    AUTO_FREE char *url = mem_printf("%s%s", base, path);
+    bool has_slash = base[0] != '\0' && base[strlen(base) - 1] == '/';
+    AUTO_FREE char *url = mem_printf("%s%s", base, path + has_slash);
     const struct http_request_spec spec = {
         .method = method,
         .url = url,

@@ -43,8 +43,11 @@ static int option_urls(const char *text, void *out)
     size_t i = list->count;
     int r = option_list(text, list);
 
-    for (; r == 0 && i < list->count; i++)
-        r = option_url(list->items[i], &list->items[i]);
+    for (; r == 0 && i < list->count; i++) {
+        AUTO_FREE char *base = NULL;
+
+        r = http_base_url_parse(list->items[i], &base);
+    }
     return r;
 }
 
