@@ -240,6 +240,30 @@ static int read_token(const struct cli *cli, char **ret_token)
     return 0;
 }
 
+/* {"left":true,"failures":[...]}: 0, or 1 when something of the node may be left. */
+static int tell_leaving(const struct cli *cli, const json_t *body)
+{
+    const json_t *failures = json_object_get(body, "failures"), *failure;
+    AUTO_STRBUF struct strbuf text = {0};
+    size_t i;
+    int r;
+
+    if (cli->format == OUTPUT_JSON) {
+        r = output_json(body);
+    } else {
+        strbuf_adds(&text, "this node has left the mesh; its agent has ended\n");
+        json_array_foreach (failures, i, failure) {
+            const char *words = json_string_value(failure);
+
+            strbuf_adds(&text, "  but not wholly: ");
+            strbuf_add_printable(&text, words ? words : "no reason given");
+            strbuf_adds(&text, "\n");
+        }
+        r = output_text(text.data);
+    }
+    return r == 0 && json_array_size(failures) > 0 ? EXIT_FAILURE : r;
+}
+
 int cmd_node_leave(struct cli *cli, char **args)
 {
     AUTO_FREE char *token = NULL;
@@ -250,9 +274,5 @@ int cmd_node_leave(struct cli *cli, char **args)
     if (r < 0)
         return r;
     r = edge_agent(cli, "POST", "/leave", token, "leave the mesh", &body);
-    if (r < 0)
-        return r;
-    if (cli->format == OUTPUT_JSON)
-        return output_json(body);
-    return output_text("this node has left the mesh; its agent has ended\n");
+    return r < 0 ? r : tell_leaving(cli, body);
 }

@@ -51,6 +51,27 @@ static void count_peers(const json_t *agent, size_t *ret_total, size_t *ret_up, 
     }
 }
 
+/* An agent in the mode for development: it touches no kernel state and says so. */
+static bool is_dry(const json_t *agent)
+{
+    return strcmp(text_of(agent, "dataplane"), "none") == 0;
+}
+
+/* A device that is not up, unless the agent has said why. */
+static void add_device_down(json_t *problems, const json_t *agent)
+{
+    const json_t *device = json_object_get(agent, "device");
+    AUTO_FREE char *text = NULL;
+
+    if (is_dry(agent) || !json_is_false(json_object_get(device, "up")) ||
+        json_array_size(json_object_get(agent, "problems")) > 0)
+        return;
+    text =
+        mem_printf("the overlay device %s is not up yet; if it stays so, look at the agent's log",
+                   text_of(device, "name"));
+    add_problem(problems, text);
+}
+
 /* Peers that are up but cannot be reached from here, unless the agent has said so itself. */
 static void add_unprogrammed(json_t *problems, const json_t *agent)
 {
@@ -58,7 +79,7 @@ static void add_unprogrammed(json_t *problems, const json_t *agent)
     AUTO_FREE char *text = NULL;
 
     count_peers(agent, &total, &up, &done);
-    if (done == up || json_array_size(json_object_get(agent, "problems")) > 0)
+    if (is_dry(agent) || done == up || json_array_size(json_object_get(agent, "problems")) > 0)
         return;
     text =
         mem_printf("%zu of %zu peers that are up cannot be reached from here yet; if it stays so, "
@@ -74,10 +95,14 @@ json_t *report_make(const struct report_input *in)
     add_problem(problems, in->agent_error);
     add_problem(problems, in->runtime_error);
     add_problem(problems, in->control_error);
+    if (in->agent && text_of(in->agent, "node_id")[0] == '\0')
+        add_problem(problems, "this node has not joined the mesh yet");
     add_told(problems, in->agent);
     add_told(problems, in->runtime);
-    if (in->agent)
+    if (in->agent) {
+        add_device_down(problems, in->agent);
         add_unprogrammed(problems, in->agent);
+    }
     return json_pack("{s:b, s:o, s:{s:s?, s:b}, s:O?, s:O?}", "healthy",
                      json_array_size(problems) == 0, "problems", problems, "control_plane", "url",
                      in->control_url, "answers", in->control_error == NULL, "agent", in->agent,
@@ -100,6 +125,12 @@ static void add_row(struct table *table, const char *part, bool is_well, char *d
 
 static void add_node_row(struct table *table, const json_t *agent)
 {
+    bool has_joined = text_of(agent, "node_id")[0] != '\0';
+
+    if (!has_joined) {
+        add_row(table, "node", false, mem_strdup("has not joined yet"));
+        return;
+    }
     add_row(table, "node", true,
             mem_printf("%s, %s, subnet %s, id %s", text_of(agent, "hostname"),
                        text_of(agent, "host_ip"), text_of(agent, "subnet"),
@@ -112,7 +143,9 @@ static void add_device_row(struct table *table, const json_t *agent)
     const char *problem = text_of(device, "problem");
     bool is_up = json_is_true(json_object_get(device, "up"));
 
-    if (problem[0] != '\0' || !is_up)
+    if (is_dry(agent))
+        add_row(table, "device", true, mem_strdup("left alone (dataplane none)"));
+    else if (problem[0] != '\0' || !is_up)
         add_row(table, "device", false, mem_strdup(problem[0] ? problem : "is not up"));
     else
         add_row(table, "device", true,
@@ -125,7 +158,7 @@ static void add_peers_row(struct table *table, const json_t *agent)
     size_t total, up, done;
 
     count_peers(agent, &total, &up, &done);
-    add_row(table, "peers", done == up,
+    add_row(table, "peers", done == up || is_dry(agent),
             mem_printf("%zu known, %zu up, %zu reachable from here", total, up, done));
 }
 

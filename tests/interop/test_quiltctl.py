@@ -271,6 +271,10 @@ def test_leaving_shows_the_agent_the_nodes_own_token(agent, tmp_path):
     result = run("node", "leave", "--state-dir", str(tmp_path), agent=agent)
     assert (result.returncode, result.stderr) == (0, "")
     assert agent.asked == [("POST", "/leave", f"Bearer {TOKEN}")]
+    agent.answers["POST", "/leave"] = (200, {"left": True, "failures": ["runtime: away"]})
+    result = run("node", "leave", "--state-dir", str(tmp_path), agent=agent)
+    assert result.stdout.endswith("\n  but not wholly: runtime: away\n")
+    assert result.returncode == 1
 
 
 def test_leaving_without_having_joined_says_so(agent, tmp_path):

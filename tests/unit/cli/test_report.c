@@ -66,7 +66,19 @@ static void problems_come_from_every_part_and_each_is_told_once(void **state)
          .problems = "[\"1 of 2 peers that are up cannot be reached from here yet; if it stays so, "
                      "look at the agent's log\"]"},
         /* An agent of another version that tells less. */
-        {.agent = "{}", .runtime = RUNTIME "[]}", .problems = "[]"},
+        {.agent = "{\"node_id\":\"id-2\"}", .runtime = RUNTIME "[]}", .problems = "[]"},
+        {.agent = "{\"node_id\":null}",
+         .runtime = RUNTIME "[]}",
+         .problems = "[\"this node has not joined the mesh yet\"]"},
+        {.agent = AGENT_TOP "\"up\":false,\"problem\":null},\"peers\":[],\"problems\":[]}",
+         .runtime = RUNTIME "[]}",
+         .problems = "[\"the overlay device vxlan100 is not up yet; if it stays so, look at the "
+                     "agent's log\"]"},
+        /* The mode for development touches nothing, and that is as it should be. */
+        {.agent = AGENT_TOP "\"up\":false},\"dataplane\":\"none\",\"problems\":[],"
+                            "\"peers\":[{\"status\":\"up\",\"programmed\":false}]}",
+         .runtime = RUNTIME "[]}",
+         .problems = "[]"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
