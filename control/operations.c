@@ -2,12 +2,12 @@
 #include "control/operations.h"
 
 #include <stdio.h>
-#include <utlist.h>
 
 #include "control/api/answer.h"
 #include "control/control.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/list.h"
 #include "lib/base/log.h"
 
 struct operation {

@@ -1,10 +1,9 @@
 /* Whether the control plane can do its work. */
 #include "control/api/health.h"
 
-#include <utlist.h>
-
 #include "control/control.h"
 #include "lib/base/clock.h"
+#include "lib/base/list.h"
 
 #define PROBE_SHARE_MS 1000
 #define PROBE_LIMIT_MS 3000

@@ -126,7 +126,7 @@ static bool check_heartbeat_body(struct http_request *request)
     body = parse_body(request);
     if (body && !json_is_object(body))
         http_reply_problem(request, 422, "the body must be a JSON object");
-    return body && json_is_object(body);
+    return json_is_object(body);
 }
 
 void nodes_heartbeat(struct http_request *request, void *data)

@@ -1,10 +1,9 @@
 /* Those who follow the event stream. */
 #include "control/api/watch.h"
 
-#include <utlist.h>
-
 #include "control/control.h"
 #include "lib/base/clock.h"
+#include "lib/base/list.h"
 #include "lib/base/parse.h"
 
 /* Followers that begin within this time at the same revision get the same snapshot; its

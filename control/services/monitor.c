@@ -1,7 +1,7 @@
 /* Who has been silent for too long. */
 #include "control/services/monitor.h"
 
-#include <utlist.h>
+#include "lib/base/list.h"
 
 void monitor_init(struct monitor *m, int64_t timeout_ms)
 {

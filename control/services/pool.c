@@ -3,8 +3,8 @@
 
 #include <assert.h>
 #include <string.h>
-#include <utlist.h>
 
+#include "lib/base/list.h"
 #include "lib/base/mem.h"
 
 static void set_state(struct pool *p, uint32_t index, enum pool_state state)

@@ -3,10 +3,10 @@
 
 #include <assert.h>
 #include <string.h>
-#include <utlist.h>
 
 #include "control/services/registry_tables.h"
 #include "lib/base/error.h"
+#include "lib/base/list.h"
 
 /* A release that could not be stored is tried again after this. */
 #define RELEASE_RETRY_MS 1000

@@ -2,7 +2,8 @@
 #include "control/store/memory.h"
 
 #include <string.h>
-#include <utlist.h>
+
+#include "lib/base/list.h"
 
 struct record {
     const char *kind;
