@@ -11,10 +11,9 @@
  */
 #pragma once
 
-#include <protobuf-c/protobuf-c.h>
-
 #include "lib/base/loop.h"
 #include "lib/net/route.h"
+#include "proto/quilt.pb-c.h"
 #include "runtime/state.h"
 
 struct rpc_call;
