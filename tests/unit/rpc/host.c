@@ -171,6 +171,16 @@ void host_do(struct host *host, void (*fn)(struct host *host))
     unlock(host);
 }
 
+unsigned int host_held(struct host *host)
+{
+    unsigned int count;
+
+    lock(host);
+    count = host->held_count;
+    unlock(host);
+    return count;
+}
+
 void host_wait_held(struct host *host, unsigned int count)
 {
     lock(host);

@@ -18,7 +18,9 @@ const char *host_target(const struct host *host);
 /* Runs fn(host) in the server's loop and waits until it has returned. */
 void host_do(struct host *host, void (*fn)(struct host *host));
 struct rpc_server *host_server(struct host *host);
-/* Waits until so many calls are held. */
+/* How many calls have been held so far. */
+unsigned int host_held(struct host *host);
+/* Waits until it is so many. */
 void host_wait_held(struct host *host, unsigned int count);
 /* For host_do(): answers the oldest held call. */
 void host_answer_held(struct host *host);

@@ -119,18 +119,17 @@ static void text_that_is_not_utf8_is_an_invalid_argument(void **state)
                                        ": not UTF-8 text without NUL"));
 }
 
+/* A deadline that passes before the call has reached the server proves nothing: again. */
 static void an_unanswered_call_ends_at_its_deadline(void **state)
 {
     struct host *host = *state;
-    unsigned int all, ok;
 
-    assert_int_equal(call_empty(host, "/quilt.QuiltRuntime/RemoveRoute", 50), -ETIMEDOUT);
-    assert_non_null(strstr(err_text(), ": DEADLINE_EXCEEDED: "));
-    host_wait_held(host, 1);
+    while (host_held(host) == 0) {
+        assert_int_equal(call_empty(host, "/quilt.QuiltRuntime/RemoveRoute", 50), -ETIMEDOUT);
+        assert_non_null(strstr(err_text(), ": DEADLINE_EXCEEDED: "));
+    }
     host_do(host, host_answer_held); /* too late, and no harm */
     expect_echo(host);
-    host_counts(host, &all, &ok);
-    assert_true(all >= 1 && ok <= 1);
 }
 
 static void finished_calls_are_counted(void **state)
