@@ -20,10 +20,8 @@ struct leave {
     struct strbuf failures; /* JSON strings, joined by commas */
 };
 
-static void note_failure(struct leave *l, const char *step, const char *problem)
+static void note_failure(struct leave *l, const char *text)
 {
-    AUTO_FREE char *text = mem_printf("%s: %s", step, problem);
-
     log_warn("leaving", LOG_S("problem", text));
     if (l->failures.len > 0)
         strbuf_adds(&l->failures, ",");
@@ -52,11 +50,11 @@ static void finish(struct leave *l)
     struct agent *a = l->agent;
 
     if (overlay_remove(a->overlay) < 0)
-        note_failure(l, "remove the overlay device", err_text());
+        note_failure(l, err_text());
     a->has_identity = false;
     loop_timer_disarm(a->save);
     if (agent_state_remove(a->config->state_dir) < 0)
-        note_failure(l, "forget the state", err_text());
+        note_failure(l, err_text());
     log_info("this node has left the mesh");
     answer(l);
     loop_timer_set_in(l->exit, EXIT_DELAY_MS);
@@ -76,8 +74,8 @@ static void on_deregistered(const struct http_response *response, void *data)
     l->deregister = NULL;
     /* 404: it has forgotten us already. */
     if (response->error != 0 || (response->status != 200 && response->status != 404)) {
-        problem = control_answer_problem(CONTROL_BEAT, response);
-        note_failure(l, "deregister", problem);
+        problem = control_answer_problem("deregister", response);
+        note_failure(l, problem);
     }
     step_done(l);
 }
@@ -100,7 +98,7 @@ static void deregister(struct leave *l)
         return;
     l->waiting++;
     if (http_client_start(a->http, &spec, &l->deregister) < 0) {
-        note_failure(l, "deregister", err_text());
+        note_failure(l, err_text());
         l->waiting--;
     }
 }
@@ -108,9 +106,10 @@ static void deregister(struct leave *l)
 static void on_runtime_left(const char *problem, void *data)
 {
     struct leave *l = data;
+    AUTO_FREE char *text = problem ? mem_printf("runtime: %s", problem) : NULL;
 
-    if (problem)
-        note_failure(l, "runtime", problem);
+    if (text)
+        note_failure(l, text);
     step_done(l);
 }
 

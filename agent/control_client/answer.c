@@ -17,6 +17,11 @@ static const char *const job_words[] = {
 };
 static_assert(ARRAY_LEN(job_words) == CONTROL_JOB_COUNT, "each job has its words");
 
+const char *control_job_words(enum control_job job)
+{
+    return job_words[job];
+}
+
 static bool is_node_gone(unsigned int status)
 {
     return status == 404 || status == 410;
@@ -54,15 +59,14 @@ static char *words_of(const struct http_response *response)
     return mem_strdup(response->body);
 }
 
-char *control_answer_problem(enum control_job job, const struct http_response *response)
+char *control_answer_problem(const char *what, const struct http_response *response)
 {
     AUTO_FREE char *words = NULL;
 
     if (response->error != 0)
-        return mem_printf("%s: %s", job_words[job], response->detail);
+        return mem_printf("%s: %s", what, response->detail);
     words = words_of(response);
     if (!words)
-        return mem_printf("%s: the control plane answered %u", job_words[job], response->status);
-    return mem_printf("%s: the control plane answered %u: %s", job_words[job], response->status,
-                      words);
+        return mem_printf("%s: the control plane answered %u", what, response->status);
+    return mem_printf("%s: the control plane answered %u: %s", what, response->status, words);
 }

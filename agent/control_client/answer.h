@@ -7,6 +7,9 @@
 enum control_result control_answer_result(enum control_job job,
                                           const struct http_response *response);
 
-/* Why it is not what was hoped for: the transport's words, or the status and the `detail` of an RFC
- * 9457 problem, or the beginning of a plain text. Caller frees. */
-char *control_answer_problem(enum control_job job, const struct http_response *response);
+/* What the job is called in such a text: "heartbeat". */
+const char *control_job_words(enum control_job job);
+
+/* Why the answer to what (a job's words) is not what was hoped for: the transport's words, or the
+ * status and the `detail` of an RFC 9457 problem or a short plain text. Caller frees. */
+char *control_answer_problem(const char *what, const struct http_response *response);

@@ -303,7 +303,7 @@ static void on_done(const struct http_response *response, void *data)
     if (response->error == ECANCELED) /* by on_stream_chunk(), which has said why */
         finish(job, result);
     else
-        fail(job, result, control_answer_problem(job->kind, response));
+        fail(job, result, control_answer_problem(control_job_words(job->kind), response));
 }
 
 static void fill_watch(struct control_client *c, struct http_request_spec *spec)

@@ -25,6 +25,7 @@ struct overlay {
 
     struct overlay_want want;
     bool has_want;
+    bool is_waiting;  /* something of it waits for its route to go first */
     bool is_want_new; /* not applied without failure yet: what is missing is no repair */
     struct underlay underlay;
     int ifindex; /* of our device; 0: none */
@@ -100,11 +101,14 @@ static int64_t hold_back(struct overlay *o, struct overlay_changes *changes, int
     int64_t next_ms = INT64_MAX, due_ms = INT64_MAX;
     size_t kept = 0;
 
+    o->is_waiting = false;
     for (size_t i = 0; i < changes->count; i++) {
         const struct overlay_change *change = &changes->items[i];
 
-        if (change->is_after_route && can_route)
+        if (change->is_after_route && can_route) {
+            o->is_waiting = true;
             continue;
+        }
         if (is_repair(o, change)) {
             switch (patience_ask(&o->patience, change, now_ms, &due_ms)) {
             case PATIENCE_WAIT:
@@ -214,7 +218,7 @@ static int compare_and_write(struct overlay *o, struct overlay_have *have, int64
         o->is_programmed = true;
         hand_routes_over(o, &changes);
         note_lacking(o, &changes);
-        o->is_want_new = false;
+        o->is_want_new = o->is_want_new && o->is_waiting;
     }
     overlay_changes_deinit(&changes);
     return r;
@@ -307,6 +311,15 @@ void overlay_look(struct overlay *o)
 
 /* ---- what makes us look -------------------------------------------------------------------- */
 
+/* Also a route elsewhere to a peer's network: it may have taken the place of ours, and the kernel
+ * says no more of that. */
+static bool is_our_route(const struct overlay *o, const struct nl_event *event)
+{
+    if (o->ifindex != 0 && event->ifindex == o->ifindex)
+        return event->protocol == QUILT_ROUTE_PROTOCOL;
+    return event->dst.len == o->want.subnet.len && overlay_want_find(&o->want, event->dst.addr);
+}
+
 static bool concerns_us(const struct overlay *o, const struct nl_event *event)
 {
     bool is_device = o->ifindex != 0 && event->ifindex == o->ifindex;
@@ -320,8 +333,7 @@ static bool concerns_us(const struct overlay *o, const struct nl_event *event)
     case NL_EVENT_ADDR:
         return true;
     case NL_EVENT_ROUTE:
-        return is_device && event->protocol == QUILT_ROUTE_PROTOCOL &&
-               !o->config.is_routing(o->config.data);
+        return is_our_route(o, event) && !o->config.is_routing(o->config.data);
     case NL_EVENT_NEIGH:
     case NL_EVENT_NETCONF:
         return is_device;

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/base/ip4.h"
 #include "lib/base/loop.h"
 #include "lib/base/mem.h"
 
@@ -86,9 +87,10 @@ struct nl_event {
     enum nl_event_type type;
     bool is_removal;
     int ifindex;
-    uint8_t protocol; /* routes: RTA/rtm_protocol; else 0 */
-    bool is_own;      /* caused by a request on the socket given to nl_monitor_ignore() */
-    char ifname[16];  /* links only */
+    uint8_t protocol;      /* routes: RTA/rtm_protocol; else 0 */
+    struct ip4_prefix dst; /* routes only */
+    bool is_own;           /* caused by a request on the socket given to nl_monitor_ignore() */
+    char ifname[16];       /* links only */
 };
 
 typedef void (*nl_event_fn)(const struct nl_event *event, void *data);

@@ -51,6 +51,8 @@ static bool read_route(const struct nlmsghdr *message, struct nl_event *ret)
     nl_attrs_parse(message, sizeof *header, &attrs);
     ret->ifindex = nl_attr_ifindex(&attrs, RTA_OIF);
     ret->protocol = header->rtm_protocol;
+    ret->dst =
+        (struct ip4_prefix){.addr = nl_attr_ip4(&attrs, RTA_DST), .len = header->rtm_dst_len};
     return true;
 }
 

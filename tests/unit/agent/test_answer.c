@@ -55,7 +55,7 @@ static void no_answer_is_being_away(void **state)
     response.error = ECONNREFUSED;
     response.detail = "connect to 10.0.0.1:8080: Connection refused";
     assert_int_equal(control_answer_result(CONTROL_BEAT, &response), CONTROL_AWAY);
-    problem = control_answer_problem(CONTROL_BEAT, &response);
+    problem = control_answer_problem(control_job_words(CONTROL_BEAT), &response);
     assert_string_equal(problem, "heartbeat: connect to 10.0.0.1:8080: Connection refused");
 }
 
@@ -74,7 +74,8 @@ static void a_refusal_is_told_in_the_control_planes_own_words(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct http_response response = make(409, rows[i].body);
-        AUTO_FREE char *problem = control_answer_problem(CONTROL_REGISTER, &response);
+        AUTO_FREE char *problem =
+            control_answer_problem(control_job_words(CONTROL_REGISTER), &response);
 
         assert_string_equal(problem, rows[i].problem);
     }

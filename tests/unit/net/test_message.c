@@ -335,10 +335,12 @@ static void notifications_say_what_and_where(void **state)
         {"addr", RTM_DELADDR, {.type = NL_EVENT_ADDR, .is_removal = true}},
         {"neigh", RTM_NEWNEIGH, {.type = NL_EVENT_NEIGH}},
         {"fdb", RTM_DELNEIGH, {.type = NL_EVENT_NEIGH, .is_removal = true}},
-        {"route-onlink", RTM_NEWROUTE, {.type = NL_EVENT_ROUTE, .protocol = 81}},
+        {"route-onlink",
+         RTM_NEWROUTE,
+         {.type = NL_EVENT_ROUTE, .protocol = 81, .dst = {0x0a2a0200, 24}}},
         {"route-onlink",
          RTM_DELROUTE,
-         {.type = NL_EVENT_ROUTE, .is_removal = true, .protocol = 81}},
+         {.type = NL_EVENT_ROUTE, .is_removal = true, .protocol = 81, .dst = {0x0a2a0200, 24}}},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -351,6 +353,7 @@ static void notifications_say_what_and_where(void **state)
         assert_int_equal(event.is_removal, rows[i].want.is_removal);
         assert_int_equal(event.ifindex, 100777);
         assert_int_equal(event.protocol, rows[i].want.protocol);
+        assert_true(ip4_prefix_equal(event.dst, rows[i].want.dst));
         assert_false(event.is_own);
         assert_string_equal(event.ifname, rows[i].want.ifname);
     }
