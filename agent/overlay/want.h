@@ -36,7 +36,7 @@ struct overlay_want {
     size_t peer_count;
 };
 
-/* want's device as lib/net wants it; borrows the alias. */
+/* The device in the words of lib/net; borrows the alias. */
 struct vxlan_spec overlay_want_device(const struct overlay_want *want);
 void overlay_want_deinit(struct overlay_want *want);
 struct overlay_want overlay_want_copy(const struct overlay_want *want);

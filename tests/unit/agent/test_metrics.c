@@ -1,4 +1,5 @@
 /* What the agent says of itself to Prometheus. */
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/unit/agent/view.h"
@@ -27,26 +28,33 @@ static void the_figures_are_those_of_the_agent(void **state)
     assert_line(text, "\nquilt_agent_repairs_total{object=\"fdb\"} 1\n");
 }
 
-/* Each line is a comment or "name{labels} value", and each name was announced before. */
+/* Each line is a comment or "name{labels} value", and its name is the one announced last. */
+static void check_line(const char *line, size_t n, char *announced, size_t size)
+{
+    const char type[] = "# TYPE ";
+    size_t name_n = strcspn(line, "{ ");
+
+    if (strncmp(line, type, strlen(type)) == 0)
+        (void)snprintf(announced, size, "%.*s", (int)strcspn(line + strlen(type), " "),
+                       line + strlen(type));
+    if (line[0] == '#')
+        return;
+    assert_true(name_n < n);
+    assert_int_equal(name_n, strlen(announced));
+    assert_memory_equal(line, announced, name_n);
+}
+
 static void every_sample_has_help_and_type(void **state)
 {
     struct status_view view = make_view();
     AUTO_FREE char *text = status_to_metrics(&view);
-    char *rest = NULL;
-    AUTO_FREE char *known = mem_strdup("");
+    char announced[128] = "";
+    size_t n;
 
-    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        size_t n = strcspn(line, "{ ");
-
-        if (strncmp(line, "# TYPE ", 7) == 0) {
-            free(known);
-            known = mem_printf("%.*s", (int)strcspn(line + 7, " "), line + 7);
-        }
-        if (line[0] == '#')
-            continue;
-        assert_int_equal(n, strlen(known));
-        assert_int_equal(strncmp(line, known, n), 0);
-        assert_non_null(strchr(line, ' '));
+    for (const char *line = text; *line; line += n + 1) {
+        n = strcspn(line, "\n");
+        assert_int_equal(line[n], '\n');
+        check_line(line, n, announced, sizeof announced);
     }
 }
 
