@@ -25,7 +25,8 @@ static const char *const dataplane_words[] = {
 };
 
 struct settings {
-    struct option_list control_urls;
+    struct option_list control_urls;                                     /* as they were given */
+    const char *control_bases[ARRAY_LEN((struct option_list){0}.items)]; /* without a final slash */
     struct listen status;
     enum dataplane dataplane;
     struct agent_config agent;
@@ -72,15 +73,14 @@ static int option_host_ip(const char *text, void *out)
     return 0;
 }
 
-/* In place: each URL loses its final slash. Kept for the life of the process, as argv is. */
-static void clean_urls(const struct options *options, struct option_list *urls)
+static void clean_urls(const struct options *options, struct settings *s)
 {
-    for (size_t i = 0; i < urls->count; i++) {
+    for (size_t i = 0; i < s->control_urls.count; i++) {
         char *base;
 
-        if (http_base_url_parse(urls->items[i], &base) < 0)
+        if (http_base_url_parse(s->control_urls.items[i], &base) < 0)
             options_usage_error(options, "--control-plane: %s", err_text());
-        urls->items[i] = base;
+        s->control_bases[i] = base;
     }
 }
 
@@ -160,7 +160,7 @@ static void parse(struct settings *s, int argc, char **argv)
     };
 
     options_parse(&options, argc, argv);
-    clean_urls(&options, &s->control_urls);
+    clean_urls(&options, s);
     if (!s->agent.hostname)
         s->agent.hostname = own_hostname();
     if (!s->agent.hostname)
@@ -169,14 +169,14 @@ static void parse(struct settings *s, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct settings s = {0};
+    static struct settings s; /* as long-lived as argv, like the texts it points to */
 
     parse(&s, argc, argv);
     if (s.dataplane == DATAPLANE_EBPF) {
         log_error("this build has no eBPF data path; use --dataplane kernel or auto");
         return 1;
     }
-    s.agent.control_urls = s.control_urls.items;
+    s.agent.control_urls = s.control_bases;
     s.agent.control_url_count = s.control_urls.count;
     s.agent.status_addr = s.status.addr;
     s.agent.status_port = s.status.port;

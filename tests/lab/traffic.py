@@ -1,6 +1,7 @@
 """Traffic between containers, and what became of it."""
 import json
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from lab.program import find_tool
 TRANSFER = Path(__file__).with_name("transfer.py")
 FLOW_PORT = 7001
 TRANSFER_PORT = 7002
+FLOW_MIN_S = 1.0
 
 
 def ping(source, address, count=1, deadline_s=2):
@@ -51,8 +53,8 @@ def transfer(source, target, size_bytes, deadline_s=300):
 
 
 class Flow:
-    """1,000 datagrams a second from one container to another while the block runs; then lost and
-    longest_gap_ms say what became of them."""
+    """1,000 datagrams a second from one container to another while the block runs and for a second at
+    least; then lost and longest_gap_ms say what became of them."""
 
     def __init__(self, source, target, per_second=1000, port=FLOW_PORT):
         self.source = source
@@ -69,6 +71,7 @@ class Flow:
             [self.flow, "send", self.target.ip, str(self.port), str(self.per_second)],
             f"send-{name}")
         self.sender.wait_log("sending")
+        self.start = time.monotonic()
         return self
 
     def __exit__(self, kind, *_):
@@ -76,6 +79,8 @@ class Flow:
             self.sender.cease()
             self.receiver.cease()
             return
+        # A flow of less than a second proves little.
+        time.sleep(max(0.0, self.start + FLOW_MIN_S - time.monotonic()))
         self.sender.stop()
         self.receiver.stop()
         sent = json.loads(self.sender.log().splitlines()[-1])

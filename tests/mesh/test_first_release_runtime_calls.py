@@ -21,7 +21,7 @@ def call(bed):
 
 def test_an_old_agents_subnet_and_routes_are_taken_and_given_back(call):
     host = call.host
-    host.net("ip", "link", "add", "vxlan100", "type", "dummy")
+    host.net("ip", "link", "add", "vxlan100", "type", "bridge")
     host.net("ip", "link", "set", "vxlan100", "up")
     assert call("ConfigureNodeSubnet", "1=10.42.1.0/24") == {"1": 1}
     assert call("ConfigureNodeSubnet", "1=10.42.1.0/24") == {"1": 1}

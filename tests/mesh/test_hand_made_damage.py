@@ -30,7 +30,7 @@ DAMAGES = {
     "forwarding is switched off": "sysctl -w net.ipv4.ip_forward=0",
 }
 FOREIGN = (
-    "ip link add foreign0 type dummy",
+    "ip link add foreign0 type veth peer name foreign1",
     "ip link set foreign0 up",
     "ip addr add 172.31.0.1/24 dev foreign0",
     "ip route add 10.99.0.0/16 via 172.31.0.2 dev foreign0 proto static",
@@ -107,7 +107,7 @@ def test_foreign_objects_stay_byte_for_byte_through_damage_restarts_and_leaving(
 def test_a_foreign_device_of_our_name_is_refused_and_not_deleted(bed):
     mesh = bed.mesh(hosts=1, is_started=False)
     node = mesh.nodes[0]
-    node.net("ip", "link", "add", "vxlan100", "type", "dummy")
+    node.net("ip", "link", "add", "vxlan100", "type", "bridge")
     before = kernel.overlay_link(node)
     mesh.start_control()
     mesh.start_runtime(node)

@@ -8,7 +8,7 @@ from lab import kernel
 from lab.traffic import Flow
 from lab.wait import wait_for
 
-SETTLE_PACKETS = 300
+MIN_PACKETS = 900
 WAYS = {"kill -9": signal.SIGKILL, "SIGTERM": signal.SIGTERM}
 
 
@@ -54,7 +54,7 @@ def test_a_restart_loses_no_packet_and_changes_no_kernel_object(mesh, which, way
         mesh.wait_joined()
         mesh.wait_settled()
     for flow in (there, back):
-        assert flow.sent > SETTLE_PACKETS
+        assert flow.sent > MIN_PACKETS
         assert (flow.lost, flow.refused) == (0, 0), flow.report
     assert differences(before, dumps(mesh)) == []
 
