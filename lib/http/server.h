@@ -79,6 +79,8 @@ struct http_body *http_body_new(const void *bytes, size_t n); /* copies */
 struct http_body *http_body_take(char *bytes, size_t n);      /* takes over, frees */
 struct http_body *http_body_ref(struct http_body *body);
 void http_body_unref(struct http_body *body);
+const char *http_body_bytes(const struct http_body *body);
+size_t http_body_len(const struct http_body *body);
 
 /* Before the answer; both are copied. A value with a line end in it is left out. */
 void http_reply_header(struct http_request *request, const char *name, const char *value);

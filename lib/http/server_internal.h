@@ -162,8 +162,3 @@ void http_linger_start(struct http_server *server, int fd, uint32_t addr, const 
                        size_t n);
 int64_t http_lingers_sweep(struct http_server *server);
 void http_lingers_deinit(struct http_server *server);
-
-/* ---- body.c ---------------------------------------------------------------------------------- */
-
-const char *http_body_bytes(const struct http_body *body);
-size_t http_body_len(const struct http_body *body);

@@ -1,0 +1,216 @@
+/* Who is who: each rule of identity as a little history. */
+#include <stdio.h>
+#include <string.h>
+
+#include "control/store/memory.h"
+#include "tests/unit/control/mesh.h"
+
+static void a_new_node_gets_identity_token_and_the_first_subnet(void **state)
+{
+    struct mesh *m = *state;
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    assert_string_equal(m->grant.node_id, "00000000-0000-4000-8000-000000000001");
+    assert_string_equal(m->grant.token, "token-1");
+    assert_subnet(m, "10.42.1.0/24");
+    assert_true(look(m, m->grant.node_id)->is_up);
+    assert_int_equal(look(m, m->grant.node_id)->registered_at, 1700000000);
+    assert_int_equal(m->registry.up_count, 1);
+    assert_int_equal(join(m, "node2", "192.168.1.2"), REGISTRY_CHANGE);
+    assert_subnet(m, "10.42.2.0/24");
+}
+
+static void the_token_is_not_stored_only_its_digest(void **state)
+{
+    struct mesh *m = *state;
+    const char *body;
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    body = store_memory_body(m->store, "node", m->grant.node_id);
+    assert_non_null(body);
+    assert_null(strstr(body, "token-1"));
+    assert_non_null(strstr(body, "\"token_sha256\":\"" TOKEN_1_SHA256 "\""));
+}
+
+static void a_live_node_that_registers_again_is_itself(void **state)
+{
+    struct mesh *m = *state;
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_READY);
+        assert_string_equal(m->grant.node_id, "00000000-0000-4000-8000-000000000001");
+        assert_string_equal(m->grant.token, "");
+        assert_subnet(m, "10.42.1.0/24");
+    }
+    assert_int_equal(m->registry.count, 1);
+}
+
+static void a_live_node_is_not_robbed_of_its_address(void **state)
+{
+    struct mesh *m = *state;
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    assert_int_equal(join(m, "thief", "192.168.1.1"), REGISTRY_CONFLICT);
+    assert_says("192.168.1.1 is the address of node1");
+    assert_int_equal(m->registry.count, 1);
+    assert_string_equal(look(m, "00000000-0000-4000-8000-000000000001")->hostname, "node1");
+}
+
+static void who_comes_to_a_down_nodes_address_is_that_node_with_a_new_token(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_grant old, renewed;
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    old = m->grant;
+    assert_int_equal(mark_down(m, old.node_id), REGISTRY_CHANGE);
+    assert_int_equal(join(m, "renamed", "192.168.1.1"), REGISTRY_CHANGE);
+    assert_string_equal(m->grant.node_id, old.node_id);
+    assert_subnet(m, "10.42.1.0/24");
+    assert_string_equal(m->grant.token, "token-2");
+    renewed = m->grant;
+    assert_string_equal(look(m, old.node_id)->hostname, "renamed");
+    assert_true(look(m, old.node_id)->is_up);
+    assert_int_equal(join_as(m, &old, "renamed", "192.168.1.1"), REGISTRY_CONFLICT);
+    assert_int_equal(join_as(m, &renewed, "renamed", "192.168.1.1"), REGISTRY_READY);
+}
+
+static void a_token_brings_its_node_along_to_another_address(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_grant who;
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    who = m->grant;
+    assert_int_equal(join_as(m, &who, "node1b", "192.168.7.7"), REGISTRY_CHANGE);
+    assert_string_equal(m->grant.node_id, who.node_id);
+    assert_string_equal(m->grant.token, "");
+    assert_int_equal(look(m, who.node_id)->host_ip, 0xc0a80707);
+    assert_string_equal(look(m, who.node_id)->hostname, "node1b");
+    assert_int_equal(join(m, "other", "192.168.1.1"), REGISTRY_CHANGE); /* the old one is free */
+    assert_subnet(m, "10.42.2.0/24");
+}
+
+static void a_wrong_token_is_nobody(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_grant forged;
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    forged = m->grant;
+    (void)snprintf(forged.token, sizeof forged.token, "guess");
+    assert_int_equal(join_as(m, &forged, "node1", "192.168.1.1"), REGISTRY_CONFLICT);
+    assert_says("node_token");
+    assert_int_equal(join_as(m, &forged, "node1", "192.168.1.9"), REGISTRY_CONFLICT);
+    assert_int_equal(mark_down(m, forged.node_id), REGISTRY_CHANGE);
+    assert_int_equal(join_as(m, &forged, "node1", "192.168.1.1"), REGISTRY_CONFLICT);
+    assert_int_equal(m->registry.count, 1);
+}
+
+static void an_identity_without_its_token_proves_nothing(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_change *change = NULL;
+    struct registry_grant who;
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    who = m->grant;
+    assert_int_equal(plan(m, "node9", "192.168.1.9", who.node_id, NULL, &change), REGISTRY_CHANGE);
+    assert_int_equal(finish(m, change), STORE_DONE);
+    assert_string_not_equal(m->grant.node_id, who.node_id);
+    assert_int_equal(look(m, who.node_id)->host_ip, 0xc0a80101);
+}
+
+static void a_forgotten_identity_registers_as_a_new_node(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_grant who;
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    who = m->grant;
+    assert_int_equal(delete_node(m, who.node_id), REGISTRY_CHANGE);
+    assert_int_equal(join_as(m, &who, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    assert_string_not_equal(m->grant.node_id, who.node_id);
+    assert_subnet(m, "10.42.2.0/24"); /* the old one is in quarantine */
+}
+
+static void a_node_with_token_does_not_rob_a_live_one_either(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_grant one;
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    one = m->grant;
+    assert_int_equal(join(m, "node2", "192.168.1.2"), REGISTRY_CHANGE);
+    assert_int_equal(join_as(m, &one, "node1", "192.168.1.2"), REGISTRY_CONFLICT);
+    assert_says("node2");
+    assert_int_equal(look(m, one.node_id)->host_ip, 0xc0a80101);
+}
+
+/* The address changes hands: the one that was down keeps identity and subnet, but is not heard
+ * until it has registered from an address of its own. */
+static void a_down_node_loses_its_address_but_not_its_subnet(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_grant one, two;
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    one = m->grant;
+    assert_int_equal(join(m, "node2", "192.168.1.2"), REGISTRY_CHANGE);
+    two = m->grant;
+    assert_int_equal(mark_down(m, one.node_id), REGISTRY_CHANGE);
+    assert_int_equal(join_as(m, &two, "node2", "192.168.1.1"), REGISTRY_CHANGE);
+    restart(m);
+    assert_int_equal(beat(m, one.node_id), REGISTRY_LEFT);
+    assert_int_equal(join_as(m, &one, "node1", "192.168.1.1"), REGISTRY_CONFLICT);
+    assert_int_equal(mark_down(m, two.node_id), REGISTRY_CHANGE);
+    assert_int_equal(join(m, "any", "192.168.1.1"), REGISTRY_CHANGE);
+    assert_string_equal(m->grant.node_id, two.node_id); /* it registered there last */
+    assert_int_equal(join_as(m, &one, "node1", "192.168.1.3"), REGISTRY_CHANGE);
+    assert_subnet(m, "10.42.1.0/24");
+    assert_int_equal(beat(m, one.node_id), REGISTRY_READY);
+}
+
+static void what_a_node_says_of_itself_is_taken_over_or_kept(void **state)
+{
+    struct mesh *m = *state;
+    struct api_register_request request = {
+        .hostname = "node1", .host_ip = 0xc0a80101, .cpu_cores = 8, .ram_mb = 16384};
+    struct registry_fresh fresh = fresh_identity(m);
+    struct registry_change *change = NULL;
+
+    assert_int_equal(
+        registry_plan_register(&m->registry, &request, &fresh, m->now, &change, &m->grant),
+        REGISTRY_CHANGE);
+    assert_int_equal(finish(m, change), STORE_DONE);
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_READY); /* says nothing of them */
+    assert_int_equal(look(m, fresh.node_id)->cpu_cores, 8);
+    request.cpu_cores = 16;
+    assert_int_equal(
+        registry_plan_register(&m->registry, &request, &fresh, m->now, &change, &m->grant),
+        REGISTRY_CHANGE);
+    assert_int_equal(finish(m, change), STORE_DONE);
+    assert_int_equal(look(m, fresh.node_id)->cpu_cores, 16);
+    assert_int_equal(look(m, fresh.node_id)->ram_mb, 16384);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        MESH(a_new_node_gets_identity_token_and_the_first_subnet),
+        MESH(the_token_is_not_stored_only_its_digest),
+        MESH(a_live_node_that_registers_again_is_itself),
+        MESH(a_live_node_is_not_robbed_of_its_address),
+        MESH(who_comes_to_a_down_nodes_address_is_that_node_with_a_new_token),
+        MESH(a_token_brings_its_node_along_to_another_address),
+        MESH(a_wrong_token_is_nobody),
+        MESH(an_identity_without_its_token_proves_nothing),
+        MESH(a_forgotten_identity_registers_as_a_new_node),
+        MESH(a_node_with_token_does_not_rob_a_live_one_either),
+        MESH(a_down_node_loses_its_address_but_not_its_subnet),
+        MESH(what_a_node_says_of_itself_is_taken_over_or_kept),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
