@@ -1,0 +1,261 @@
+"""What was answered survives: kill -9, restart, a stop under load, a full disk, a damaged file."""
+import contextlib
+import http.client
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+
+import pytest
+from lab.wait import wait_for
+from plane import problem
+
+FULL = os.environ.get("QUILT_TEST_FULL") == "1"
+KILL_ROUNDS = int(os.environ.get("QUILT_KILL_ROUNDS", "200" if FULL else "20"))
+
+
+class Load(threading.Thread):
+    """Registers new nodes one after the other until the control plane goes away."""
+
+    def __init__(self, plane, numbers):
+        super().__init__()
+        self.plane, self.numbers = plane, numbers
+        self.granted = []
+
+    def run(self):
+        connection = self.plane.connect()
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            for number in self.numbers:
+                reply = self.plane.register(number, connection=connection)
+                if reply.status == 200:
+                    self.granted.append(reply.json())
+        connection.close()
+
+
+def load(plane, first, clients=4, each=50):
+    threads = [Load(plane, range(first + client * each, first + (client + 1) * each))
+               for client in range(clients)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def check_file(plane):
+    """The file on its own: whole, and one subnet a node."""
+    database = sqlite3.connect(plane.db)
+    assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    nodes = database.execute("SELECT subnet FROM nodes").fetchall()
+    leased = database.execute("SELECT subnet FROM subnets WHERE state = 'assigned'").fetchall()
+    assert sorted(nodes) == sorted(leased)
+    database.close()
+
+
+def test_kill_9_loses_no_answered_registration(make_plane):
+    plane = make_plane("--cluster-cidr", "10.0.0.0/9", "--node-prefix", "25").start()
+    chance = random.Random(42)
+    known = {}
+    revision = 0
+    for round_number in range(KILL_ROUNDS):
+        threads = load(plane, round_number * 200)
+        time.sleep(chance.uniform(0.002, 0.05))
+        plane.kill()
+        for thread in threads:
+            thread.join()
+        for thread in threads:
+            known.update({grant["node_id"]: grant["subnet"] for grant in thread.granted})
+        plane.start()
+        nodes = plane.nodes()
+        assert len({node["subnet"] for node in nodes}) == len(nodes)
+        stored = {node["node_id"]: node["subnet"] for node in nodes}
+        assert known.items() <= stored.items()
+        assert plane.metric("quilt_control_revision") >= revision
+        revision = plane.metric("quilt_control_revision")
+    assert len(known) > KILL_ROUNDS  # the load was one
+    plane.stop()
+    check_file(plane)
+
+
+def test_a_stop_under_load_answers_what_is_stored_and_stores_what_is_answered(plane):
+    threads = load(plane, 0, clients=8, each=30)
+    time.sleep(0.03)
+    began = time.monotonic()
+    assert plane.stop() == 0
+    assert time.monotonic() - began < 2
+    for thread in threads:
+        thread.join()
+    granted = [grant["node_id"] for thread in threads for grant in thread.granted]
+    plane.start()
+    assert sorted(node["node_id"] for node in plane.nodes()) == sorted(granted)
+
+
+def test_a_restart_keeps_everything_and_goes_on(plane):
+    one = plane.join(1)
+    two = plane.join(2)
+    plane.ask("POST", f"/api/nodes/{two['node_id']}/deregister")
+    before, etag = plane.nodes(), plane.ask("GET", "/api/nodes").headers["ETag"]
+    plane.restart()
+    assert plane.nodes() == before
+    assert plane.ask("GET", "/api/nodes").headers["ETag"] == etag
+    assert plane.beat(one["node_id"]) == 200
+    assert plane.beat(two["node_id"]) == 410
+    again = plane.join(1, node_id=one["node_id"], node_token=one["node_token"])
+    assert again["node_id"] == one["node_id"]
+    assert plane.join(3)["subnet"] == "10.42.3.0/24"
+
+
+def test_sigint_ends_it_too(plane):
+    plane.process.send_signal(signal.SIGINT)
+    assert plane.wait_exit() == 0
+
+
+def test_the_file_is_whole_after_a_stop(plane):
+    plane.join(1)
+    plane.stop()
+    assert not plane.db.with_name("mesh.db-wal").exists()
+    assert plane.db.stat().st_mode & 0o777 == 0o600
+    check_file(plane)
+
+
+# ---- starts that are refused --------------------------------------------------------------------
+
+
+def test_a_second_one_on_the_same_file_is_refused(plane, make_plane):
+    second = make_plane(directory=plane.directory)
+    second.log_path = plane.directory / "second.log"
+    assert second.spawn().wait_exit() == 1
+    assert "locked by another process" in second.log()
+    assert plane.join(1)["subnet"] == "10.42.1.0/24"
+
+
+def test_options_that_contradict_the_cluster_are_refused(make_plane):
+    plane = make_plane()
+    plane.start("--cluster-cidr", "10.99.0.0/16", "--node-prefix", "26")
+    assert plane.join(1)["subnet"] == "10.99.0.64/26"
+    plane.stop()
+    assert plane.spawn("--cluster-cidr", "10.98.0.0/16").wait_exit() == 1
+    assert "10.98.0.0/16" in plane.log() and "10.99.0.0/16" in plane.log()
+    assert plane.spawn("--node-prefix", "24").wait_exit() == 1
+    assert "24" in plane.log() and "26" in plane.log()
+    plane.start()  # what is not said is as it was
+    assert plane.join(2)["subnet"] == "10.99.0.128/26"
+    plane.restart("--cluster-cidr", "10.99.0.0/16")
+
+
+def overwrite(path, offset, data):
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+@pytest.mark.parametrize("damage", [
+    lambda path: overwrite(path, 4100, b"\xa5" * 16),
+    lambda path: path.write_bytes(b"Z" * 2048),
+    lambda path: os.truncate(path, 8192),
+    lambda path: os.truncate(path, 0),
+    lambda path: overwrite(path, 0, b"not a database at all"),
+], ids=["16 bytes inside", "random bytes", "cut", "empty", "header"])
+def test_a_damaged_file_is_exit_65_with_a_way_out(make_plane, damage):
+    plane = make_plane().start()
+    for number in range(30):
+        plane.join(number)
+    plane.stop()
+    damage(plane.db)
+    damaged = plane.db.read_bytes()
+    assert plane.spawn().wait_exit() == 65
+    assert str(plane.db) in plane.log() and "restore the file from a backup" in plane.log()
+    assert plane.db.read_bytes() == damaged  # nothing was made worse
+
+
+def test_a_file_of_another_program_is_exit_65(make_plane):
+    plane = make_plane()
+    database = sqlite3.connect(plane.db)
+    database.execute("CREATE TABLE songs(title)")
+    database.commit()
+    database.close()
+    assert plane.spawn().wait_exit() == 65
+    assert "another program" in plane.log()
+
+
+def test_a_file_that_vanishes_ends_the_control_plane(plane):
+    plane.join(1)
+    plane.db.unlink()
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        assert plane.register(2).status != 200
+    assert plane.wait_exit() == 1
+    assert "moved or deleted" in plane.log()
+
+
+@pytest.mark.parametrize("options", [
+    ["--node-timeout", "0s"], ["--node-timeout", "forever"], ["--listen", "8080"],
+    ["--cluster-cidr", "10.42.1.0/16"], ["--cluster-cidr", "224.0.0.0/8"],
+    ["--node-prefix", "31"], ["--node-prefix", "0"], ["--log-level", "loud"], ["--unknown"],
+    ["word"]], ids=" ".join)
+def test_usage_errors_are_exit_2(make_plane, options):
+    assert make_plane().spawn(*options).wait_exit() == 2
+
+
+def test_a_taken_address_is_exit_1(plane, make_plane, tmp_path):
+    other = make_plane(directory=tmp_path / "other")
+    other.directory.mkdir()
+    assert other.spawn("--listen", f"127.0.0.1:{plane.port}").wait_exit() == 1
+    assert "in use" in other.log()
+
+
+def test_plain_http_beyond_the_host_is_said_once(make_plane):
+    plane = make_plane().start("--listen", "0.0.0.0:0")
+    assert plane.log().count("plain HTTP") == 1
+    plane.restart()
+    assert "plain HTTP" not in plane.log()
+
+
+# ---- a full disk --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a small file system")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "quilt-test", str(disk)], check=True)
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def fill(disk):
+    with open(disk / "filler", "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 512)
+
+
+def test_a_full_disk_refuses_changes_and_nothing_else(make_plane, small_disk, tmp_path):
+    plane = make_plane(directory=small_disk)
+    plane.log_path = tmp_path / "control.log"
+    plane.start()
+    one = plane.join(1)
+    fill(small_disk)
+    refused = None
+    for number in range(2, 200):  # the log may have some room left in its last page
+        reply = plane.register(number)
+        if reply.status != 200:
+            refused = number
+            break
+    problem(reply, 507, "storage full")
+    count = len(plane.nodes())
+    assert count == refused - 1
+    assert plane.beat(one["node_id"]) == 200
+    wait_for(lambda: plane.ask("GET", "/health").status == 503, 5, "health to be 503")
+    problem(plane.ask("GET", "/readyz"), 503)
+    problem(plane.ask("DELETE", f"/api/nodes/{one['node_id']}"), 507, "storage full")
+    assert plane.ask("GET", "/livez").status == 200
+    (small_disk / "filler").unlink()
+    wait_for(lambda: plane.register(refused).status == 200, 5, "room to be seen")
+    wait_for(lambda: plane.ask("GET", "/health").status == 200, 5, "health to be 200")
+    before = plane.nodes()
+    assert len(before) == count + 1
+    plane.restart()
+    assert plane.nodes() == before
+    plane.stop()
