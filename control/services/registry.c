@@ -226,15 +226,15 @@ void registry_abort(struct registry *r, struct registry_change *change, struct m
     if (change->type == REGISTRY_ADD) {
         pool_give_back(&r->pool, change->subnet_index);
         node_free(change->node);
-        change->node = NULL;
     }
+    change->node = NULL; /* what it was about is gone, or lives on without it */
     if (change->type == REGISTRY_RELEASE)
         pool_requeue(&r->pool, change->subnet_index, now.boot_ms + RELEASE_RETRY_MS);
 }
 
 void registry_change_free(struct registry_change *change)
 {
-    if (change->type == REGISTRY_DELETE && change->set.revision > 0)
+    if (change->type == REGISTRY_DELETE)
         node_free(change->node);
     store_change_deinit(&change->set);
     free(change);

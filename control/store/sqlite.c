@@ -242,8 +242,10 @@ static int commit(struct store *store, struct store_change *first)
     if (r < 0)
         return r;
     roll_back(s);
-    for (struct store_change *c = first; c; c = store_change_next(c))
+    for (struct store_change *c = first; c; c = store_change_next(c)) {
         c->outcome = STORE_FULL;
+        c->revision = 0;
+    }
     return 0;
 }
 

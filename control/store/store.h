@@ -49,7 +49,7 @@ struct store_change {
     size_t op_count;
     int64_t at_unix_s; /* for people who read the log of changes */
     int outcome;       /* store_commit: an enum store_outcome, or negative: unknown */
-    uint64_t revision; /* store_commit: of the change, when it is done */
+    uint64_t revision; /* store_commit: of the change when it is done, else 0 */
 };
 
 struct store_record {

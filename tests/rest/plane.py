@@ -17,6 +17,11 @@ READY = re.compile(r'msg="ready" listen=\S+?:(\d+) ')
 SANITIZER_REPORT = re.compile(r"AddressSanitizer|runtime error:|LeakSanitizer")
 
 
+def is_sanitized():
+    """Whether the program is a sanitizer build, whose memory says nothing."""
+    return b"__asan_init" in PROGRAM.read_bytes()
+
+
 class Reply:
     """Status, headers and body of an answer."""
 

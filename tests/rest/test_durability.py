@@ -231,7 +231,7 @@ def fill(disk):
             file.write(b"x" * 512)
 
 
-def test_a_full_disk_refuses_changes_and_nothing_else(make_plane, small_disk, tmp_path):
+def test_a_full_disk_refuses_changes_and_nothing_else(small_disk, make_plane, tmp_path):
     plane = make_plane(directory=small_disk)
     plane.log_path = tmp_path / "control.log"
     plane.start()

@@ -4,6 +4,7 @@ import socket
 import time
 
 from lab.wait import wait_for
+from plane import is_sanitized
 
 
 class Stream:
@@ -42,6 +43,7 @@ class Stream:
             return fields["event"], int(fields["id"]), json.loads(fields["data"])
 
     def close(self):
+        self.response.close()  # it has its own hand on the socket
         self.connection.close()
 
 
@@ -159,7 +161,8 @@ def test_a_follower_that_does_not_read_disturbs_nobody(plane):
         reply = plane.register(1, connection, hostname=f"name{number}", **identity)
         assert reply.status == 200
         assert stream.event()[2]["hostname"] == f"name{number}"
-    assert plane.metric("process_resident_memory_bytes") - before < 8 * 1024 * 1024
+    grown = plane.metric("process_resident_memory_bytes") - before
+    assert grown < 8 * 1024 * 1024 or is_sanitized()
     deaf.close()
     stream.close()
 

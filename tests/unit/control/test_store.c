@@ -104,6 +104,7 @@ static int commit_one(struct store *store, struct store_change *change)
     change->item.next = NULL;
     assert_int_equal(store_commit(store, change), 0);
     outcome = change->outcome;
+    assert_int_equal(change->revision > 0, outcome == STORE_DONE && change->op_count > 0);
     store_change_deinit(change);
     return outcome;
 }
