@@ -95,17 +95,17 @@ static void what_is_right_again_has_no_error(void **state)
 
 static void collect(const char *key, const char *error, void *data)
 {
-    (void)strcat(strcat(strcat(data, key), "="), error);
+    strbuf_addf(data, "%s=%s;", key, error);
 }
 
 static void each_failure_is_told(void **state)
 {
-    char text[64] = "";
+    AUTO_STRBUF struct strbuf text = {0};
 
     (void)guard_note(*state, "route a", "no", 0);
     (void)guard_note(*state, "route b", NULL, 0);
-    guard_each_error(*state, collect, text);
-    assert_string_equal(text, "route a=no");
+    guard_each_error(*state, collect, &text);
+    assert_string_equal(text.data, "route a=no;");
 }
 
 int main(void)
