@@ -162,8 +162,6 @@ int loop_add_defer(struct loop *loop, loop_fn fn, void *data, struct loop_source
     r = sd_event_add_defer(loop->event, &s->source, on_defer, s);
     if (r >= 0)
         r = sd_event_source_set_enabled(s->source, SD_EVENT_OFF);
-    if (r >= 0)
-        r = sd_event_source_set_priority(s->source, SD_EVENT_PRIORITY_IDLE);
     return source_done(s, r, "deferred work", ret_source);
 }
 

@@ -29,8 +29,9 @@ void loop_timer_set_at(struct loop_source *source, int64_t boot_ms);
 void loop_timer_disarm(struct loop_source *source);
 bool loop_timer_is_armed(const struct loop_source *source);
 
-/* Something to do after all pending events of this round: each loop_defer_arm() makes one call, and
- * arming it twice in a round still makes one. This is how "look again" requests gather. */
+/* Something to do once the events that are already pending have had their turn: each
+ * loop_defer_arm() makes one call, and arming it twice in a round still makes one. This is how
+ * "look again" requests gather. */
 int loop_add_defer(struct loop *loop, loop_fn fn, void *data, struct loop_source **ret_source);
 void loop_defer_arm(struct loop_source *source);
 
