@@ -307,8 +307,10 @@ char *api_register_reply_to_json(const struct api_register_reply *reply)
 
     strbuf_addf(&out, "{\"node_id\":\"%s\",\"subnet\":\"%s\"", reply->node_id,
                 ip4_prefix_format(reply->subnet, subnet));
-    if (reply->node_token[0])
-        strbuf_addf(&out, ",\"node_token\":\"%s\"", reply->node_token);
+    if (reply->node_token[0]) {
+        strbuf_adds(&out, ",\"node_token\":");
+        strbuf_add_json(&out, reply->node_token);
+    }
     strbuf_addf(&out, ",\"cluster_cidr\":\"%s\",\"node_prefix\":%u,\"vni\":%u,\"vxlan_port\":%u",
                 ip4_prefix_format(c->cidr, cidr), c->node_prefix_len, c->vni, c->vxlan_port);
     strbuf_addf(&out,

@@ -1,0 +1,76 @@
+/* Any body, by every reader of lib/api: what is taken comes back the same from its own JSON. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/api/node.h"
+#include "tests/fuzz/fuzz.h"
+
+static void check(bool is_right)
+{
+    if (!is_right)
+        abort();
+}
+
+static void node(const json_t *value)
+{
+    AUTO_STRBUF struct strbuf first = {0};
+    AUTO_STRBUF struct strbuf second = {0};
+    AUTO_JSON json_t *again = NULL;
+    struct api_node a, b;
+
+    if (api_node_from_json(value, &a) < 0)
+        return;
+    api_node_to_json(&a, &first, NULL);
+    check(json_parse(first.data, first.len, &again) == 0);
+    check(api_node_from_json(again, &b) == 0);
+    api_node_to_json(&b, &second, NULL);
+    check(strcmp(first.data, second.data) == 0);
+}
+
+static void node_list(const json_t *value)
+{
+    struct api_node *nodes;
+    size_t count;
+
+    if (api_node_list_from_json(value, &nodes, &count) == 0)
+        free(nodes);
+}
+
+static void registration(const json_t *value)
+{
+    struct api_register_request request;
+    AUTO_JSON json_t *again = NULL;
+    AUTO_FREE char *text = NULL;
+
+    if (api_register_request_from_json(value, &request) < 0)
+        return;
+    text = api_register_request_to_json(&request);
+    check(json_parse(text, strlen(text), &again) == 0);
+    check(api_register_request_from_json(again, &request) == 0);
+}
+
+static void answer(const json_t *value)
+{
+    struct api_register_reply reply;
+    AUTO_JSON json_t *again = NULL;
+    AUTO_FREE char *text = NULL;
+
+    if (api_register_reply_from_json(value, &reply) < 0)
+        return;
+    text = api_register_reply_to_json(&reply);
+    check(json_parse(text, strlen(text), &again) == 0);
+    check(api_register_reply_from_json(again, &reply) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+    AUTO_JSON json_t *value = NULL;
+
+    if (json_parse((const char *)bytes, n, &value) < 0)
+        return 0;
+    node(value);
+    node_list(value);
+    registration(value);
+    answer(value);
+    return 0;
+}
