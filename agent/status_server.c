@@ -16,6 +16,18 @@
 #define STATM_MAX 256
 #define CONNECTIONS_MAX 64
 
+/* A view with what it borrows. */
+struct own_view {
+    struct status_view view;
+    struct status_peer *peers;
+};
+
+static void own_view_deinit(struct own_view *own)
+{
+    free(own->peers);
+}
+#define AUTO_VIEW CLEANUP(own_view_deinit)
+
 /* ---- a view of the agent ------------------------------------------------------------------- */
 
 /* man 5 proc: the second number of /proc/self/statm, in pages. */
@@ -67,10 +79,10 @@ static struct status_peer *view_peers(const struct agent *a, struct status_view 
     return peers;
 }
 
-/* Returns what the view borrows; the caller frees it. */
-static struct status_peer *fill_view(const struct agent *a, struct status_view *view)
+static struct own_view look_at(const struct agent *a)
 {
-    struct status_peer *peers;
+    struct own_view own = {0};
+    struct status_view *view = &own.view;
 
     *view = (struct status_view){
         .hostname = a->config->hostname,
@@ -89,38 +101,35 @@ static struct status_peer *fill_view(const struct agent *a, struct status_view *
     if (a->runtime)
         runtime_client_status(a->runtime, &view->runtime);
     view->is_ready = view->identity && !a->identity_problem && view->overlay.is_programmed;
-    peers = view_peers(a, view);
-    view->peers = peers;
-    return peers;
+    own.peers = view_peers(a, view);
+    view->peers = own.peers;
+    return own;
 }
 
 /* ---- handlers ------------------------------------------------------------------------------ */
 
 static void get_status(struct http_request *request, void *data)
 {
-    struct status_view view;
-    AUTO_FREE struct status_peer *peers = fill_view(data, &view);
-    AUTO_FREE char *json = status_to_json(&view);
+    AUTO_VIEW struct own_view own = look_at(data);
+    AUTO_FREE char *json = status_to_json(&own.view);
 
     http_reply_json(request, 200, json);
 }
 
 static void get_metrics(struct http_request *request, void *data)
 {
-    struct status_view view;
-    AUTO_FREE struct status_peer *peers = fill_view(data, &view);
-    AUTO_FREE char *text = status_to_metrics(&view);
+    AUTO_VIEW struct own_view own = look_at(data);
+    AUTO_FREE char *text = status_to_metrics(&own.view);
 
     http_reply_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text);
 }
 
 static void get_readyz(struct http_request *request, void *data)
 {
-    struct status_view view;
-    AUTO_FREE struct status_peer *peers = fill_view(data, &view);
-    AUTO_FREE char *json = status_to_ready_json(&view);
+    AUTO_VIEW struct own_view own = look_at(data);
+    AUTO_FREE char *json = status_to_ready_json(&own.view);
 
-    http_reply_json(request, view.is_ready ? 200 : 503, json);
+    http_reply_json(request, own.view.is_ready ? 200 : 503, json);
 }
 
 static void get_livez(struct http_request *request, void *data)
