@@ -7,10 +7,8 @@
 #include "agent/mesh.h"
 #include "agent/status_server.h"
 #include "lib/base/error.h"
-#include "lib/base/file.h"
 #include "lib/base/log.h"
 
-#define STATE_DIR_MODE 0700
 /* Freed memory goes back to the system from here on; the agent is small and stays so. */
 #define TRIM_BYTES (128 * 1024)
 
@@ -93,14 +91,11 @@ static void on_stop(void *data)
     loop_exit(a->daemon.loop, 0);
 }
 
-static int lock_state(struct agent *a)
+static int open_state(struct agent *a)
 {
     const char *dir = a->config->state_dir;
-    AUTO_FREE char *path = mem_printf("%s/agent.lock", dir);
-    int r = file_make_dirs(dir, STATE_DIR_MODE);
+    int r = state_file_open(dir, "agent", &a->file);
 
-    if (r == 0)
-        r = file_lock(path, &a->lock_fd);
     if (r == -EWOULDBLOCK)
         return err_fail(EBUSY, "another agent is running with the state directory %s", dir);
     return r < 0 ? err_wrap(r, "use the state directory %s (see --state-dir)", dir) : 0;
@@ -158,7 +153,7 @@ static int start_control(struct agent *a)
 
 static int init(struct agent *a)
 {
-    int r = lock_state(a);
+    int r = open_state(a);
 
     if (r == 0)
         r = daemon_init(&a->daemon, on_stop, a);
@@ -174,7 +169,9 @@ static int init(struct agent *a)
         r = status_server_new(a, &a->server);
     if (r < 0)
         return r;
-    mesh_start_from_state(a);
+    r = mesh_start_from_state(a);
+    if (r < 0)
+        return r;
     overlay_look(a->overlay);
     return 0;
 }
@@ -191,13 +188,12 @@ static void deinit(struct agent *a)
     mesh_deinit(a);
     if (a->daemon.loop)
         daemon_deinit(&a->daemon);
-    if (a->lock_fd >= 0)
-        close(a->lock_fd);
+    state_file_close(&a->file);
 }
 
 int agent_run(const struct agent_config *config)
 {
-    struct agent a = {.config = config, .lock_fd = -1};
+    struct agent a = {.config = config, .file = {.lock_fd = -1}};
     int code = 1;
 
     (void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);

@@ -15,6 +15,7 @@
 #include "agent/runtime_client/client.h"
 #include "agent/state.h"
 #include "lib/base/daemon.h"
+#include "lib/base/state_file.h"
 #include "lib/http/client.h"
 #include "lib/http/server.h"
 
@@ -37,7 +38,7 @@ struct leave;
 
 struct agent {
     const struct agent_config *config;
-    int lock_fd;
+    struct state_file file;
     struct daemon daemon;
 
     struct agent_state

@@ -53,7 +53,7 @@ static void finish(struct leave *l)
         note_failure(l, err_text());
     a->has_identity = false;
     loop_timer_disarm(a->save);
-    if (agent_state_remove(a->config->state_dir) < 0)
+    if (state_file_erase(&a->file) < 0)
         note_failure(l, err_text());
     log_info("this node has left the mesh");
     answer(l);

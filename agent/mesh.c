@@ -40,6 +40,7 @@ static void note_save(struct agent *a, int r)
 static void save_now(struct agent *a)
 {
     AUTO_FREE struct api_node *nodes = mem_array(peers_count(&a->peers) + 1, sizeof *nodes);
+    AUTO_FREE char *json = NULL;
     const struct peer *peer, *next;
     size_t count = 0;
 
@@ -47,7 +48,8 @@ static void save_now(struct agent *a)
         nodes[count++] = peer->node;
     a->state.peers = nodes;
     a->state.peer_count = count;
-    note_save(a, agent_state_save(a->config->state_dir, &a->state));
+    json = agent_state_to_json(&a->state);
+    note_save(a, state_file_save(&a->file, json));
     a->state.peers = NULL;
     a->state.peer_count = 0;
     loop_timer_disarm(a->save);
@@ -255,24 +257,31 @@ static void say_loaded(const struct agent *a, int outcome)
 {
     const char *dir = a->config->state_dir;
 
-    if (outcome == AGENT_STATE_DAMAGED)
+    if (outcome == STATE_FILE_DAMAGED)
         log_error("the state file and the one before it are damaged; starting without: nothing in "
                   "the kernel is changed before the control plane answers",
                   LOG_S("state_dir", dir), LOG_ERR());
-    else if (outcome == AGENT_STATE_PREVIOUS)
+    else if (outcome == STATE_FILE_PREVIOUS)
         log_warn("the state file is damaged, the one before it is used", LOG_S("state_dir", dir));
-    else if (outcome == AGENT_STATE_NONE)
+    else if (outcome == STATE_FILE_NONE)
         log_info("no state yet: a new node", LOG_S("state_dir", dir));
 }
 
-void mesh_start_from_state(struct agent *a)
+static int read_state(const json_t *content, void *data)
 {
-    int outcome = agent_state_load(a->config->state_dir, &a->state);
+    return agent_state_from_json(content, data);
+}
 
+int mesh_start_from_state(struct agent *a)
+{
+    int outcome = state_file_load(&a->file, read_state, &a->state);
+
+    if (outcome < 0)
+        return outcome;
     if (outcome != 0)
         say_loaded(a, outcome);
-    if (outcome == AGENT_STATE_NONE || outcome == AGENT_STATE_DAMAGED)
-        return;
+    if (outcome == STATE_FILE_NONE || outcome == STATE_FILE_DAMAGED)
+        return 0;
     log_info("known from before", LOG_S("node_id", a->state.identity.node_id),
              LOG_U("peers", a->state.peer_count));
     for (size_t i = 0; i < a->state.peer_count; i++)
@@ -280,6 +289,7 @@ void mesh_start_from_state(struct agent *a)
     free(TAKE_PTR(a->state.peers));
     a->state.peer_count = 0;
     use_identity(a);
+    return 0;
 }
 
 int mesh_init(struct agent *a)

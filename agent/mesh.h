@@ -11,8 +11,7 @@ int mesh_init(struct agent *agent);
 void mesh_deinit(struct agent *agent);
 
 /* Reads the state file; with an identity in it, what was known last is wanted at once. Needs
- * overlay and runtime. */
-void mesh_start_from_state(struct agent *agent);
-
+ * overlay and runtime. Negative when the disk fails; damage is logged, and the node starts anew. */
+int mesh_start_from_state(struct agent *agent);
 /* Writes the state file if something is not in it yet. */
 void mesh_save(struct agent *agent);

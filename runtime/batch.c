@@ -74,7 +74,7 @@ static void fail_changes(struct op *ops, const char *text)
 /* The copy takes the state's place, on disk first. */
 static void commit(struct op *ops, struct runtime *rt, struct state *next)
 {
-    if (store_save(&rt->store, next) < 0) {
+    if (runtime_store(rt, next) < 0) {
         log_error("cannot store the state, nothing is changed", LOG_ERR());
         fail_changes(ops, err_text());
         state_deinit(next);

@@ -166,7 +166,7 @@ static int leave_apply(struct op *op, struct runtime *rt)
     if (r == 0)
         r = nft_table_delete(rt->kernel.nft, FIREWALL_FAMILY, FIREWALL_TABLE);
     if (r == 0)
-        r = store_erase(&rt->store);
+        r = state_file_erase(&rt->file);
     if (r < 0)
         return err_wrap(r, "leave");
     log_info("left the mesh, nothing of it remains here");

@@ -13,11 +13,19 @@
 
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
 
+int runtime_store(struct runtime *rt, const struct state *state)
+{
+    AUTO_JSON json_t *json = state_to_json(state);
+    AUTO_FREE char *text = json_to_text(json);
+
+    return state_file_save(&rt->file, text);
+}
+
 void runtime_save(void *data)
 {
     struct runtime *rt = data;
 
-    if (store_save(&rt->store, &rt->state) < 0)
+    if (runtime_store(rt, &rt->state) < 0)
         log_error("cannot store the state", LOG_ERR());
 }
 
@@ -62,6 +70,22 @@ static int adopt_endpoints(struct runtime *rt)
     return r;
 }
 
+static int read_state(const json_t *content, void *data)
+{
+    return state_from_json(content, data);
+}
+
+static int fail_damaged(const struct state_file *file)
+{
+    AUTO_FREE char *why = mem_strdup(err_text());
+
+    return err_fail(EBADMSG,
+                    "%s; the previous state %s does not help either. Move both files away and "
+                    "start again: running endpoints are adopted from the kernel, routes come back "
+                    "from the agent",
+                    why, file->previous);
+}
+
 static int load_state(struct runtime *rt)
 {
     char boot_id[STATE_BOOT_ID_SIZE];
@@ -70,10 +94,12 @@ static int load_state(struct runtime *rt)
 
     if (r < 0)
         return r;
-    loaded = store_load(&rt->store, &rt->state);
+    loaded = state_file_load(&rt->file, read_state, &rt->state);
+    if (loaded == STATE_FILE_DAMAGED)
+        return fail_damaged(&rt->file);
     if (loaded < 0)
         return loaded;
-    if (loaded == STORE_EMPTY)
+    if (loaded == STATE_FILE_NONE)
         state_init(&rt->state, boot_id);
     released = state_begin_boot(&rt->state, boot_id);
     if (released > 0)
@@ -81,7 +107,7 @@ static int load_state(struct runtime *rt)
     if (loaded != 0)
         r = adopt_endpoints(rt);
     if (r == 0 && (loaded != 0 || released > 0))
-        r = store_save(&rt->store, &rt->state);
+        r = runtime_store(rt, &rt->state);
     return r;
 }
 
@@ -126,12 +152,12 @@ int runtime_init(struct runtime *rt, const struct runtime_options *options)
 {
     int r;
 
-    *rt = (struct runtime){.store = {.lock_fd = -1}};
+    *rt = (struct runtime){.file = {.lock_fd = -1}};
     r = daemon_init(&rt->daemon, on_stop, rt);
     if (r == 0)
         r = file_make_dirs(options->run_dir, 0750);
     if (r == 0)
-        r = store_open(options->state_dir, &rt->store);
+        r = state_file_open(options->state_dir, "runtime", &rt->file);
     if (r == 0)
         r = kernel_open(&rt->kernel);
     if (r == 0)
@@ -150,6 +176,6 @@ void runtime_deinit(struct runtime *rt)
     reconcile_deinit(&rt->reconcile);
     kernel_close(&rt->kernel);
     state_deinit(&rt->state);
-    store_close(&rt->store);
+    state_file_close(&rt->file);
     daemon_deinit(&rt->daemon);
 }

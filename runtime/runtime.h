@@ -2,12 +2,12 @@
 #pragma once
 
 #include "lib/base/daemon.h"
+#include "lib/base/state_file.h"
 #include "runtime/batch.h"
 #include "runtime/kernel.h"
 #include "runtime/metrics.h"
 #include "runtime/reconcile.h"
 #include "runtime/state.h"
-#include "runtime/store.h"
 
 struct rpc_server;
 
@@ -20,7 +20,7 @@ struct runtime_options {
 
 struct runtime {
     struct daemon daemon;
-    struct store store;
+    struct state_file file;
     struct state state;
     struct kernel kernel;
     struct reconcile reconcile;
@@ -34,5 +34,7 @@ struct runtime {
 int runtime_init(struct runtime *rt, const struct runtime_options *options);
 void runtime_deinit(struct runtime *rt);
 
+/* On disk when it returns 0. */
+int runtime_store(struct runtime *rt, const struct state *state);
 /* Stores the state as it is; what fails is logged and tried again with the next change. */
 void runtime_save(void *data);

@@ -158,7 +158,7 @@ class Host:
         return text
 
     def state(self):
-        return json.loads((self.dir / "state/runtime.json").read_text())["state"]
+        return json.loads((self.dir / "state/runtime.json").read_text())["content"]
 
     def end(self):
         if self.channel:
@@ -566,10 +566,11 @@ def test_after_a_reboot_endpoints_are_released_and_routes_kept(node):
 def rewrite(path, **changes):
     """Edits the state file as the program itself would have written it."""
     import hashlib
-    state = json.loads(path.read_text())["state"]
+    state = json.loads(path.read_text())["content"]
     state.update(changes)
     text = json.dumps(state, separators=(",", ":"))
-    path.write_text(json.dumps({"sha256": hashlib.sha256(text.encode()).hexdigest(), "state": state}))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    path.write_text(f'{{"sha256":"{digest}","content":{text}}}\n')
 
 
 def test_a_damaged_state_falls_back_and_living_endpoints_are_adopted(node):
