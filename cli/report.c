@@ -162,20 +162,28 @@ static void add_peers_row(struct table *table, const json_t *agent)
             mem_printf("%zu known, %zu up, %zu reachable from here", total, up, done));
 }
 
+/* "1 endpoint", "2 endpoints" */
+static char *counted(const json_t *object, const char *key, const char *one, const char *many)
+{
+    json_int_t count = json_integer_value(json_object_get(object, key));
+
+    return mem_printf("%lld %s", (long long)count, count == 1 ? one : many);
+}
+
 static void add_runtime_row(struct table *table, const json_t *runtime)
 {
     const char *subnet = text_of(runtime, "subnet");
+    AUTO_FREE char *endpoints = counted(runtime, "endpoints", "endpoint", "endpoints");
+    AUTO_FREE char *addresses = counted(runtime, "addresses_free", "address", "addresses");
+    AUTO_FREE char *routes = counted(runtime, "routes", "route", "routes");
 
     if (!json_is_object(runtime)) {
         add_row(table, "runtime", false, mem_strdup("does not answer"));
         return;
     }
     add_row(table, "runtime", json_array_size(json_object_get(runtime, "problems")) == 0,
-            mem_printf("version %s, subnet %s, %lld endpoints, %lld addresses free, %lld routes",
-                       text_of(runtime, "version"), subnet[0] ? subnet : "not configured",
-                       (long long)json_integer_value(json_object_get(runtime, "endpoints")),
-                       (long long)json_integer_value(json_object_get(runtime, "addresses_free")),
-                       (long long)json_integer_value(json_object_get(runtime, "routes"))));
+            mem_printf("version %s, subnet %s, %s, %s free, %s", text_of(runtime, "version"),
+                       subnet[0] ? subnet : "not configured", endpoints, addresses, routes));
 }
 
 static void add_rows(struct table *table, const json_t *report)

@@ -104,7 +104,7 @@ static void a_healthy_node_reads_well(void **state)
         "control plane  ok     http://192.168.1.10:8080\n"
         "agent          ok     version 0.1.0\n"
         "runtime        ok     version 0.1.0, subnet 10.42.2.0/24, 2 endpoints, 252 addresses "
-        "free, 1 routes\n"
+        "free, 1 route\n"
         "device         ok     vxlan100, mtu 1450\n"
         "peers          ok     2 known, 1 up, 1 reachable from here\n"
         "\nThis node is healthy.\n");
