@@ -2,16 +2,12 @@
 #include <inttypes.h>
 
 #include "agent/status.h"
-
-static void add_head(struct strbuf *out, const char *name, const char *type, const char *help)
-{
-    strbuf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
+#include "lib/base/figures.h"
 
 static void add_writes(struct strbuf *out, const struct overlay_counts *counts)
 {
-    add_head(out, "quilt_agent_kernel_writes_total", "counter",
-             "Changes written to the kernel, by object and verb.");
+    figures_add_head(out, "quilt_agent_kernel_writes_total", "counter",
+                     "Changes written to the kernel, by object and verb.");
     for (int o = 0; o < OVERLAY_OBJECT_COUNT; o++)
         for (int v = 0; v < OVERLAY_VERB_COUNT; v++)
             if (o != OVERLAY_ROUTE)
@@ -23,26 +19,12 @@ static void add_writes(struct strbuf *out, const struct overlay_counts *counts)
 
 static void add_repairs(struct strbuf *out, const struct overlay_counts *counts)
 {
-    add_head(out, "quilt_agent_repairs_total", "counter",
-             "Objects that had been altered or removed by others and were set right, by object.");
+    figures_add_head(
+        out, "quilt_agent_repairs_total", "counter",
+        "Objects that had been altered or removed by others and were set right, by object.");
     for (int o = 0; o < OVERLAY_OBJECT_COUNT; o++)
         strbuf_addf(out, "quilt_agent_repairs_total{object=\"%s\"} %" PRIu64 "\n",
                     overlay_object_name((enum overlay_object)o), counts->repairs[o]);
-}
-
-struct figure {
-    const char *name;
-    const char *type;
-    const char *help;
-    uint64_t value;
-};
-
-static void add_figures(struct strbuf *out, const struct figure *figures, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        add_head(out, figures[i].name, figures[i].type, figures[i].help);
-        strbuf_addf(out, "%s %" PRIu64 "\n", figures[i].name, figures[i].value);
-    }
 }
 
 static void add_mesh(struct strbuf *out, const struct status_view *view)
@@ -58,11 +40,11 @@ static void add_mesh(struct strbuf *out, const struct status_view *view)
         {"quilt_agent_reconciles_total", "counter", "Looks at the kernel.", view->overlay.looks},
         {"quilt_agent_kernel_write_failures_total", "counter", "Changes the kernel refused.",
          view->overlay.counts->failures},
-        {"quilt_agent_resident_bytes", "gauge", "Resident memory.", view->resident_bytes},
     };
 
-    add_figures(out, figures, ARRAY_LEN(figures));
-    add_head(out, "quilt_agent_reconcile_seconds_total", "counter", "Time spent in those looks.");
+    figures_add(out, figures, ARRAY_LEN(figures));
+    figures_add_head(out, "quilt_agent_reconcile_seconds_total", "counter",
+                     "Time spent in those looks.");
     strbuf_addf(out, "quilt_agent_reconcile_seconds_total %.6f\n", view->overlay.look_seconds);
 }
 
@@ -87,18 +69,13 @@ static void add_others(struct strbuf *out, const struct status_view *view)
          view->runtime.calls_failed},
     };
 
-    add_figures(out, figures, ARRAY_LEN(figures));
+    figures_add(out, figures, ARRAY_LEN(figures));
 }
 
-char *status_to_metrics(const struct status_view *view)
+void status_add_metrics(struct strbuf *out, const struct status_view *view)
 {
-    struct strbuf out = {0};
-
-    add_head(&out, "quilt_agent_build_info", "gauge", "Always 1; the version is a label.");
-    strbuf_adds(&out, "quilt_agent_build_info{version=\"" QUILT_VERSION "\"} 1\n");
-    add_mesh(&out, view);
-    add_others(&out, view);
-    add_writes(&out, view->overlay.counts);
-    add_repairs(&out, view->overlay.counts);
-    return strbuf_take(&out);
+    add_mesh(out, view);
+    add_others(out, view);
+    add_writes(out, view->overlay.counts);
+    add_repairs(out, view->overlay.counts);
 }

@@ -29,10 +29,10 @@ struct status_view {
     struct overlay_status overlay;
     const struct status_peer *peers;
     size_t peer_count, wanted_count, programmed_count, missing_count;
-    uint64_t resident_bytes;
 };
 
 /* Each returns a text that the caller frees. */
 char *status_to_json(const struct status_view *view);
 char *status_to_ready_json(const struct status_view *view);
-char *status_to_metrics(const struct status_view *view);
+/* All figures but those of the process. */
+void status_add_metrics(struct strbuf *out, const struct status_view *view);

@@ -1,19 +1,13 @@
 /* The agent's own HTTP server. */
 #include "agent/status_server.h"
 
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "agent/leave.h"
 #include "agent/status.h"
 #include "lib/base/clock.h"
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
-#include "lib/base/file.h"
-#include "lib/base/parse.h"
+#include "lib/base/figures.h"
 
-#define STATM_MAX 256
 #define CONNECTIONS_MAX 64
 
 /* A view with what it borrows. */
@@ -29,24 +23,6 @@ static void own_view_deinit(struct own_view *own)
 #define AUTO_VIEW CLEANUP(own_view_deinit)
 
 /* ---- a view of the agent ------------------------------------------------------------------- */
-
-/* man 5 proc: the second number of /proc/self/statm, in pages. */
-static uint64_t resident_bytes(void)
-{
-    AUTO_FREE char *text = NULL;
-    char *pages, *end;
-    uint64_t count;
-    size_t n;
-
-    if (file_read("/proc/self/statm", STATM_MAX, &text, &n) < 0)
-        return 0;
-    pages = strchr(text, ' ');
-    end = pages ? strchr(++pages, ' ') : NULL;
-    if (!end)
-        return 0;
-    *end = '\0';
-    return parse_u64(pages, UINT32_MAX, &count) < 0 ? 0 : count * (uint64_t)sysconf(_SC_PAGESIZE);
-}
 
 static struct status_peer view_peer(const struct agent *a, const struct peer *peer)
 {
@@ -94,7 +70,6 @@ static struct own_view look_at(const struct agent *a)
         .now_ms = clock_boot_ms(),
         .runtime_url = a->runtime ? a->config->runtime_target : NULL,
         .runtime = {.problem = ""},
-        .resident_bytes = resident_bytes(),
     };
     control_client_status(a->control, &view->control);
     overlay_status(a->overlay, &view->overlay);
@@ -119,9 +94,11 @@ static void get_status(struct http_request *request, void *data)
 static void get_metrics(struct http_request *request, void *data)
 {
     AUTO_VIEW struct own_view own = look_at(data);
-    AUTO_FREE char *text = status_to_metrics(&own.view);
+    AUTO_STRBUF struct strbuf out = {0};
 
-    http_reply_text(request, 200, "text/plain; version=0.0.4; charset=utf-8", text);
+    status_add_metrics(&out, &own.view);
+    figures_add_process(&out, "quilt-mesh-agent");
+    http_reply_text(request, 200, FIGURES_CONTENT_TYPE, out.data);
 }
 
 static void get_readyz(struct http_request *request, void *data)

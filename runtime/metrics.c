@@ -3,12 +3,10 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/base/error.h"
-#include "lib/base/file.h"
+#include "lib/base/figures.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
 #include "lib/base/strbuf.h"
@@ -17,7 +15,6 @@
 #include "runtime/status.h"
 
 #define TEXT_PLAIN "text/plain; charset=utf-8"
-#define TEXT_METRICS "text/plain; version=0.0.4; charset=utf-8"
 
 static const int64_t bucket_ms[] = {1, 2, 5, 10, 25, 50, 100, 1000};
 static_assert(ARRAY_LEN(bucket_ms) == METRICS_BUCKET_COUNT, "a limit for each bucket");
@@ -37,21 +34,10 @@ void metrics_count_call(struct metrics *metrics, size_t method, bool is_ok, int6
 
 /* ---- text ------------------------------------------------------------------------------------ */
 
-static void head(struct strbuf *out, const char *name, const char *type, const char *help)
-{
-    strbuf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
-static void gauge(struct strbuf *out, const char *name, const char *help, uint64_t value)
-{
-    head(out, name, "gauge", help);
-    strbuf_addf(out, "%s %" PRIu64 "\n", name, value);
-}
-
 static void by_object(struct strbuf *out, const char *name, const char *help,
                       const uint64_t values[KERNEL_OBJECT_COUNT])
 {
-    head(out, name, "counter", help);
+    figures_add_head(out, name, "counter", help);
     for (size_t i = 0; i < KERNEL_OBJECT_COUNT; i++)
         strbuf_addf(out, "%s{object=\"%s\"} %" PRIu64 "\n", name, kernel_object_names[i],
                     values[i]);
@@ -62,7 +48,7 @@ static void add_calls(struct strbuf *out, const struct metrics *metrics)
     static const char name[] = "quilt_runtime_rpc_calls_total";
     static const char *const outcomes[] = {"failed", "ok"};
 
-    head(out, name, "counter", "Calls answered, by method and outcome.");
+    figures_add_head(out, name, "counter", "Calls answered, by method and outcome.");
     for (size_t i = 0; i < SERVICE_METHOD_COUNT; i++) {
         for (size_t k = 0; k < ARRAY_LEN(outcomes); k++)
             strbuf_addf(out, "%s{method=\"%s\",outcome=\"%s\"} %" PRIu64 "\n", name,
@@ -75,7 +61,7 @@ static void add_attach(struct strbuf *out, const struct metrics *metrics)
     static const char name[] = "quilt_runtime_attach_seconds";
     uint64_t count = 0;
 
-    head(out, name, "histogram", "From the arrival of AttachEndpoint to its answer.");
+    figures_add_head(out, name, "histogram", "From the arrival of AttachEndpoint to its answer.");
     for (size_t i = 0; i < METRICS_BUCKET_COUNT; i++) {
         count += metrics->attach_buckets[i];
         strbuf_addf(out, "%s_bucket{le=\"%g\"} %" PRIu64 "\n", name, (double)bucket_ms[i] / 1000,
@@ -85,24 +71,6 @@ static void add_attach(struct strbuf *out, const struct metrics *metrics)
     strbuf_addf(out, "%s_bucket{le=\"+Inf\"} %" PRIu64 "\n", name, count);
     strbuf_addf(out, "%s_sum %g\n%s_count %" PRIu64 "\n", name,
                 (double)metrics->attach_sum_ms / 1000, name, count);
-}
-
-/* "SIZE RESIDENT ..." in pages; proc_pid_statm(5). */
-static void add_memory(struct strbuf *out)
-{
-    AUTO_FREE char *text = NULL;
-    char *rest, *pages_text;
-    size_t n;
-    uint64_t pages;
-
-    if (file_read("/proc/self/statm", 4096, &text, &n) < 0)
-        return;
-    rest = text;
-    (void)strsep(&rest, " ");
-    pages_text = strsep(&rest, " ");
-    if (pages_text && parse_u64(pages_text, UINT32_MAX, &pages) == 0)
-        gauge(out, "process_resident_memory_bytes", "Memory in use.",
-              pages * (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
 static uint64_t count_routes_there(const struct runtime *rt, const struct view *view)
@@ -118,22 +86,35 @@ static uint64_t count_routes_there(const struct runtime *rt, const struct view *
     return count;
 }
 
-static void add_gauges(struct strbuf *out, const struct runtime *rt, const struct view *view)
+static size_t count_problems(const struct runtime *rt, const struct view *view)
 {
     struct problems problems;
+    size_t count;
 
     status_find_problems(&rt->reconcile, view, &problems);
-    gauge(out, "quilt_runtime_addresses_used", "Container addresses held by endpoints.",
-          rt->state.ipam.used_count);
-    gauge(out, "quilt_runtime_addresses_free", "Container addresses left.",
-          ipam_free_count(&rt->state.ipam));
-    gauge(out, "quilt_runtime_endpoints", "Endpoints attached.", rt->state.endpoints.count);
-    gauge(out, "quilt_runtime_routes", "Routes injected.", rt->state.routes.count);
-    gauge(out, "quilt_runtime_routes_in_kernel", "Routes injected that the kernel has.",
-          count_routes_there(rt, view));
-    gauge(out, "quilt_runtime_peers", "Hosts that VXLAN is taken from.", rt->reconcile.peer_count);
-    gauge(out, "quilt_runtime_problems", "What GetStatus lists as wrong.", problems.count);
+    count = problems.count;
     problems_deinit(&problems);
+    return count;
+}
+
+static void add_gauges(struct strbuf *out, const struct runtime *rt, const struct view *view)
+{
+    const struct figure figures[] = {
+        {"quilt_runtime_addresses_used", "gauge", "Container addresses held by endpoints.",
+         rt->state.ipam.used_count},
+        {"quilt_runtime_addresses_free", "gauge", "Container addresses left.",
+         ipam_free_count(&rt->state.ipam)},
+        {"quilt_runtime_endpoints", "gauge", "Endpoints attached.", rt->state.endpoints.count},
+        {"quilt_runtime_routes", "gauge", "Routes injected.", rt->state.routes.count},
+        {"quilt_runtime_routes_in_kernel", "gauge", "Routes injected that the kernel has.",
+         count_routes_there(rt, view)},
+        {"quilt_runtime_peers", "gauge", "Hosts that VXLAN is taken from.",
+         rt->reconcile.peer_count},
+        {"quilt_runtime_problems", "gauge", "What GetStatus lists as wrong.",
+         count_problems(rt, view)},
+    };
+
+    figures_add(out, figures, ARRAY_LEN(figures));
 }
 
 static void get_metrics(struct http_request *request, void *data)
@@ -154,8 +135,8 @@ static void get_metrics(struct http_request *request, void *data)
               rt->reconcile.repairs);
     add_calls(&out, &rt->metrics);
     add_attach(&out, &rt->metrics);
-    add_memory(&out);
-    http_reply_text(request, 200, TEXT_METRICS, out.data);
+    figures_add_process(&out, "quilt-runtime");
+    http_reply_text(request, 200, FIGURES_CONTENT_TYPE, out.data);
 }
 
 /* ---- probes ---------------------------------------------------------------------------------- */

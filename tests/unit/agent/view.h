@@ -59,6 +59,5 @@ static inline struct status_view make_view(void)
         .peer_count = 2,
         .wanted_count = 1,
         .programmed_count = 1,
-        .resident_bytes = 12345678,
     };
 }
