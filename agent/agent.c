@@ -122,7 +122,7 @@ static int start_runtime(struct agent *a)
     const struct runtime_client_config config = {
         .loop = a->daemon.loop,
         .target = a->config->runtime_target,
-        .via_interface = OVERLAY_DEVICE_NAME,
+        .via_interface = MESH_DEVICE_NAME,
         .look = on_runtime_look,
         .changed = on_runtime_changed,
         .data = a,

@@ -100,7 +100,7 @@ static void want_overlay(struct agent *a)
     say_verdicts(a);
     if (!a->has_identity || a->identity_problem)
         return;
-    (void)snprintf(want.alias, sizeof want.alias, OVERLAY_ALIAS_PREFIX "%s:overlay",
+    (void)snprintf(want.alias, sizeof want.alias, MESH_ALIAS_PREFIX "%s:overlay",
                    identity(a)->node_id);
     want.peers = peers_wanted(&a->peers, &want.peer_count);
     overlay_set_want(a->overlay, &want);

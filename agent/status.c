@@ -144,7 +144,7 @@ static void add_runtime(struct strbuf *out, const struct status_view *view)
 
 static void add_device(struct strbuf *out, const struct status_view *view)
 {
-    strbuf_adds(out, "\"device\":{\"name\":\"" OVERLAY_DEVICE_NAME "\",\"mtu\":");
+    strbuf_adds(out, "\"device\":{\"name\":\"" MESH_DEVICE_NAME "\",\"mtu\":");
     if (view->overlay.mtu_bytes > 0)
         strbuf_addf(out, "%u", view->overlay.mtu_bytes);
     else

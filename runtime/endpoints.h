@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/api/mesh.h"
 #include "lib/base/ip4.h"
 
 /* What every container sees as its gateway: on its own link, never on a wire. */
@@ -13,7 +14,7 @@
 #define ENDPOINT_GATEWAY_TEXT "169.254.1.1"
 #define ENDPOINT_IFNAME_DEFAULT "eth0"
 #define ENDPOINT_HOST_PREFIX "qv"
-#define ENDPOINT_ALIAS_PREFIX "quilt:endpoint:"
+#define ENDPOINT_ALIAS_PREFIX MESH_ALIAS_PREFIX "endpoint:"
 
 /* A path may come to name another namespace; these tell. The cookie is the kernel's 64-bit number
  * of a namespace, never used twice within a boot (inode numbers are); 0 where it has none. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/api/mesh.h"
 #include "lib/base/mem.h"
 #include "runtime/endpoints.h"
 
@@ -48,7 +49,7 @@ static json_t *from_container(void)
 
 static json_t *is_vxlan(void)
 {
-    return match("==", payload("udp", "dport"), json_integer(FIREWALL_VXLAN_PORT));
+    return match("==", payload("udp", "dport"), json_integer(MESH_VXLAN_PORT));
 }
 
 static json_t *is_not_ip4(void)

@@ -18,7 +18,6 @@
 #define FIREWALL_FAMILY "inet"
 #define FIREWALL_TABLE "quilt"
 #define FIREWALL_PEERS "peers"
-#define FIREWALL_VXLAN_PORT 4789
 
 struct firewall_spec {
     struct ip4_prefix subnet; /* len 0: none yet */

@@ -17,7 +17,6 @@
 #define RECONCILE_SOON_MS 2  /* after the first event... */
 #define RECONCILE_BUSY_MS 20 /* ...and when the last look was just before */
 #define RECONCILE_MTU_DEFAULT 1450
-#define RECONCILE_VXLAN_OVERHEAD 50
 
 enum reconcile_look {
     LOOK_NET = 1 << 0,      /* devices, endpoints, routes */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/api/mesh.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
@@ -20,8 +21,8 @@ static uint32_t guess_mtu(struct reconcile *rc, const struct view *view)
         return RECONCILE_MTU_DEFAULT;
     for (size_t i = 0; count > 0 && i < view->link_count; i++) {
         if (view->links[i].ifindex == routes[0].ifindex &&
-            view->links[i].mtu_bytes > RECONCILE_VXLAN_OVERHEAD)
-            return view->links[i].mtu_bytes - RECONCILE_VXLAN_OVERHEAD;
+            view->links[i].mtu_bytes > MESH_OVERHEAD_BYTES)
+            return view->links[i].mtu_bytes - MESH_OVERHEAD_BYTES;
     }
     return RECONCILE_MTU_DEFAULT;
 }

@@ -40,7 +40,7 @@ static int check_node_len(const char *field, struct ip4_prefix prefix, uint8_t n
 int request_read_subnet(const char *subnet, const char *cluster_cidr,
                         struct subnet_request *ret_request)
 {
-    struct subnet_request request = {.cluster = STATE_CLUSTER_DEFAULT};
+    struct subnet_request request = {.cluster = MESH_CLUSTER_DEFAULT};
     char text[IP4_PREFIX_TEXT_SIZE];
     int r = read_prefix("subnet", subnet, &request.subnet);
 
@@ -55,7 +55,7 @@ int request_read_subnet(const char *subnet, const char *cluster_cidr,
         return fail_prefix("subnet", request.subnet, "is no part but the whole of the cluster's",
                            request.cluster);
     if (cluster_cidr[0] == '\0')
-        r = check_node_len("subnet", request.subnet, STATE_NODE_LEN_DEFAULT);
+        r = check_node_len("subnet", request.subnet, MESH_NODE_LEN_DEFAULT);
     if (r < 0)
         return r;
     if (request.subnet.len < IPAM_LEN_MIN || request.subnet.len > IPAM_LEN_MAX)

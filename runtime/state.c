@@ -9,7 +9,7 @@
 
 void state_init(struct state *state, const char *boot_id)
 {
-    *state = (struct state){.cluster = STATE_CLUSTER_DEFAULT};
+    *state = (struct state){.cluster = MESH_CLUSTER_DEFAULT};
     (void)snprintf(state->boot_id, sizeof state->boot_id, "%s", boot_id);
 }
 
@@ -36,7 +36,7 @@ bool state_is_configured(const struct state *state)
 
 uint8_t state_node_len(const struct state *state)
 {
-    return state_is_configured(state) ? state->subnet.len : STATE_NODE_LEN_DEFAULT;
+    return state_is_configured(state) ? state->subnet.len : MESH_NODE_LEN_DEFAULT;
 }
 
 static bool route_fits(const struct state *state, const struct route *route)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "lib/api/mesh.h"
 #include "lib/base/json.h"
 #include "runtime/endpoints.h"
 #include "runtime/ipam.h"
@@ -13,9 +14,6 @@
 
 #define STATE_FORMAT 1
 #define STATE_BOOT_ID_SIZE 37
-#define STATE_CLUSTER_DEFAULT \
-    ((struct ip4_prefix){.addr = 0x0a2a0000, .len = 16}) /* 10.42.0.0/16 */
-#define STATE_NODE_LEN_DEFAULT 24
 
 struct state {
     char boot_id[STATE_BOOT_ID_SIZE]; /* of the kernel the endpoints live in */

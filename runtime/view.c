@@ -3,9 +3,8 @@
 
 #include <string.h>
 
+#include "lib/api/mesh.h"
 #include "lib/base/mem.h"
-
-#define OVERLAY_ALIAS_PREFIX "quilt:"
 
 static int compare_links(const void *a, const void *b)
 {
@@ -74,7 +73,7 @@ struct link_info *view_find_overlay(const struct view *view)
         struct link_info *link = &view->links[i];
 
         if (strcmp(link->kind, "vxlan") == 0 &&
-            strncmp(link->alias, OVERLAY_ALIAS_PREFIX, strlen(OVERLAY_ALIAS_PREFIX)) == 0)
+            strncmp(link->alias, MESH_ALIAS_PREFIX, strlen(MESH_ALIAS_PREFIX)) == 0)
             return link;
     }
     return NULL;

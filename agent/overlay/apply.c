@@ -23,8 +23,8 @@ static const struct {
     const char *path;
     const char *value;
 } sysctls[] = {
-    {"net/ipv6/conf/" OVERLAY_DEVICE_NAME "/disable_ipv6", "1"},
-    {"net/ipv4/conf/" OVERLAY_DEVICE_NAME "/rp_filter", "2"},
+    {"net/ipv6/conf/" MESH_DEVICE_NAME "/disable_ipv6", "1"},
+    {"net/ipv4/conf/" MESH_DEVICE_NAME "/rp_filter", "2"},
 };
 
 int overlay_ensure_sysctls(struct overlay_counts *counts)
@@ -163,7 +163,7 @@ static void note_result(struct apply *a, const struct nl_change *result)
     if (change->verb == OVERLAY_REMOVE && result->result == -ENOENT)
         return;
     name_change(change, name, sizeof name);
-    note_failure(a, err_fail(-result->result, "%s %s on " OVERLAY_DEVICE_NAME ": %s",
+    note_failure(a, err_fail(-result->result, "%s %s on " MESH_DEVICE_NAME ": %s",
                              overlay_verb_name(change->verb), name, result->text));
 }
 
@@ -211,9 +211,8 @@ static bool write_change(struct apply *a, const struct overlay_change *change)
     flush(a);
     r = change_device(a, change);
     if (r < 0)
-        note_failure(a,
-                     err_wrap(r, "%s %s of " OVERLAY_DEVICE_NAME, overlay_verb_name(change->verb),
-                              overlay_object_name(change->object)));
+        note_failure(a, err_wrap(r, "%s %s of " MESH_DEVICE_NAME, overlay_verb_name(change->verb),
+                                 overlay_object_name(change->object)));
     else
         note_write(a, change);
     return r == 0 || change->object != OVERLAY_DEVICE;

@@ -53,7 +53,7 @@ static void add(struct overlay_changes *changes, struct overlay_change change)
  * address, which nobody else would give, tells that it is ours. */
 static bool is_ours(const struct link_info *device, const struct overlay_want *want)
 {
-    if (strncmp(device->alias, OVERLAY_ALIAS_PREFIX, strlen(OVERLAY_ALIAS_PREFIX)) == 0)
+    if (strncmp(device->alias, MESH_ALIAS_PREFIX, strlen(MESH_ALIAS_PREFIX)) == 0)
         return true;
     return device->alias[0] == '\0' && mac_equal(device->mac, mac_from_ip4(want->subnet.addr));
 }
@@ -62,15 +62,15 @@ static int refuse_foreign(const struct link_info *device, const struct overlay_w
 {
     if (strcmp(device->kind, "vxlan") != 0) {
         (void)err_fail(EEXIST,
-                       "the device " OVERLAY_DEVICE_NAME " is not ours: it is of kind '%s', not a "
+                       "the device " MESH_DEVICE_NAME " is not ours: it is of kind '%s', not a "
                        "VXLAN device; rename or remove it",
                        device->kind);
         return OVERLAY_DIFF_REFUSED;
     }
     if (!is_ours(device, want)) {
         (void)err_fail(EEXIST,
-                       "the device " OVERLAY_DEVICE_NAME " is not ours: its alias '%s' does not "
-                       "begin with '" OVERLAY_ALIAS_PREFIX "'; rename or remove it",
+                       "the device " MESH_DEVICE_NAME " is not ours: its alias '%s' does not "
+                       "begin with '" MESH_ALIAS_PREFIX "'; rename or remove it",
                        device->alias);
         return OVERLAY_DIFF_REFUSED;
     }

@@ -70,7 +70,7 @@ static struct link_info ideal_device(const struct overlay_want *want)
 {
     struct link_info device = {
         .ifindex = 1,
-        .name = OVERLAY_DEVICE_NAME,
+        .name = MESH_DEVICE_NAME,
         .kind = "vxlan",
         .mac = mac_from_ip4(want->subnet.addr),
         .mtu_bytes = want->mtu_bytes,

@@ -17,7 +17,7 @@ int overlay_have_dump(struct nl *nl, struct overlay_have *have)
     if (r == 0)
         r = route_dump(nl, QUILT_ROUTE_PROTOCOL, ifindex, &have->routes, &have->route_count);
     if (r < 0)
-        return err_wrap(r, "look at " OVERLAY_DEVICE_NAME);
+        return err_wrap(r, "look at " MESH_DEVICE_NAME);
     overlay_have_sort(have);
     return 0;
 }

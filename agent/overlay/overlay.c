@@ -66,7 +66,7 @@ static void set_fight(struct overlay *o, const struct overlay_change *change, in
     overlay_change_name(change, name);
     free(o->fight);
     o->fight = mem_printf(
-        "another program keeps changing the %s on " OVERLAY_DEVICE_NAME "; find and stop it", name);
+        "another program keeps changing the %s on " MESH_DEVICE_NAME "; find and stop it", name);
     o->fight_until_ms = now_ms + SWEEP_MS;
     log_warn("overlay", LOG_S("problem", o->fight));
 }
@@ -174,7 +174,7 @@ static void hand_routes_over(struct overlay *o, const struct overlay_changes *ch
 
 static int read_device(struct overlay *o, struct overlay_have *have)
 {
-    int r = link_get(o->nl, OVERLAY_DEVICE_NAME, &have->device);
+    int r = link_get(o->nl, MESH_DEVICE_NAME, &have->device);
 
     if (r == -ENODEV)
         have->device = (struct link_info){0};
@@ -233,7 +233,7 @@ static int look_at_kernel(struct overlay *o, int64_t *ret_next_ms)
         return r;
     if (!o->has_want)
         return 0;
-    o->want.mtu_bytes = o->underlay.mtu_bytes - OVERLAY_OVERHEAD_BYTES;
+    o->want.mtu_bytes = o->underlay.mtu_bytes - MESH_OVERHEAD_BYTES;
     r = compare_and_write(o, &have, ret_next_ms);
     overlay_have_deinit(&have);
     return r;
@@ -248,7 +248,7 @@ static int look_dry(struct overlay *o)
     o->underlay = (struct underlay){.ifindex = 1, .mtu_bytes = 1500};
     if (!o->has_want)
         return 0;
-    o->want.mtu_bytes = o->underlay.mtu_bytes - OVERLAY_OVERHEAD_BYTES;
+    o->want.mtu_bytes = o->underlay.mtu_bytes - MESH_OVERHEAD_BYTES;
     r = overlay_diff(&o->want, &o->dry, &changes);
     if (r == 0) {
         overlay_say(&changes, "would do", true);
@@ -329,7 +329,7 @@ static bool concerns_us(const struct overlay *o, const struct nl_event *event)
     switch (event->type) {
     case NL_EVENT_LINK:
         return is_device || event->ifindex == o->underlay.ifindex ||
-               strcmp(event->ifname, OVERLAY_DEVICE_NAME) == 0;
+               strcmp(event->ifname, MESH_DEVICE_NAME) == 0;
     case NL_EVENT_ADDR:
         return true;
     case NL_EVENT_ROUTE:

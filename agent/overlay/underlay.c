@@ -10,7 +10,7 @@
 #define ETHERNET_MTU_BYTES 1500
 #define MTU_BYTES_MAX 65535
 /* What an IPv4 host must take (RFC 791), and our headers. */
-#define MTU_BYTES_MIN (576 + OVERLAY_OVERHEAD_BYTES)
+#define MTU_BYTES_MIN (576 + MESH_OVERHEAD_BYTES)
 
 static int find_device(struct nl *nl, uint32_t host_ip, int *ret_ifindex)
 {

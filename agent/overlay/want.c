@@ -8,7 +8,7 @@
 struct vxlan_spec overlay_want_device(const struct overlay_want *want)
 {
     return (struct vxlan_spec){
-        .name = OVERLAY_DEVICE_NAME,
+        .name = MESH_DEVICE_NAME,
         .alias = want->alias,
         .vni = want->vni,
         .port = want->port,

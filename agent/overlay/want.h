@@ -12,13 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/api/mesh.h"
 #include "lib/base/ip4.h"
 #include "lib/net/vxlan.h"
-
-#define OVERLAY_DEVICE_NAME "vxlan100"
-#define OVERLAY_ALIAS_PREFIX "quilt:"
-/* Outer Ethernet, IPv4, UDP and VXLAN headers (RFC 7348 section 5). */
-#define OVERLAY_OVERHEAD_BYTES 50
 
 struct overlay_peer {
     uint32_t vtep;    /* its subnet's network address, host order */

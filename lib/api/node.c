@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/api/mesh.h"
 #include "lib/base/error.h"
 #include "lib/base/parse.h"
 
@@ -229,10 +230,10 @@ char *api_register_request_to_json(const struct api_register_request *request)
 struct api_cluster api_cluster_default(void)
 {
     return (struct api_cluster){
-        .cidr = {.addr = 0x0a2a0000, .len = 16}, /* 10.42.0.0/16 */
-        .node_prefix_len = 24,
-        .vni = 100,
-        .vxlan_port = 4789,
+        .cidr = MESH_CLUSTER_DEFAULT,
+        .node_prefix_len = MESH_NODE_LEN_DEFAULT,
+        .vni = MESH_VNI,
+        .vxlan_port = MESH_VXLAN_PORT,
         .heartbeat_ms = 10000,
         .node_timeout_ms = 30000,
         .peer_sync_ms = 5000,

@@ -71,7 +71,7 @@ static int setup(void **state)
     assert_ok(link_set_up(bed->kernel.nl, lab_ifindex(bed->kernel.nl, "lo"), true));
     state_init(&bed->state, BOOT);
     assert_ok(
-        state_configure(&bed->state, (struct ip4_prefix){0x0a2a0100, 24}, STATE_CLUSTER_DEFAULT));
+        state_configure(&bed->state, (struct ip4_prefix){0x0a2a0100, 24}, MESH_CLUSTER_DEFAULT));
     assert_ok(reconcile_init(&bed->rc, bed->loop, &bed->kernel, &bed->state, count_save, bed));
     *state = bed;
     return 0;

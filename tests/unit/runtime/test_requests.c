@@ -93,7 +93,7 @@ static void a_route_leads_to_another_nodes_network(void **unused)
     struct route route;
 
     state_init(&state, BOOT);
-    assert_int_equal(state_configure(&state, net("10.42.1.0/24"), STATE_CLUSTER_DEFAULT), 0);
+    assert_int_equal(state_configure(&state, net("10.42.1.0/24"), MESH_CLUSTER_DEFAULT), 0);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         check(request_read_route(&state, cases[i].dst, cases[i].via, cases[i].gateway, &route),
               cases[i].text);
@@ -119,7 +119,7 @@ static void route_destinations_have_the_size_of_the_nodes_own_network(void **unu
     struct state state;
 
     state_init(&state, BOOT);
-    assert_int_equal(state_configure(&state, net("10.42.1.0/26"), STATE_CLUSTER_DEFAULT), 0);
+    assert_int_equal(state_configure(&state, net("10.42.1.0/26"), MESH_CLUSTER_DEFAULT), 0);
     check(request_read_destination(&state, "10.42.1.64/26", &dst), NULL);
     check(request_read_destination(&state, "10.42.2.0/24", &dst),
           "destination: '10.42.2.0/24' is not of a node's size, which is /26 here");

@@ -13,7 +13,7 @@ static int make(void **ret)
     struct state *state = NEW(struct state);
 
     state_init(state, BOOT);
-    assert_int_equal(state_configure(state, net("10.42.1.0/30"), STATE_CLUSTER_DEFAULT), 0);
+    assert_int_equal(state_configure(state, net("10.42.1.0/30"), MESH_CLUSTER_DEFAULT), 0);
     *ret = state;
     return 0;
 }
@@ -120,7 +120,7 @@ static void a_detached_address_rests_then_returns(void **s)
 
 static void the_same_subnet_again_changes_nothing(void **s)
 {
-    assert_int_equal(state_configure(*s, net("10.42.1.0/30"), STATE_CLUSTER_DEFAULT),
+    assert_int_equal(state_configure(*s, net("10.42.1.0/30"), MESH_CLUSTER_DEFAULT),
                      STATE_UNCHANGED);
 }
 
@@ -129,15 +129,15 @@ static void another_subnet_waits_until_the_endpoints_are_gone(void **s)
     const struct endpoint *e;
 
     assert_int_equal(attach(*s, "a", 1, 0, &e), 0);
-    assert_int_equal(state_configure(*s, net("10.42.2.0/30"), STATE_CLUSTER_DEFAULT), -EBUSY);
+    assert_int_equal(state_configure(*s, net("10.42.2.0/30"), MESH_CLUSTER_DEFAULT), -EBUSY);
     assert_string_equal(err_text(), "1 endpoint holds addresses of 10.42.1.0/30; detach it first");
     assert_int_equal(attach(*s, "b", 2, 0, &e), 0);
-    assert_int_equal(state_configure(*s, net("10.42.2.0/30"), STATE_CLUSTER_DEFAULT), -EBUSY);
+    assert_int_equal(state_configure(*s, net("10.42.2.0/30"), MESH_CLUSTER_DEFAULT), -EBUSY);
     assert_string_equal(err_text(),
                         "2 endpoints hold addresses of 10.42.1.0/30; detach them first");
     state_detach(*s, "a", "eth0", 0);
     state_detach(*s, "b", "eth0", 0);
-    assert_int_equal(state_configure(*s, net("10.42.2.0/30"), STATE_CLUSTER_DEFAULT), 0);
+    assert_int_equal(state_configure(*s, net("10.42.2.0/30"), MESH_CLUSTER_DEFAULT), 0);
     assert_int_equal(attach(*s, "a", 1, 0, &e), 0);
     assert_int_equal(e->addr, addr("10.42.2.1"));
 }
@@ -152,7 +152,7 @@ static void another_subnet_drops_the_routes_that_do_not_fit_it(void **s)
     (void)route_table_put(&state->routes, &own);
     (void)route_table_put(&state->routes, &other);
     (void)route_table_put(&state->routes, &outside);
-    assert_int_equal(state_configure(state, net("10.42.2.0/30"), STATE_CLUSTER_DEFAULT), 0);
+    assert_int_equal(state_configure(state, net("10.42.2.0/30"), MESH_CLUSTER_DEFAULT), 0);
     assert_int_equal(state->routes.count, 1);
     assert_true(route_equal(&state->routes.items[0], &other));
 }
@@ -184,8 +184,8 @@ static void adopted_endpoints_hold_their_addresses_once_the_subnet_is_known(void
     state_init(&state, BOOT);
     assert_int_equal(state_adopt(&state, &adopted), 0);
     assert_int_equal(state_adopt(&state, &adopted), -EEXIST);
-    assert_int_equal(state_configure(&state, net("10.42.2.0/30"), STATE_CLUSTER_DEFAULT), -EBUSY);
-    assert_int_equal(state_configure(&state, net("10.42.1.0/30"), STATE_CLUSTER_DEFAULT), 0);
+    assert_int_equal(state_configure(&state, net("10.42.2.0/30"), MESH_CLUSTER_DEFAULT), -EBUSY);
+    assert_int_equal(state_configure(&state, net("10.42.1.0/30"), MESH_CLUSTER_DEFAULT), 0);
     assert_int_equal(attach(&state, "b", 2, 0, &e), 0);
     assert_int_equal(e->addr, addr("10.42.1.2"));
     state_deinit(&state);
