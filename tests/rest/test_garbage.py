@@ -4,6 +4,14 @@ import random
 import socket
 import time
 
+import pytest
+
+
+@pytest.fixture
+def plane(make_plane):
+    """Its nodes send no heartbeats: a slow machine must not make them time out meanwhile."""
+    return make_plane("--node-timeout", "1h").start()
+
 
 def send_raw(plane, data, read=True):
     with socket.create_connection(("127.0.0.1", plane.port), timeout=5) as raw:
