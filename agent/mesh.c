@@ -95,7 +95,8 @@ static void want_overlay(struct agent *a)
     struct overlay_want want = {.vni = cluster->vni,
                                 .port = cluster->vxlan_port,
                                 .local = a->config->host_ip,
-                                .subnet = identity(a)->subnet};
+                                .subnet = identity(a)->subnet,
+                                .is_partial = !a->has_peers};
 
     say_verdicts(a);
     if (!a->has_identity || a->identity_problem)
@@ -215,13 +216,15 @@ static void peers_changed(struct agent *a, bool is_changed)
 static void on_list(void *data, const struct api_node *nodes, size_t count)
 {
     struct agent *a = data;
-    bool was_doubting = a->peers.is_doubting;
+    bool was_doubting = a->peers.is_doubting, is_first = !a->has_peers, is_changed;
     int64_t now_ms = clock_boot_ms();
 
     if (nodes)
-        peers_changed(a, peers_take_list(&a->peers, nodes, count, now_ms, confirm_ms(a)));
+        is_changed = peers_take_list(&a->peers, nodes, count, now_ms, confirm_ms(a));
     else
-        peers_changed(a, peers_take_same_list(&a->peers, now_ms, confirm_ms(a)));
+        is_changed = peers_take_same_list(&a->peers, now_ms, confirm_ms(a));
+    a->has_peers = true;
+    peers_changed(a, is_changed || is_first);
     follow_doubt(a, was_doubting);
 }
 
@@ -287,6 +290,7 @@ int mesh_start_from_state(struct agent *a)
     for (size_t i = 0; i < a->state.peer_count; i++)
         (void)peers_take_node(&a->peers, &a->state.peers[i]);
     free(TAKE_PTR(a->state.peers));
+    a->has_peers = a->state.peer_count > 0;
     a->state.peer_count = 0;
     use_identity(a);
     return 0;

@@ -333,9 +333,11 @@ static void diff_contents(const struct overlay_want *want, const struct overlay_
     diff_wanted_neighs(want, have, changes);
     diff_wanted_fdbs(want, have, changes);
     diff_wanted_routes(want, have, changes);
-    diff_surplus_routes(want, have, changes);
-    diff_surplus_fdbs(want, have, changes);
-    diff_surplus_neighs(want, have, changes);
+    if (!want->is_partial) {
+        diff_surplus_routes(want, have, changes);
+        diff_surplus_fdbs(want, have, changes);
+        diff_surplus_neighs(want, have, changes);
+    }
     diff_old_addresses(want, have, changes);
 }
 

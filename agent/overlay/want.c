@@ -38,7 +38,7 @@ bool overlay_want_equal(const struct overlay_want *a, const struct overlay_want 
 {
     if (strcmp(a->alias, b->alias) != 0 || a->vni != b->vni || a->port != b->port ||
         a->local != b->local || !ip4_prefix_equal(a->subnet, b->subnet) ||
-        a->peer_count != b->peer_count)
+        a->peer_count != b->peer_count || a->is_partial != b->is_partial)
         return false;
     for (size_t i = 0; i < a->peer_count; i++)
         if (a->peers[i].vtep != b->peers[i].vtep || a->peers[i].host_ip != b->peers[i].host_ip)

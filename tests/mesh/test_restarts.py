@@ -70,6 +70,20 @@ def test_a_restart_with_nothing_to_do_writes_nothing_to_the_kernel(mesh):
     assert changes.lines() == []
 
 
+def test_an_agent_that_lost_its_state_takes_nothing_away_before_it_knows_the_peers(mesh):
+    """Its node is known by its address; the entries of its peers are still in use."""
+    node = mesh.nodes[1]
+    agent = mesh.agents[node.name]
+    before = dumps(mesh)
+    agent.kill()
+    node.run("rm", "/var/lib/quilt-mesh/agent.json", "/var/lib/quilt-mesh/agent.json.1")
+    with kernel.ChangeLog(node) as changes:
+        agent.start().wait_ready()
+        mesh.wait_settled()
+    assert changes.lines() == []
+    assert differences(before, dumps(mesh)) == []
+
+
 def test_an_endpoint_attached_before_a_restart_is_still_known_after_it(mesh):
     node = mesh.nodes[0]
     mesh.runtimes[node.name].kill()

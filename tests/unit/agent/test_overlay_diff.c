@@ -228,6 +228,23 @@ static void a_peers_route_comes_last_and_goes_first(void **state)
     overlay_want_deinit(&after);
 }
 
+/* An agent that has lost its state knows no peers at first. Those that it had are still in the
+ * kernel, and containers talk through them. */
+static void while_not_all_peers_are_known_nothing_of_others_is_removed(void **state)
+{
+    struct overlay_want all = make_want(20), some = make_want(0);
+    struct overlay_have have = overlay_have_from_want(&all);
+
+    some.is_partial = true;
+    assert_nothing_to_do(&some, &have);
+    some.is_partial = false;
+    apply(&some, &have);
+    assert_int_equal(have.route_count + have.fdb_count + have.neigh_count, 0);
+    overlay_have_deinit(&have);
+    overlay_want_deinit(&all);
+    overlay_want_deinit(&some);
+}
+
 static double seconds_of_diff(size_t count)
 {
     struct overlay_want want = make_want(count);
@@ -262,6 +279,7 @@ int main(void)
         cmocka_unit_test(from_nothing_all_is_built_in_order),
         cmocka_unit_test(after_the_changes_of_any_damage_there_is_nothing_to_do),
         cmocka_unit_test(a_peers_route_comes_last_and_goes_first),
+        cmocka_unit_test(while_not_all_peers_are_known_nothing_of_others_is_removed),
         cmocka_unit_test(time_grows_with_the_peers_not_with_their_square),
     };
 

@@ -42,6 +42,9 @@ static void a_copy_is_equal_and_its_own(void **state)
     assert_true(overlay_want_equal(&want, &copy));
     copy.peers[2].host_ip = 4;
     assert_false(overlay_want_equal(&want, &copy));
+    copy.peers[2].host_ip = 3;
+    copy.is_partial = true;
+    assert_false(overlay_want_equal(&want, &copy));
     overlay_want_deinit(&copy);
 }
 
