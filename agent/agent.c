@@ -1,6 +1,7 @@
 /* The agent's life: parts in order, and back. */
 #include "agent/agent.h"
 
+#include <linux/capability.h>
 #include <malloc.h>
 
 #include "agent/leave.h"
@@ -8,6 +9,7 @@
 #include "agent/status_server.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/base/privilege.h"
 
 /* Freed memory goes back to the system from here on; the agent is small and stays so. */
 #define TRIM_BYTES (128 * 1024)
@@ -151,10 +153,21 @@ static int start_control(struct agent *a)
     return r < 0 ? r : control_client_new(a->daemon.loop, a->http, &config, &a->control);
 }
 
+/* Before anything is told to the mesh: an agent that cannot keep its overlay must not join. */
+static int require_privilege(const struct agent *a)
+{
+    if (a->config->is_dry)
+        return 0;
+    return privilege_require(CAP_NET_ADMIN, "CAP_NET_ADMIN",
+                             "run it as root, or with --dataplane none to change nothing");
+}
+
 static int init(struct agent *a)
 {
-    int r = open_state(a);
+    int r = require_privilege(a);
 
+    if (r == 0)
+        r = open_state(a);
     if (r == 0)
         r = daemon_init(&a->daemon, on_stop, a);
     if (r == 0)

@@ -48,7 +48,7 @@ struct agent {
     char *state_problem;    /* owned; NULL: none. Why the state cannot be saved */
     struct loop_source *save;
     struct peers peers;
-    bool has_peers; /* they were told, or remembered: what is not among them may go */
+    bool has_peers;              /* they were told, or remembered: what is not among them may go */
     struct loop_source *confirm; /* ask for a second list */
 
     struct overlay *overlay;

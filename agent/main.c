@@ -7,6 +7,7 @@
 #include "lib/base/error.h"
 #include "lib/base/options.h"
 #include "lib/base/parse.h"
+#include "lib/rpc/client.h"
 
 #define HOSTNAME_MAX 254
 
@@ -73,6 +74,13 @@ static int option_host_ip(const char *text, void *out)
     return 0;
 }
 
+static int option_runtime(const char *text, void *out)
+{
+    int r = rpc_target_check(text);
+
+    return r < 0 ? r : option_string(text, out);
+}
+
 static void clean_urls(const struct options *options, struct settings *s)
 {
     for (size_t i = 0; i < s->control_urls.count; i++) {
@@ -123,7 +131,7 @@ static void parse(struct settings *s, int argc, char **argv)
         {.name = "quilt-runtime",
          .arg = "URL",
          .default_text = "http://127.0.0.1:50051",
-         .parse = option_string,
+         .parse = option_runtime,
          .out = &s->agent.runtime_target,
          .help = "The runtime, http://ADDR:PORT or unix:PATH"},
         {.name = "state-dir",

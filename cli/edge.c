@@ -20,7 +20,7 @@ static int fail_with_advice(int r, const char *what, const char *advice)
 }
 
 /* What a server said about a failure: the detail of a problem document (RFC 9457), or the body. */
-static int fail_with_reply(const struct http_reply *reply, const char *what)
+static int fail_with_reply(const struct http_reply *reply, const char *base, const char *what)
 {
     AUTO_JSON json_t *problem = NULL;
     const char *detail;
@@ -30,18 +30,19 @@ static int fail_with_reply(const struct http_reply *reply, const char *what)
         (json_get_string(problem, "detail", &detail) < 0 &&
          json_get_string(problem, "title", &detail) < 0))
         detail = "no reason given";
-    return err_fail(errnum, "%s: %s (HTTP %u)", what, detail, reply->status);
+    return err_fail(errnum, "%s: %s (HTTP %u from %s)", what, detail, reply->status, base);
 }
 
-static int take_reply(const struct http_reply *reply, const char *what, json_t **ret_body)
+static int take_reply(const struct http_reply *reply, const char *base, const char *what,
+                      json_t **ret_body)
 {
     if (reply->status < 200 || reply->status > 299)
-        return fail_with_reply(reply, what);
+        return fail_with_reply(reply, base, what);
     if (!ret_body)
         return 0;
     if (json_parse(reply->body, reply->body_len, ret_body) < 0)
-        return err_fail(EREMOTEIO, "%s: the answer is %s; is this the right URL?", what,
-                        err_text());
+        return err_fail(EREMOTEIO, "%s: the answer is %s; is %s the right URL?", what, err_text(),
+                        base);
     return 0;
 }
 
@@ -73,7 +74,7 @@ int edge_agent(const struct cli *cli, const char *method, const char *path, cons
     if (r < 0)
         return fail_with_advice(r, what,
                                 "is quilt-mesh-agent running? --agent URL names another place");
-    r = take_reply(&reply, what, ret_body);
+    r = take_reply(&reply, cli->agent, what, ret_body);
     http_reply_deinit(&reply);
     return r;
 }
@@ -95,12 +96,14 @@ int edge_control(struct cli *cli, const char *method, const char *path, const ch
                  json_t **ret_body)
 {
     struct http_reply reply = {0};
+    const char *base = NULL;
     int r = 0;
 
     if (cli->control_planes.count == 0)
         find_control_plane(cli);
     for (size_t i = 0; i < cli->control_planes.count; i++) {
-        r = fetch(cli->control_planes.items[i], method, path, NULL, &reply);
+        base = cli->control_planes.items[i];
+        r = fetch(base, method, path, NULL, &reply);
         if (r == 0)
             break;
     }
@@ -108,7 +111,7 @@ int edge_control(struct cli *cli, const char *method, const char *path, const ch
         return fail_with_advice(
             r, what,
             "is quilt-mesh-control running there? --control-plane URL names another place");
-    r = take_reply(&reply, what, ret_body);
+    r = take_reply(&reply, base, what, ret_body);
     http_reply_deinit(&reply);
     return r;
 }

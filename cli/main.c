@@ -6,6 +6,7 @@
 #include "cli/verbs.h"
 #include "lib/base/error.h"
 #include "lib/http/client.h"
+#include "lib/rpc/client.h"
 
 #define WORDS_MAX 8
 
@@ -53,9 +54,9 @@ static int option_urls(const char *text, void *out)
 
 static int option_runtime(const char *text, void *out)
 {
-    if (strncmp(text, "unix:/", 6) == 0)
-        return option_string(text, out);
-    return option_url(text, out);
+    int r = rpc_target_check(text);
+
+    return r < 0 ? r : option_string(text, out);
 }
 
 static const struct option_spec specs[] = {

@@ -1,6 +1,8 @@
 /* The runtime's parts, put together. */
 #include "runtime/runtime.h"
 
+#include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
 
 #include "lib/base/clock.h"
@@ -8,6 +10,7 @@
 #include "lib/base/file.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
+#include "lib/base/privilege.h"
 #include "lib/rpc/server.h"
 #include "runtime/service.h"
 
@@ -148,6 +151,23 @@ static int start_serving(struct runtime *rt, const struct runtime_options *optio
     return 0;
 }
 
+/* CAP_SYS_ADMIN to enter the containers' namespaces, CAP_NET_ADMIN for all that is done there. */
+static int require_privilege(void)
+{
+    int r = privilege_require(CAP_NET_ADMIN, "CAP_NET_ADMIN", "run it as root");
+
+    return r < 0 ? r : privilege_require(CAP_SYS_ADMIN, "CAP_SYS_ADMIN", "run it as root");
+}
+
+static int open_state(const char *dir, struct state_file *ret_file)
+{
+    int r = state_file_open(dir, "runtime", ret_file);
+
+    if (r == -EWOULDBLOCK)
+        return err_fail(EBUSY, "another runtime is running with the state directory %s", dir);
+    return r < 0 ? err_wrap(r, "use the state directory %s (see --state-dir)", dir) : 0;
+}
+
 int runtime_init(struct runtime *rt, const struct runtime_options *options)
 {
     int r;
@@ -155,9 +175,11 @@ int runtime_init(struct runtime *rt, const struct runtime_options *options)
     *rt = (struct runtime){.file = {.lock_fd = -1}};
     r = daemon_init(&rt->daemon, on_stop, rt);
     if (r == 0)
+        r = require_privilege();
+    if (r == 0)
         r = file_make_dirs(options->run_dir, 0750);
     if (r == 0)
-        r = state_file_open(options->state_dir, "runtime", &rt->file);
+        r = open_state(options->state_dir, &rt->file);
     if (r == 0)
         r = kernel_open(&rt->kernel);
     if (r == 0)

@@ -156,6 +156,8 @@ static int create(const char *path)
     AUTO_CLOSE int fd = mkostemp(temp, O_CLOEXEC); /* mode 0600 */
     int r;
 
+    if (fd < 0 && errno == ENOENT)
+        return err_fail(ENOENT, "create %s: its directory is not there; make it first", path);
     if (fd < 0)
         return err_sys(errno, "create %s", path);
     r = fill_new(temp);

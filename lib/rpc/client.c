@@ -71,6 +71,13 @@ static grpc_channel *create_channel(const char *target)
     return channel;
 }
 
+int rpc_target_check(const char *target)
+{
+    AUTO_FREE char *address = NULL;
+
+    return rpc_target_parse(target, &address);
+}
+
 int rpc_client_new(struct loop *loop, const char *target, struct rpc_client **ret_client)
 {
     AUTO_FREE char *address = NULL;

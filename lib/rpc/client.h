@@ -12,6 +12,8 @@ struct rpc_client;
  * Connects when it has something to say, and again (within a second) when the server comes back;
  * meanwhile a call fails at once with UNAVAILABLE. */
 int rpc_client_new(struct loop *loop, const char *target, struct rpc_client **ret_client);
+/* Whether rpc_client_new() takes this target, for those who read command lines: 0, or -EINVAL. */
+int rpc_target_check(const char *target);
 /* Calls under way end; their callbacks are not called. May be called from a callback. */
 void rpc_client_free(struct rpc_client *client);
 

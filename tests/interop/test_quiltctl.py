@@ -228,13 +228,13 @@ def test_removing_a_live_node_says_what_will_happen(control):
 def test_the_reason_of_a_refusal_is_shown(control):
     play_nodes(control, node(ID1, "node1", 1))
     control.answers["DELETE", f"/api/nodes/{ID1}"] = (503, {"title": "Unavailable", "detail": "the disk is full"})
-    failed(run("node", "rm", ID1, control=control), "remove node: the disk is full (HTTP 503)")
+    failed(run("node", "rm", ID1, control=control), f"remove node: the disk is full (HTTP 503 from {control.url})")
 
 
 def test_something_else_on_the_port_is_recognised(control):
     control.answers["GET", "/api/nodes"] = (200, b"<html>hello</html>")
     result = run("node", "ls", control=control)
-    assert result.returncode == 1 and "is this the right URL?" in result.stderr
+    assert result.returncode == 1 and f"is {control.url} the right URL?" in result.stderr
     control.answers["GET", "/api/nodes"] = (200, {"nodes": [{"node_id": 5}]})
     result = run("node", "ls", control=control)
     assert result.returncode == 1 and "node_id" in result.stderr
@@ -403,7 +403,8 @@ def test_each_sick_part_is_named_and_the_exit_code_is_1(control, agent, runtime)
     result = run("status", control=control, agent=agent, runtime=runtime)
     assert result.returncode == 1
     assert result.stdout.endswith("\nProblems:\n"
-                                  "  - ask the control plane: the store cannot take a write (HTTP 503)\n"
+                                  "  - ask the control plane: the store cannot take a write "
+                                  f"(HTTP 503 from {control.url})\n"
                                   "  - vxlan100 is not ours: remove it\n"
                                   "  - ip_forward is off\n")
 
@@ -419,7 +420,8 @@ def test_status_works_when_nothing_else_does():
 # ---- words -----------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("words", [[], ["nod"], ["node"], ["node", "show"], ["node", "ls", "x"], ["node", "ls", "--ip=1"],
-                                   ["version", "-o", "yaml"], ["--agent=ftp://x", "status"], ["--nonsense"],
+                                   ["version", "-o", "yaml"], ["--agent=ftp://x", "status"], ["--runtime=unix:x", "status"],
+                                   ["--nonsense"],
                                    ["endpoint", "ls", "--ifname", "x"], ["node", "ls", "--control-plane", "http://x/y"]])
 def test_wrong_words_are_usage_errors(words):
     result = subprocess.run([QUILTCTL, *words], capture_output=True, text=True, timeout=20, check=False)

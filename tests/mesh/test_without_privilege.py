@@ -1,4 +1,7 @@
-"""The stub mode: an agent with --dataplane none needs no privilege and touches nothing."""
+"""Without privilege: an agent with --dataplane none needs none and touches nothing; what does need it
+says so at once, and joins nothing."""
+import pytest
+
 from lab import kernel
 from lab.wait import wait_for
 
@@ -24,3 +27,22 @@ def test_an_agent_without_dataplane_joins_as_nobody_and_changes_no_kernel_state(
              lambda: "it to say what it would do:\n" + agent.log_tail())
     assert kernel.difference(before, kernel.dump(stub)) == []
     assert agent.stop() == 0
+
+
+REFUSALS = {
+    "quilt-mesh-agent --control-plane http://192.168.1.10:8080 --host-ip 192.168.1.10":
+        "CAP_NET_ADMIN is needed; run it as root, or with --dataplane none to change nothing",
+    "quilt-runtime": "CAP_NET_ADMIN is needed; run it as root",
+}
+
+
+@pytest.mark.parametrize("command", REFUSALS)
+def test_a_daemon_that_lacks_its_privilege_says_which_and_ends(bed, command):
+    host = bed.mesh(hosts=1, is_started=False).nodes[0]
+    state = host.dir / "state"
+    state.mkdir()
+    host.lab.let_in(state)
+    done = host.run(*NOBODY, *command.split(), "--state-dir", state, check=False)
+    assert done.returncode == 1
+    assert f'error="{REFUSALS[command]}"' in done.stderr
+    assert list(state.iterdir()) == []

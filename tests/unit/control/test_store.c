@@ -461,6 +461,8 @@ static void a_broken_disk_leaves_the_outcome_unknown(void **state)
 static void the_missing_directory_is_named(void **state)
 {
     assert_int_equal(open_code("/nonexistent/mesh.db"), -ENOENT);
+    assert_string_equal(err_text(), "create /nonexistent/mesh.db: its directory is not there; make "
+                                    "it first");
     assert_says("/nonexistent/mesh.db");
 }
 

@@ -1,0 +1,22 @@
+/* Capabilities, by the bare system call: it is the only one that is needed of libcap. */
+#include "lib/base/privilege.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/base/error.h"
+
+int privilege_require(unsigned capability, const char *name, const char *hint)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct words[_LINUX_CAPABILITY_U32S_3] = {0};
+
+    if (syscall(SYS_capget, &header, words) < 0)
+        return err_sys(errno, "ask for the capabilities of this process");
+    if (words[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability))
+        return 0;
+    return err_fail(EPERM, "%s is needed; %s", name, hint);
+}
