@@ -22,6 +22,7 @@ struct job {
     struct http_call *call; /* NULL: none under way */
     size_t url_index;       /* of the control plane asked */
     char *problem;          /* owned; NULL: its latest end was good */
+    bool is_refused;        /* problem: an answer that only an operator can change */
 };
 
 struct control_client {
@@ -36,6 +37,7 @@ struct control_client {
     size_t good_url;      /* answered last */
     bool is_stopped;
     int64_t last_contact_ms;
+    int64_t away_since_ms; /* something fails since then; 0: all is well */
     uint64_t registrations, heartbeats, heartbeats_failed;
 };
 
@@ -48,15 +50,56 @@ static void changed(struct control_client *c)
 
 /* ---- problems: told once, and when they end ------------------------------------------------ */
 
-static void job_failed(struct job *job, char *problem)
+/* A control plane that is away fails every job, each in its own words and with new ones at each
+ * attempt: that is one event. A refusal is told in its words, they name what to change. */
+static bool is_news(const struct job *job, const char *problem, bool is_refused)
 {
-    bool is_news = !job->problem || strcmp(job->problem, problem) != 0;
-    const char *url = job->client->config.urls[job->url_index];
+    if (is_refused)
+        return !job->problem || strcmp(job->problem, problem) != 0;
+    return job->client->away_since_ms == 0;
+}
 
-    log_at(is_news ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, "control plane", LOG_S("url", url),
-           LOG_S("problem", problem));
+static void job_failed(struct job *job, enum control_result result, char *problem)
+{
+    struct control_client *c = job->client;
+    bool is_refused = result == CONTROL_REFUSED;
+
+    if (!is_news(job, problem, is_refused))
+        log_debug("control plane", LOG_S("url", c->config.urls[job->url_index]),
+                  LOG_S("problem", problem));
+    else if (is_refused)
+        log_error("the control plane refuses, trying again now and then",
+                  LOG_S("url", c->config.urls[job->url_index]), LOG_S("problem", problem));
+    else
+        log_warn("the control plane is away, nothing is changed meanwhile",
+                 LOG_S("url", c->config.urls[job->url_index]), LOG_S("problem", problem));
     free(job->problem);
     job->problem = problem;
+    job->is_refused = is_refused;
+    if (c->away_since_ms == 0)
+        c->away_since_ms = clock_boot_ms();
+}
+
+static bool has_problem(const struct control_client *c)
+{
+    for (size_t i = 0; i < ARRAY_LEN(c->jobs); i++)
+        if (c->jobs[i].problem)
+            return true;
+    return false;
+}
+
+static void forget_problem(struct job *job)
+{
+    free(TAKE_PTR(job->problem));
+}
+
+static void say_when_back(struct control_client *c)
+{
+    if (c->away_since_ms == 0 || has_problem(c))
+        return;
+    log_info("the control plane is back", LOG_S("url", c->config.urls[c->good_url]),
+             LOG_I("away_ms", clock_boot_ms() - c->away_since_ms));
+    c->away_since_ms = 0;
 }
 
 static void job_succeeded(struct job *job)
@@ -65,11 +108,8 @@ static void job_succeeded(struct job *job)
 
     c->last_contact_ms = clock_boot_ms();
     c->good_url = job->url_index;
-    if (!job->problem)
-        return;
-    log_info("control plane is back", LOG_S("url", c->config.urls[job->url_index]),
-             LOG_S("was", job->problem));
-    free(TAKE_PTR(job->problem));
+    forget_problem(job);
+    say_when_back(c);
 }
 
 /* The end of a job: what is to be done next, and when. */
@@ -86,7 +126,7 @@ static void finish(struct job *job, enum control_result result)
 
 static void fail(struct job *job, enum control_result result, char *problem)
 {
-    job_failed(job, problem);
+    job_failed(job, result, problem);
     finish(job, result);
 }
 
@@ -196,8 +236,13 @@ static void poll_no_more(struct control_client *c)
     c->etag[0] = '\0';
 }
 
+/* What failed before says nothing any more: the poll will not be asked again to take its problem
+ * back, and the others say so themselves if they still fail. */
 static void stream_is_up(struct control_client *c, struct job *job)
 {
+    for (size_t i = 0; i < ARRAY_LEN(c->jobs); i++)
+        forget_problem(&c->jobs[i]);
+    say_when_back(c);
     log_info("event stream is up", LOG_S("url", c->config.urls[job->url_index]));
     control_machine_stream_up(&c->machine);
     poll_no_more(c);
@@ -213,7 +258,7 @@ static bool on_stream_chunk(const char *bytes, size_t n, void *data)
     if (r < 0) {
         /* What was not understood may have been a change: begin with a snapshot again. */
         c->last_event_id[0] = '\0';
-        job_failed(job, mem_printf("watch nodes: %s", err_text()));
+        job_failed(job, CONTROL_AWAY, mem_printf("watch nodes: %s", err_text()));
         return false;
     }
     if (control_events_is_list(c->stream))

@@ -37,8 +37,11 @@ static void say_each(const struct overlay_changes *changes, const char *doing, b
         overlay_change_name(change, name);
         if (change->remote != 0)
             (void)ip4_format(change->remote, remote);
-        log_info(doing, LOG_S("verb", overlay_verb_name(change->verb)), LOG_S("object", name),
-                 LOG_S("remote", remote));
+        if (remote[0])
+            log_info(doing, LOG_S("verb", overlay_verb_name(change->verb)), LOG_S("object", name),
+                     LOG_S("remote", remote));
+        else
+            log_info(doing, LOG_S("verb", overlay_verb_name(change->verb)), LOG_S("object", name));
     }
 }
 
