@@ -14,6 +14,7 @@
 struct loop {
     sd_event *event;
     int64_t worst_lag_ms;
+    int64_t lag_taken_ms; /* lateness up to then has been told */
 };
 
 struct loop_source {
@@ -95,7 +96,8 @@ int loop_io_set_events(struct loop_source *source, uint32_t epoll_events)
 static int on_timer(sd_event_source *source, uint64_t usec, void *data)
 {
     struct loop_source *s = data;
-    int64_t lag_ms = clock_boot_ms() - s->due_ms;
+    int64_t told_ms = s->loop->lag_taken_ms;
+    int64_t lag_ms = clock_boot_ms() - (s->due_ms > told_ms ? s->due_ms : told_ms);
 
     if (lag_ms > s->loop->worst_lag_ms)
         s->loop->worst_lag_ms = lag_ms;
@@ -224,5 +226,6 @@ int64_t loop_take_lag_ms(struct loop *loop)
     int64_t lag_ms = loop->worst_lag_ms;
 
     loop->worst_lag_ms = 0;
+    loop->lag_taken_ms = clock_boot_ms();
     return lag_ms;
 }
