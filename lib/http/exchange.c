@@ -35,13 +35,16 @@ void *http_exchange_start(void *data, const char *target, struct MHD_Connection 
     struct route_match match = {0};
     enum route_outcome outcome = route_match(server->routes, target ? target : "", &match);
     struct http_request *request = request_alloc(&match);
+    struct http_conn *conn = http_conn_of(mhd);
 
     request->server = server;
     request->mhd = mhd;
     request->target = outcome;
     request->route = -1;
     ring_init(&request->ring);
-    http_conn_expect(http_conn_of(mhd));
+    http_exchange_forget(conn);
+    conn->request = request;
+    http_conn_expect(conn);
     return request;
 }
 
@@ -53,13 +56,47 @@ static bool is_over_limit(const char *content_length)
     return *content_length != '\0' && parse_u64(content_length, HTTP_BODY_MAX, &n) < 0;
 }
 
-/* Bodies we will not read. libmicrohttpd does not refuse the two ways to frame a body at once, by
- * which requests are smuggled past proxies (RFC 9112 section 6.3), nor codings it cannot undo. */
+/* What a proxy before us may have read in another way than libmicrohttpd does, which looks at the
+ * first of several. */
+struct suspicion {
+    unsigned int hosts, lengths, codings;
+    bool has_bad_byte;
+};
+
+static enum MHD_Result on_header(void *data, enum MHD_ValueKind kind, const char *name,
+                                 size_t name_len, const char *value, size_t value_len)
+{
+    struct suspicion *s = data;
+
+    s->hosts += strcasecmp(name, "Host") == 0;
+    s->lengths += strcasecmp(name, "Content-Length") == 0;
+    s->codings += strcasecmp(name, "Transfer-Encoding") == 0;
+    s->has_bad_byte |= strlen(name) != name_len;
+    s->has_bad_byte |= value && (strlen(value) != value_len || strpbrk(value, "\r\n"));
+    return MHD_YES;
+}
+
+static bool is_ambiguous(const struct http_request *request)
+{
+    struct suspicion s = {0};
+
+    (void)MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, on_header, &s);
+    return s.hosts > 1 || s.lengths > 1 || s.codings > 1 || s.has_bad_byte;
+}
+
+/* Requests we will not read on. libmicrohttpd does not refuse the two ways to frame a body at
+ * once, by which requests are smuggled past proxies (RFC 9112 section 6.3), nor codings it cannot
+ * undo. */
 static bool is_refused(struct http_request *request)
 {
     const char *coding = http_request_header(request, "Transfer-Encoding");
     const char *length = http_request_header(request, "Content-Length");
 
+    if (is_ambiguous(request)) {
+        http_request_refuse(request, 400,
+                            "a header that must be alone stands twice, or has a NUL or CR in it");
+        return true;
+    }
     if (coding && (length || strcasecmp(coding, "chunked") != 0)) {
         http_request_refuse(request, 400, "a body is framed by Content-Length, or chunked");
         return true;
@@ -182,6 +219,16 @@ void http_exchange_abandon(struct http_request *request)
     MHD_resume_connection(request->mhd);
 }
 
+void http_exchange_forget(struct http_conn *conn)
+{
+    struct http_request *request = TAKE_PTR(conn->request);
+
+    if (!request)
+        return;
+    call_gone(request);
+    request_free(request);
+}
+
 void http_exchange_end(void *data, struct MHD_Connection *mhd, void **context,
                        enum MHD_RequestTerminationCode code)
 {
@@ -191,6 +238,7 @@ void http_exchange_end(void *data, struct MHD_Connection *mhd, void **context,
     if (!request)
         return;
     *context = NULL;
+    http_conn_of(mhd)->request = NULL;
     if (request->state != HTTP_REQUEST_ANSWERED)
         call_gone(request);
     else if (server->config.on_done && !request->is_streamed)

@@ -166,6 +166,7 @@ static struct http_conn *conn_new(struct http_server *server, struct MHD_Connect
 
 static void conn_free(struct http_conn *conn)
 {
+    http_exchange_forget(conn);
     ring_remove(&conn->ring);
     http_peers_remove(conn->server, conn->addr);
     free(conn);

@@ -62,6 +62,7 @@ struct http_conn {
     int fd; /* libmicrohttpd's */
     uint32_t addr;
     int64_t cut_ms;
+    struct http_request *request; /* begun and not ended; NULL: none */
 };
 
 enum http_request_state {
@@ -134,6 +135,9 @@ enum MHD_Result http_exchange_go_on(void *server, struct MHD_Connection *mhd, co
                                     size_t *upload_n, void **request);
 void http_exchange_end(void *server, struct MHD_Connection *mhd, void **request,
                        enum MHD_RequestTerminationCode code);
+/* Frees a request of which libmicrohttpd tells no end: one whose query had no room in its memory.
+ */
+void http_exchange_forget(struct http_conn *conn);
 /* Its server ends: tells whoever still wants to answer. */
 void http_exchange_abandon(struct http_request *request);
 
