@@ -30,11 +30,47 @@ static bool is_known(const struct http_request *request, const char *etag)
     return tags && (strcmp(tags, "*") == 0 || strstr(tags, etag));
 }
 
+#define EVENT_STREAM "text/event-stream"
+
+/* A weight of nothing: q=0, q=0.0 ... (RFC 9110 section 12.4.2). */
+static bool is_unwanted(const char *parameters, size_t n)
+{
+    const char *end = parameters + n, *p;
+
+    for (p = memchr(parameters, ';', n); p; p = memchr(p, ';', (size_t)(end - p))) {
+        p += 1 + strspn(p + 1, " \t");
+        if (end - p < 3 || strncasecmp(p, "q=0", 3) != 0)
+            continue;
+        p += 3;
+        p += strspn(p, ".0");
+        return p >= end || strchr(" \t;", *p);
+    }
+    return false;
+}
+
+static bool is_event_stream(const char *range, size_t n)
+{
+    size_t len = strlen(EVENT_STREAM);
+
+    return n >= len && strncasecmp(range, EVENT_STREAM, len) == 0 &&
+           (n == len || strchr("; \t", range[len])) && !is_unwanted(range + len, n - len);
+}
+
+/* Only who names it gets the stream: a reader of everything (any type) expects an end. */
 static bool wants_events(const struct http_request *request)
 {
-    const char *accept = http_request_header(request, "Accept");
+    const char *range = http_request_header(request, "Accept");
 
-    return accept && strcasestr(accept, "text/event-stream");
+    while (range && *range) {
+        size_t n;
+
+        range += strspn(range, ", \t");
+        n = strcspn(range, ",");
+        if (is_event_stream(range, n))
+            return true;
+        range += n;
+    }
+    return false;
 }
 
 static void reply_list(struct http_request *request, const struct control *c)

@@ -3,6 +3,7 @@ import json
 import socket
 import time
 
+import pytest
 from lab.wait import wait_for
 from plane import is_sanitized
 
@@ -65,6 +66,28 @@ def test_first_a_snapshot_then_each_change(plane):
     assert (kind, data) == ("node-deleted", {"node_id": two})
     assert second < third < fourth
     stream.close()
+
+
+@pytest.mark.parametrize("accept, is_stream", [
+    ("text/html, text/event-stream;q=0.5", True),
+    ("TEXT/Event-Stream", True),
+    ("text/event-stream ; charset=utf-8; q=0.01", True),
+    ("application/json, text/event-stream;q=0", False),
+    ("text/event-stream; q=0.000", False),
+    ("text/event-streams", False),
+    ('text/html;x="text/event-stream"', False),
+    ("text/*", False),
+    ("*/*", False),
+    ("", False),
+])
+def test_only_who_names_the_stream_gets_it(plane, accept, is_stream):
+    connection = plane.connect()
+    connection.request("GET", "/api/nodes", headers={"Accept": accept})
+    response = connection.getresponse()
+    kind = "text/event-stream" if is_stream else "application/json"
+    assert response.headers["Content-Type"] == kind
+    response.close()
+    connection.close()
 
 
 def test_heartbeats_are_no_events(plane):
