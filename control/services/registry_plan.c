@@ -195,11 +195,16 @@ static struct registry_change *find_busy(const struct registry *r, const struct 
 static enum registry_outcome plan_with_token(struct registry *r, struct node *node,
                                              struct node *holder,
                                              const struct api_register_request *request,
-                                             struct moment now, struct registry_change **ret_change,
+                                             const struct registry_fresh *fresh, struct moment now,
+                                             struct registry_change **ret_change,
                                              struct registry_grant *grant)
 {
     struct node *loser = holder == node ? NULL : holder;
 
+    /* Whoever came to the address while the node was away got a new token; the node itself, which
+     * has the old one, must not stay shut out when that guest is silent in turn. */
+    if (!token_is_right(node, request->node_token) && !loser && holder && !node->facts.api.is_up)
+        return plan_rejoin(r, node, NULL, request, fresh, now, ret_change, grant);
     if (!token_is_right(node, request->node_token)) {
         (void)err_fail(EPERM, "node_token: is not the token of node %s", request->node_id);
         return REGISTRY_CONFLICT;
@@ -244,7 +249,7 @@ enum registry_outcome registry_plan_register(struct registry *r,
     }
     *ret_grant = (struct registry_grant){0};
     if (claimed)
-        return plan_with_token(r, claimed, holder, request, now, ret_change, ret_grant);
+        return plan_with_token(r, claimed, holder, request, fresh, now, ret_change, ret_grant);
     return plan_by_address(r, holder, request, fresh, now, ret_change, ret_grant);
 }
 

@@ -104,8 +104,27 @@ static void a_wrong_token_is_nobody(void **state)
     assert_says("node_token");
     assert_int_equal(join_as(m, &forged, "node1", "192.168.1.9"), REGISTRY_CONFLICT);
     assert_int_equal(mark_down(m, forged.node_id), REGISTRY_CHANGE);
-    assert_int_equal(join_as(m, &forged, "node1", "192.168.1.1"), REGISTRY_CONFLICT);
+    assert_int_equal(join_as(m, &forged, "node1", "192.168.1.9"), REGISTRY_CONFLICT);
     assert_int_equal(m->registry.count, 1);
+}
+
+static void a_node_whose_address_had_a_guest_gets_back_in_when_the_guest_is_down(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_grant one;
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    one = m->grant;
+    assert_int_equal(mark_down(m, one.node_id), REGISTRY_CHANGE);
+    assert_int_equal(join(m, "guest", "192.168.1.1"), REGISTRY_CHANGE);
+    assert_string_equal(m->grant.node_id, one.node_id);
+    assert_int_equal(join_as(m, &one, "node1", "192.168.1.1"), REGISTRY_CONFLICT);
+    assert_int_equal(mark_down(m, one.node_id), REGISTRY_CHANGE);
+    assert_int_equal(join_as(m, &one, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    assert_string_equal(m->grant.node_id, one.node_id);
+    assert_string_not_equal(m->grant.token, "");
+    assert_string_not_equal(m->grant.token, one.token);
+    assert_string_equal(look(m, one.node_id)->hostname, "node1");
 }
 
 static void an_identity_without_its_token_proves_nothing(void **state)
@@ -205,6 +224,7 @@ int main(void)
         MESH(who_comes_to_a_down_nodes_address_is_that_node_with_a_new_token),
         MESH(a_token_brings_its_node_along_to_another_address),
         MESH(a_wrong_token_is_nobody),
+        MESH(a_node_whose_address_had_a_guest_gets_back_in_when_the_guest_is_down),
         MESH(an_identity_without_its_token_proves_nothing),
         MESH(a_forgotten_identity_registers_as_a_new_node),
         MESH(a_node_with_token_does_not_rob_a_live_one_either),
