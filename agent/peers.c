@@ -14,6 +14,8 @@ static const char *const verdict_problems[] = {
     [PEER_SUBNET_OUTSIDE] = "its subnet is outside the cluster's network",
     [PEER_OUR_SUBNET] = "it claims this node's own subnet",
     [PEER_OUR_HOST_IP] = "it claims this node's own host IP",
+    [PEER_HOST_IP_UNUSABLE] = "its host IP is no address that a host can have",
+    [PEER_HOST_IP_INSIDE] = "its host IP is inside the cluster's own network",
     [PEER_SUBNET_TWICE] = "another node claims the same subnet",
 };
 static_assert(ARRAY_LEN(verdict_problems) == PEER_VERDICT_COUNT, "each verdict has its words");
@@ -60,6 +62,10 @@ static enum peer_verdict judge_alone(const struct peers_self *self, const struct
         return PEER_OUR_SUBNET;
     if (node->host_ip == self->host_ip)
         return PEER_OUR_HOST_IP;
+    if (!ip4_is_unicast_host(node->host_ip)) /* a group's address would have the kernel flood */
+        return PEER_HOST_IP_UNUSABLE;
+    if (ip4_prefix_contains(self->cluster_cidr, node->host_ip))
+        return PEER_HOST_IP_INSIDE;
     return PEER_WANTED;
 }
 

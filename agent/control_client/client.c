@@ -132,12 +132,27 @@ static void fail(struct job *job, enum control_result result, char *problem)
 
 /* ---- register ------------------------------------------------------------------------------ */
 
-static int read_registration(const struct http_response *response, struct api_register_reply *ret)
+/* A cluster's network that holds our own address would lead the underlay's packets into itself. */
+static int check_own_address(const struct control_client *c, const struct api_register_reply *reply)
+{
+    char ip[IP4_TEXT_SIZE], cidr[IP4_PREFIX_TEXT_SIZE];
+
+    if (!ip4_prefix_contains(reply->cluster.cidr, c->config.host_ip))
+        return 0;
+    return err_fail(EINVAL, "cluster_cidr: %s holds this node's own host IP %s",
+                    ip4_prefix_format(reply->cluster.cidr, cidr),
+                    ip4_format(c->config.host_ip, ip));
+}
+
+static int read_registration(const struct control_client *c, const struct http_response *response,
+                             struct api_register_reply *ret)
 {
     AUTO_JSON json_t *value = NULL;
     int r = json_parse(response->body, response->body_len, &value);
 
-    return r < 0 ? r : api_register_reply_from_json(value, ret);
+    if (r == 0)
+        r = api_register_reply_from_json(value, ret);
+    return r < 0 ? r : check_own_address(c, ret);
 }
 
 static void on_register(struct control_client *c, struct job *job,
@@ -145,7 +160,7 @@ static void on_register(struct control_client *c, struct job *job,
 {
     struct api_register_reply reply;
 
-    if (read_registration(response, &reply) < 0) {
+    if (read_registration(c, response, &reply) < 0) {
         fail(job, CONTROL_REFUSED, mem_printf("register: the answer is unusable: %s", err_text()));
         return;
     }

@@ -8,23 +8,6 @@
 
 #define PEER_SYNC_MAX_MS 5000
 #define NODE_PREFIX_LEN_MAX 30
-#define CIDR_LEN_MIN 8
-
-static int check_cidr(struct ip4_prefix cidr)
-{
-    const struct ip4_prefix link_local = {.addr = 169U << 24 | 254U << 16, .len = 16};
-    char text[IP4_PREFIX_TEXT_SIZE];
-
-    (void)ip4_prefix_format(cidr, text);
-    if (cidr.len < CIDR_LEN_MIN)
-        return err_fail(EINVAL, "cluster-cidr %s is larger than a /%d", text, CIDR_LEN_MIN);
-    if (!ip4_is_unicast_host(cidr.addr))
-        return err_fail(EINVAL, "cluster-cidr %s holds no addresses that hosts can have", text);
-    if (ip4_prefix_covers(cidr, link_local) || ip4_prefix_covers(link_local, cidr))
-        return err_fail(EINVAL, "cluster-cidr %s holds link-local addresses (169.254.0.0/16)",
-                        text);
-    return 0;
-}
 
 static int check_sizes(struct ip4_prefix cidr, uint8_t node_len)
 {
@@ -54,9 +37,11 @@ int cluster_found(const struct cluster_options *options, const char *cluster_id,
         .vni = defaults.vni,
         .vxlan_port = defaults.vxlan_port,
     };
-    int r = check_cidr(c.cidr);
+    int r = api_cluster_check_cidr(c.cidr);
 
-    if (r == 0)
+    if (r < 0)
+        r = err_wrap(r, "cluster-cidr");
+    else
         r = check_sizes(c.cidr, c.node_prefix_len);
     if (r < 0)
         return r;

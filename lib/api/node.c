@@ -12,6 +12,7 @@
 #define RAM_MB_MAX (INT64_C(1) << 40)
 #define UNIX_SECONDS_MAX INT64_C(9999999999) /* ten digits */
 #define INTERVAL_MS_MAX INT64_C(86400000)
+#define CIDR_LEN_MIN 8
 
 /* ---- fields -------------------------------------------------------------------------------- */
 
@@ -240,6 +241,21 @@ struct api_cluster api_cluster_default(void)
     };
 }
 
+int api_cluster_check_cidr(struct ip4_prefix cidr)
+{
+    const struct ip4_prefix link_local = {.addr = 169U << 24 | 254U << 16, .len = 16};
+    char text[IP4_PREFIX_TEXT_SIZE];
+
+    (void)ip4_prefix_format(cidr, text);
+    if (cidr.len < CIDR_LEN_MIN)
+        return err_fail(EINVAL, "%s is larger than a /%d", text, CIDR_LEN_MIN);
+    if (!ip4_is_unicast_host(cidr.addr))
+        return err_fail(EINVAL, "%s holds no addresses that hosts can have", text);
+    if (ip4_prefix_covers(cidr, link_local) || ip4_prefix_covers(link_local, cidr))
+        return err_fail(EINVAL, "%s holds link-local addresses (169.254.0.0/16)", text);
+    return 0;
+}
+
 static int get_cluster(const json_t *object, struct api_cluster *cluster)
 {
     int64_t node_prefix = cluster->node_prefix_len, vni = cluster->vni, port = cluster->vxlan_port;
@@ -269,7 +285,20 @@ static int get_cluster(const json_t *object, struct api_cluster *cluster)
     cluster->node_prefix_len = (uint8_t)node_prefix;
     cluster->vni = (uint32_t)vni;
     cluster->vxlan_port = (uint16_t)port;
-    return 0;
+    return named(api_cluster_check_cidr(cluster->cidr), "cluster_cidr");
+}
+
+static int check_own_subnet(const struct api_register_reply *reply)
+{
+    const struct api_cluster *cluster = &reply->cluster;
+    char subnet[IP4_PREFIX_TEXT_SIZE], cidr[IP4_PREFIX_TEXT_SIZE];
+
+    if (reply->subnet.len == cluster->node_prefix_len &&
+        ip4_prefix_covers(cluster->cidr, reply->subnet))
+        return 0;
+    return err_fail(EINVAL, "subnet: %s is no /%u inside %s",
+                    ip4_prefix_format(reply->subnet, subnet), cluster->node_prefix_len,
+                    ip4_prefix_format(cluster->cidr, cidr));
 }
 
 int api_register_reply_from_json(const json_t *value, struct api_register_reply *ret)
@@ -289,6 +318,8 @@ int api_register_reply_from_json(const json_t *value, struct api_register_reply 
         r = err_fail(EINVAL, "node_token: longer than %d characters", NODE_TOKEN_TEXT_SIZE - 1);
     if (r == 0)
         r = get_cluster(value, &reply.cluster);
+    if (r == 0)
+        r = check_own_subnet(&reply);
     if (r == 0)
         r = get_optional_int(value, "revision", INT64_MAX, &revision);
     if (r < 0)

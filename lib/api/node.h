@@ -63,6 +63,8 @@ struct api_cluster {
 /* VNI 100, port 4789, 10.42.0.0/16, /24, 10 s, 30 s, 5 s: also what an agent assumes of a control
  * plane that does not say. */
 struct api_cluster api_cluster_default(void);
+/* Whether containers can have the network's addresses: 0, or -EINVAL with a text. */
+int api_cluster_check_cidr(struct ip4_prefix cidr);
 
 struct api_register_reply {
     char node_id[UUID_TEXT_SIZE];
@@ -71,6 +73,7 @@ struct api_register_reply {
     struct api_cluster cluster;
     uint64_t revision; /* 0: not given */
 };
-/* A first-release reply ({node_id, subnet} only) gets api_cluster_default(). */
+/* A first-release reply ({node_id, subnet} only) gets api_cluster_default(). A subnet that is not
+ * of the node size, or outside the cluster's network, is refused, and a network nobody may have. */
 int api_register_reply_from_json(const json_t *value, struct api_register_reply *ret);
 char *api_register_reply_to_json(const struct api_register_reply *reply);

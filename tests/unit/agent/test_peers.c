@@ -152,6 +152,11 @@ static void no_impossible_claim_is_ever_wanted(void **state)
         {PEER_SUBNET_OUTSIDE, {0x0a2b1400, 24}, 0xc0a80114},
         {PEER_SUBNET_SIZE, {0x0a2a1400, 25}, 0xc0a80114},
         {PEER_SUBNET_SIZE, {0x0a2a0000, 16}, 0xc0a80114},
+        {PEER_HOST_IP_UNUSABLE, {0x0a2a1400, 24}, 0x00000000}, /* 0.0.0.0 */
+        {PEER_HOST_IP_UNUSABLE, {0x0a2a1400, 24}, 0x7f000001}, /* 127.0.0.1 */
+        {PEER_HOST_IP_UNUSABLE, {0x0a2a1400, 24}, 0xef010101}, /* 239.1.1.1 */
+        {PEER_HOST_IP_UNUSABLE, {0x0a2a1400, 24}, 0xffffffff},
+        {PEER_HOST_IP_INSIDE, {0x0a2a1400, 24}, 0x0a2a0205}, /* 10.42.2.5 */
         {PEER_WANTED, {0x0a2a1400, 24}, 0xc0a80114},
     };
 

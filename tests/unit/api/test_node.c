@@ -141,6 +141,33 @@ static void a_first_release_reply_gets_the_default_cluster(void **state)
     assert_int_equal(reply.cluster.cidr.addr, 0x0a2a0000);
 }
 
+static void a_reply_that_cannot_be_is_refused(void **state)
+{
+    static const struct {
+        const char *members;
+        const char *text;
+    } cases[] = {
+        {"\"subnet\":\"10.43.0.0/24\"", "subnet: 10.43.0.0/24 is no /24 inside 10.42.0.0/16"},
+        {"\"subnet\":\"10.42.1.0/25\"", "subnet: 10.42.1.0/25 is no /24 inside 10.42.0.0/16"},
+        {"\"subnet\":\"128.0.0.0/1\",\"cluster_cidr\":\"0.0.0.0/0\",\"node_prefix\":1",
+         "cluster_cidr: 0.0.0.0/0 is larger than a /8"},
+        {"\"subnet\":\"127.0.1.0/24\",\"cluster_cidr\":\"127.0.0.0/8\"",
+         "cluster_cidr: 127.0.0.0/8 holds no addresses that hosts can have"},
+        {"\"subnet\":\"10.42.1.0/24\",\"vni\":0", "the cluster's settings contradict each other"},
+        {"\"subnet\":\"10.42.1.0/24\",\"heartbeat_interval_ms\":1",
+         "the cluster's settings contradict each other"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_FREE char *text = mem_printf("{\"node_id\":\"" NODE_ID "\",%s}", cases[i].members);
+        AUTO_JSON json_t *value = parse(text);
+        struct api_register_reply reply;
+
+        assert_int_equal(api_register_reply_from_json(value, &reply), -EINVAL);
+        assert_string_equal(err_text(), cases[i].text);
+    }
+}
+
 static void a_reply_survives_the_wire(void **state)
 {
     struct api_register_reply sent = {.node_id = NODE_ID,
@@ -180,6 +207,7 @@ int main(void)
         cmocka_unit_test(a_bad_registration_is_refused_by_field),
         cmocka_unit_test(a_registration_survives_the_wire),
         cmocka_unit_test(a_first_release_reply_gets_the_default_cluster),
+        cmocka_unit_test(a_reply_that_cannot_be_is_refused),
         cmocka_unit_test(a_reply_survives_the_wire),
         cmocka_unit_test(a_reply_with_impossible_settings_is_refused),
     };
