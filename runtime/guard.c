@@ -1,4 +1,4 @@
-/* Repairs that do not hold. */
+/* Patience, and the last failure, for each object. */
 #include "runtime/guard.h"
 
 #include <string.h>
@@ -9,9 +9,7 @@
 struct guard_entry {
     char *key;
     char *error; /* NULL: the last repair worked */
-    unsigned int repairs;
-    int64_t last_ms;
-    int64_t next_ms;
+    struct patience patience;
     bool is_held_back;
     UT_hash_handle hh;
 };
@@ -44,21 +42,10 @@ bool guard_allows(const struct guard *guard, const char *key, int64_t now_ms)
 {
     struct guard_entry *entry = find(guard, key);
 
-    if (!entry || now_ms >= entry->next_ms)
+    if (!entry || patience_allows(&entry->patience, now_ms))
         return true;
     entry->is_held_back = true;
     return false;
-}
-
-static int64_t pause_ms(unsigned int repairs)
-{
-    int64_t ms = GUARD_PAUSE_MIN_MS;
-
-    if (repairs < GUARD_FREE_REPAIRS)
-        return 0;
-    for (unsigned int i = GUARD_FREE_REPAIRS; i < repairs && ms < GUARD_PAUSE_MAX_MS; i++)
-        ms *= 2;
-    return ms < GUARD_PAUSE_MAX_MS ? ms : GUARD_PAUSE_MAX_MS;
 }
 
 static struct guard_entry *find_or_add(struct guard *guard, const char *key)
@@ -78,11 +65,7 @@ bool guard_note(struct guard *guard, const char *key, const char *error, int64_t
     struct guard_entry *entry = find_or_add(guard, key);
     bool is_new = error && (!entry->error || strcmp(entry->error, error) != 0);
 
-    if (now_ms - entry->last_ms >= GUARD_CALM_MS && !error)
-        entry->repairs = 0;
-    entry->repairs++;
-    entry->last_ms = now_ms;
-    entry->next_ms = now_ms + pause_ms(entry->repairs);
+    (void)patience_note(&entry->patience, now_ms);
     entry->is_held_back = false;
     free(entry->error);
     entry->error = error ? mem_strdup(error) : NULL;
@@ -113,13 +96,13 @@ int64_t guard_next_ms(const struct guard *guard)
     const struct guard_entry *entry;
 
     for (entry = guard->entries; entry; entry = entry->hh.next) {
-        int64_t due_ms = entry->next_ms;
+        int64_t due_ms = entry->patience.wait_until_ms;
 
         if (!entry->error && !entry->is_held_back)
             continue;
         /* What failed is tried again without an event too, but not in a busy loop. */
-        if (due_ms < entry->last_ms + GUARD_PAUSE_MIN_MS)
-            due_ms = entry->last_ms + GUARD_PAUSE_MIN_MS;
+        if (entry->error && due_ms < entry->patience.last_ms + GUARD_RETRY_MS)
+            due_ms = entry->patience.last_ms + GUARD_RETRY_MS;
         if (due_ms < next_ms)
             next_ms = due_ms;
     }
@@ -131,7 +114,7 @@ void guard_sweep(struct guard *guard, int64_t now_ms)
     struct guard_entry *entry, *next;
 
     HASH_ITER (hh, guard->entries, entry, next) {
-        if (!entry->error && now_ms - entry->last_ms >= GUARD_CALM_MS)
+        if (!entry->error && patience_is_over(&entry->patience, now_ms))
             drop(guard, entry);
     }
 }

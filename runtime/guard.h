@@ -1,6 +1,5 @@
-/* Repairs that do not hold: an object that somebody else keeps changing, or that the kernel keeps
- * refusing, is repaired at once a few times and then in growing intervals, so that two programs
- * that want different things do not keep a machine busy. Remembers the last failure of each object,
+/* Repairs that do not hold: each object has patience of its own (lib/base/patience.h), for what
+ * somebody else keeps changing or the kernel keeps refusing. Remembers the last failure of each,
  * for status displays. Pure. */
 #pragma once
 
@@ -8,10 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GUARD_FREE_REPAIRS 10 /* at once */
-#define GUARD_CALM_MS 30000   /* without a repair for so long: all is forgotten */
-#define GUARD_PAUSE_MIN_MS 1000
-#define GUARD_PAUSE_MAX_MS 30000
+#include "lib/base/patience.h"
+
+/* What failed is tried again after this also when nothing happens. */
+#define GUARD_RETRY_MS 1000
 
 struct guard_entry;
 struct guard {

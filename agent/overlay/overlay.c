@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/overlay/patience.h"
+#include "agent/overlay/repairs.h"
 #include "agent/overlay/say.h"
 #include "agent/overlay/underlay.h"
 #include "lib/base/backoff.h"
@@ -35,7 +35,7 @@ struct overlay {
     size_t lacking_count;
     struct overlay_have dry; /* what a dry run would have made */
 
-    struct patience patience;
+    struct repairs repairs;
     char *problem; /* owned; NULL: none */
     char *fight;   /* owned; NULL: none */
     int64_t fight_until_ms;
@@ -110,14 +110,14 @@ static int64_t hold_back(struct overlay *o, struct overlay_changes *changes, int
             continue;
         }
         if (is_repair(o, change)) {
-            switch (patience_ask(&o->patience, change, now_ms, &due_ms)) {
-            case PATIENCE_WAIT:
+            switch (repairs_ask(&o->repairs, change, now_ms, &due_ms)) {
+            case REPAIRS_WAIT:
                 next_ms = due_ms < next_ms ? due_ms : next_ms;
                 continue;
-            case PATIENCE_FIGHT:
+            case REPAIRS_FIGHT:
                 set_fight(o, change, now_ms);
                 break;
-            case PATIENCE_GO:
+            case REPAIRS_GO:
                 break;
             }
             o->counts.repairs[change->object]++;
@@ -278,7 +278,7 @@ static int64_t now_us(void)
 
 static void end_fight(struct overlay *o, int64_t now_ms)
 {
-    patience_prune(&o->patience, now_ms);
+    repairs_prune(&o->repairs, now_ms);
     if (o->fight && now_ms >= o->fight_until_ms)
         free(TAKE_PTR(o->fight));
 }
@@ -401,7 +401,7 @@ void overlay_free(struct overlay *o)
     loop_source_free(o->look);
     overlay_want_deinit(&o->want);
     overlay_have_deinit(&o->dry);
-    patience_deinit(&o->patience);
+    repairs_deinit(&o->repairs);
     free(o->lacking);
     free(o->problem);
     free(o->fight);
