@@ -3,11 +3,20 @@ BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all demo test bench lint install clean
+.PHONY: all help demo test bench lint install clean
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 $(BUILD)/build.ninja:
+	rm -rf $(BUILD)/meson-private # of a setup that was interrupted; meson takes it for a finished one
 	meson setup $(BUILD) --prefix=$(PREFIX) -Dwerror=true
+help:
+	@echo 'make            build into $(BUILD)/'
+	@echo 'make demo       three hosts on this machine, real daemons, real packets (root)'
+	@echo 'make test       every test (root)'
+	@echo 'make bench      the figures of README (root)'
+	@echo 'make lint       layout, layers, comments, style'
+	@echo 'make install    programs and man pages; honours DESTDIR and PREFIX'
+	@echo 'make clean      remove what was built'
 demo:
 	tools/demo
 test:
@@ -19,5 +28,6 @@ lint: all
 install: all
 	meson configure $(BUILD) --prefix=$(PREFIX)
 	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+	@chown -R --no-dereference --reference=. $(BUILD) # theirs whose tree it is, also under sudo
 clean:
 	rm -rf build build-*

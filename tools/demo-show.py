@@ -3,10 +3,13 @@
 Each step is typed out as a user would type it, done for real, and checked; the first step that does
 not prove itself ends the show with the logs and exit code 1.
 """
+import contextlib
+import fcntl
 import os
 import signal
 import stat
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,11 +18,13 @@ sys.path.insert(0, str(PROJECT / "tests"))
 
 from lab import kernel  # noqa: E402
 from lab.mesh import Mesh  # noqa: E402
-from lab.network import Lab, close_kept, leftovers  # noqa: E402
+from lab.network import Lab, leftovers, take_away  # noqa: E402
 from lab.traffic import ping, ping_ms, transfer  # noqa: E402
 from lab.wait import wait_for  # noqa: E402
 
-KEPT = Path("/run/quilt-demo")
+KEPT = Path("/run/quilt-demo")  # how to reach the hosts that --keep left up
+LABS, PREFIX = Path("/tmp"), "quilt-demo-"
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 NODE_TIMEOUT_S = 6
 TRANSFER_BYTES = 256 << 20
 LOG_LINES = 15
@@ -188,10 +193,9 @@ def show_logs(lab):
         print("\n".join(path.read_text(errors="replace").splitlines()[-LOG_LINES:]))
 
 
-def keep(show, mesh):
-    """Writes an entry script for each host and says how to use them."""
+def keep(mesh):
+    """Writes an entry script for each host."""
     KEPT.mkdir()
-    mesh.lab.save(KEPT / "state.json")
     for node in mesh.nodes:
         script = KEPT / node.name
         path = node.environment()["PATH"]
@@ -200,6 +204,10 @@ def keep(show, mesh):
                           f"export PATH={path} QUILT_LAB={mesh.lab.id}\n[ $# -gt 0 ] || set -- "
                           f"env 'PS1={node.name}# ' sh\nexec {words} \"$@\"\n")
         script.chmod(stat.S_IRWXU)
+    (mesh.lab.dir / "kept").touch()
+
+
+def say_kept(show, mesh):
     show.title("The hosts stay up")
     for node in mesh.nodes:
         show.said(f"a shell on {node.name}:   {KEPT}/{node.name}")
@@ -209,53 +217,119 @@ def keep(show, mesh):
     show.said("take them away:     tools/demo --down")
 
 
+def new_lab_dir():
+    """A directory for the laboratory, and the lock that says as long as this process lives, however
+    it ends, that it is in use."""
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=LABS))
+    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return directory, lock
+
+
+def is_in_use(directory):
+    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def sweep(is_down):
+    """Takes away what demos that were killed have left; with is_down also what was kept. Returns
+    how many."""
+    gone = 0
+    for directory in sorted(LABS.glob(PREFIX + "*")):
+        if directory.lstat().st_uid != os.getuid() or is_in_use(directory):
+            continue
+        if (directory / "kept").exists() and not is_down:
+            continue
+        take_away(directory)
+        gone += 1
+    if is_down and KEPT.exists():
+        for path in KEPT.iterdir():
+            path.unlink()
+        KEPT.rmdir()
+    return gone
+
+
 def take_down():
-    if not (KEPT / "state.json").exists():
-        print("demo: no hosts are kept")
-        return 0
-    close_kept(KEPT / "state.json")
-    for path in KEPT.iterdir():
-        path.unlink()
-    KEPT.rmdir()
-    print("demo: all gone")
+    print("demo: all gone" if sweep(is_down=True) else "demo: no hosts are kept")
     return 0
 
 
-def run(is_kept):
-    if KEPT.exists():
-        print("demo: hosts of an earlier --keep are still up; tools/demo --down takes them away",
-              file=sys.stderr)
-        return 1
-    show, mesh = Show(), None
-    lab = Lab(PROJECT / "build", is_kept=is_kept)
-    try:
-        mesh = perform(show, lab)
-        if is_kept:
-            keep(show, mesh)
-    except KeyboardInterrupt:
-        print("\ndemo: interrupted")
-        lab.close()
-        return 130
-    except Exception as error:  # whatever it was: evidence first, then tidy up
-        print(f"\n{paint('31', 'demo: failed')}: {error}")
+def fail(error, lab):
+    """What a person needs to see; nobody may be looking any more."""
+    if isinstance(error, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
+    print(f"\n{paint('31', 'demo: failed')}: {error}", flush=True)
+    if lab:
         show_logs(lab)
-        lab.close()
-        return 1
-    if not is_kept:
-        show.title("Everything is taken away again")
-        lab.close()
-        left = leftovers(lab)
-        show.said("\n".join(left))
-        show.prove(not left, "no process, mount, link or file is left")
+
+
+def say_proved(show):
     seconds = time.monotonic() - show.start
     print("\n" + bold(f"The mesh works: {len(show.proved)} claims proved in {seconds:.0f} s"))
     for claim in show.proved:
         print(f"  ok  {claim}")
-    return 0
+
+
+def play(show, directory, is_kept):
+    """The show. Whatever ends it, nothing stays but what is to be kept; returns the exit code."""
+    lab, mesh, code = None, None, 1
+    try:
+        lab = Lab(PROJECT / "build", is_kept=is_kept, directory=directory)
+        mesh = perform(show, lab)
+        if is_kept:
+            keep(mesh)
+        code = 0
+    except KeyboardInterrupt:
+        code = 130
+        with contextlib.suppress(BrokenPipeError):
+            print("\ndemo: interrupted, taking everything away", flush=True)
+    except Exception as error:  # whatever it was: evidence first, then tidy up
+        fail(error, lab)
+    finally:
+        if code != 0 or not is_kept:
+            for ending in ENDINGS:  # tidying up is not to be interrupted, too
+                signal.signal(ending, signal.SIG_IGN)
+            take_away(directory)
+    if code == 0 and not is_kept:
+        show.title("Everything is taken away again")
+        left = leftovers(lab)
+        show.said("\n".join(left))
+        show.prove(not left, "no process, mount, link or file is left")
+    if code == 0:
+        say_proved(show)
+        if is_kept:
+            say_kept(show, mesh)
+    return code
+
+
+def run(is_kept):
+    if sweep(is_down=False):
+        print("demo: took away what an interrupted demo had left")
+    if KEPT.exists():
+        print("demo: hosts of an earlier --keep are still up; tools/demo --down takes them away",
+              file=sys.stderr)
+        return 1
+    show = Show()
+    directory, lock = new_lab_dir()
+    code = play(show, directory, is_kept)
+    os.close(lock)
+    return code
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
 
 
 def main():
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    for ending in ENDINGS:
+        signal.signal(ending, interrupt)
     os.environ.pop("QUILT_LAB", None)
     if sys.argv[1:] == ["--down"]:
         return take_down()

@@ -1,5 +1,5 @@
 """The laboratory: a switch, the hosts that are plugged into it, and the way it is taken away."""
-import json
+import contextlib
 import os
 import shutil
 import signal
@@ -17,7 +17,7 @@ PROGRAMS = ("quilt-mesh-control", "quilt-mesh-agent", "quilt-runtime", "quiltctl
 
 class Lab:
     """Draw hosts with host(); close() leaves nothing behind. With is_kept the hosts outlive this
-    process, and close() or close_kept() takes them away later."""
+    process, and close() or take_away() takes them away later."""
 
     def __init__(self, build, extra_env=None, is_kept=False, directory=None):
         if os.geteuid() != 0:
@@ -81,24 +81,23 @@ class Lab:
         return {f"{program.name} on {program.place.name}": program.wait_end(deadline_s)
                 for program in running}
 
-    def save(self, path):
-        """Writes down what close_kept() needs."""
-        hosts = {host.name: [host.pid, host.start_time]
-                 for host in [*self.hosts.values(), self.switch]}
-        Path(path).write_text(json.dumps({"id": self.id, "dir": str(self.dir), "hosts": hosts}))
+
+def take_away(directory):
+    """Takes away the laboratory in this directory, whoever drew it and whether or not he still
+    lives: every process that bears its mark, its mounts, its files."""
+    lab_id = Path(directory).name
+    wait_for(lambda: not kill_all(lab_id), 20, lambda: f"the end of {processes_of(lab_id)}")
+    unmount_below(directory)
+    shutil.rmtree(directory)
 
 
-def close_kept(path):
-    """Takes away a laboratory that another process has drawn and saved."""
-    saved = json.loads(Path(path).read_text())
-    hosts = [(pid, start) for pid, start in saved["hosts"].values() if start_time(pid) == start]
-    for pid, _ in hosts:
-        os.kill(pid, signal.SIGKILL)
-    for pid, start in hosts:
-        wait_for(lambda pid=pid, start=start: start_time(pid) != start, 20,
-                 f"host process {pid} to end")
-    unmount_below(saved["dir"])
-    shutil.rmtree(saved["dir"], ignore_errors=True)
+def kill_all(lab_id):
+    """SIGKILL to what runs of a laboratory; whether there was anything."""
+    left = processes_of(lab_id)
+    for pid, _ in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return bool(left)
 
 
 def processes_of(lab_id):
