@@ -83,6 +83,18 @@ void guard_settle(struct guard *guard, const char *key)
     entry->is_held_back = false;
 }
 
+static bool is_fought(const struct guard_entry *entry)
+{
+    return !entry->error && entry->patience.wait_until_ms > entry->patience.last_ms;
+}
+
+bool guard_is_fought(const struct guard *guard, const char *key)
+{
+    const struct guard_entry *entry = find(guard, key);
+
+    return entry && is_fought(entry);
+}
+
 const char *guard_error(const struct guard *guard, const char *key)
 {
     const struct guard_entry *entry = find(guard, key);
@@ -125,5 +137,7 @@ void guard_each_error(const struct guard *guard,
     for (const struct guard_entry *entry = guard->entries; entry; entry = entry->hh.next) {
         if (entry->error)
             fn(entry->key, entry->error, data);
+        else if (is_fought(entry))
+            fn(entry->key, GUARD_FOUGHT_TEXT, data);
     }
 }

@@ -15,6 +15,7 @@
 void reconcile_note(struct reconcile *rc, enum kernel_object object, const char *key, int r,
                     int64_t now_ms)
 {
+    bool was_fought = guard_is_fought(&rc->guard, key);
     bool is_new = guard_note(&rc->guard, key, r < 0 ? err_text() : NULL, now_ms);
 
     if (rc->has_run)
@@ -23,6 +24,9 @@ void reconcile_note(struct reconcile *rc, enum kernel_object object, const char 
         log_info(rc->has_run ? "repaired" : "set up", LOG_S("object", key));
     else if (r < 0 && is_new)
         log_warn("cannot repair, will try again", LOG_S("object", key), LOG_ERR());
+    if (!was_fought && guard_is_fought(&rc->guard, key))
+        log_warn("repairs do not hold, the next ones wait longer", LOG_S("object", key),
+                 LOG_S("problem", GUARD_FOUGHT_TEXT));
 }
 
 static void look_net(struct reconcile *rc, int64_t now_ms)

@@ -113,6 +113,8 @@ class Program:
     def signal(self, signo):
         self.was_told_to_end |= signo in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL)
         os.kill(self.pid, signo)
+        if signo == signal.SIGCONT:
+            self._entry.send_signal(signo)  # nsenter stops itself when its child is stopped
 
     def has_crashed(self):
         """Whether it has ended although nobody told it to."""

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/base/strbuf.h"
 #include "tests/unit/runtime/testing.h"
 
 static int make(void **state)
@@ -32,6 +33,27 @@ static void one_objects_fight_does_not_hold_another_back(void **state)
     assert_false(guard_allows(*state, "route a", 1099));
     assert_true(guard_allows(*state, "route a", 1100));
     assert_true(guard_allows(*state, "route b", 1000));
+}
+
+static void add_told(const char *key, const char *error, void *data)
+{
+    strbuf_addf(data, "%s: %s\n", key, error);
+}
+
+static void repairs_that_do_not_hold_are_a_problem_until_it_is_calm(void **state)
+{
+    AUTO_STRBUF struct strbuf told = {0};
+
+    repair(*state, 10, 0);
+    assert_false(guard_is_fought(*state, "route a"));
+    repair(*state, 1, 0);
+    assert_true(guard_is_fought(*state, "route a"));
+    assert_false(guard_is_fought(*state, "route b"));
+    guard_each_error(*state, add_told, &told);
+    assert_string_equal(told.data,
+                        "route a: another program keeps changing it; find and stop it\n");
+    guard_sweep(*state, 61000);
+    assert_false(guard_is_fought(*state, "route a"));
 }
 
 static void a_held_back_repair_has_its_time(void **state)
@@ -100,6 +122,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
     const struct CMUnitTest tests[] = {
         TEST(one_objects_fight_does_not_hold_another_back),
+        TEST(repairs_that_do_not_hold_are_a_problem_until_it_is_calm),
         TEST(a_held_back_repair_has_its_time),
         TEST(what_has_been_quiet_is_forgotten),
         TEST(a_failure_is_remembered_and_tried_again_after_a_second),
