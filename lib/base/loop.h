@@ -48,7 +48,7 @@ void loop_exit(struct loop *loop, int code);
 /* Tells systemd's watchdog that the loop turns, when the unit asks for it (WatchdogSec=). */
 int loop_enable_watchdog(struct loop *loop);
 
-/* Milliseconds by which the loop was late for its timers at most since the last call. One absence is
- * told once, also when timers that it delayed come after the call. A daemon that judges others by
- * the clock looks at this first. */
+/* Milliseconds by which the loop was late for its timers at most since the last call. One absence
+ * is told once, also when timers that it delayed come after the call. A daemon that judges others
+ * by the clock looks at this first. */
 int64_t loop_take_lag_ms(struct loop *loop);

@@ -108,7 +108,7 @@ void http_server_kick(struct http_server *server)
     wake_mhd_in(server, 0);
 }
 
-static void run_mhd(struct http_server *server)
+void http_server_run(struct http_server *server)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms;
 
@@ -127,7 +127,7 @@ static void run_mhd(struct http_server *server)
 
 static void on_mhd_io(void *server, uint32_t events)
 {
-    run_mhd(server);
+    http_server_run(server);
 }
 
 /* ---- connections ----------------------------------------------------------------------------- */
@@ -160,6 +160,8 @@ static struct http_conn *conn_new(struct http_server *server, struct MHD_Connect
     conn->addr =
         addr_of(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
     ring_init(&conn->ring);
+    ring_init(&conn->half_closed);
+    http_half_closes_watch(conn);
     http_peers_add(server, conn->addr);
     return conn;
 }
@@ -168,6 +170,7 @@ static void conn_free(struct http_conn *conn)
 {
     http_exchange_forget(conn);
     ring_remove(&conn->ring);
+    http_half_closes_forget(conn);
     http_peers_remove(conn->server, conn->addr);
     free(conn);
 }
@@ -217,13 +220,14 @@ static int add_sources(struct http_server *server)
     r = loop_add_io(server->loop, fd, EPOLLIN, on_mhd_io, server, &server->mhd_io);
     if (r < 0)
         return r;
-    r = loop_add_timer(server->loop, (loop_fn)run_mhd, server, &server->mhd_timer);
+    r = loop_add_timer(server->loop, (loop_fn)http_server_run, server, &server->mhd_timer);
     if (r < 0)
         return r;
     r = loop_add_timer(server->loop, on_sweep, server, &server->sweep_timer);
     if (r < 0)
         return r;
-    return http_streams_init(server);
+    r = http_half_closes_init(server);
+    return r < 0 ? r : http_streams_init(server);
 }
 
 static int listen_and_start(struct http_server *server)
@@ -255,6 +259,8 @@ static struct http_server *server_alloc(struct loop *loop, const struct http_ser
     server->idle_timeout_ms = (int64_t)server->config.idle_timeout_s * 1000;
     server->now_ms = clock_boot_ms();
     server->stream_epoll_fd = -1;
+    server->half_close_epoll_fd = -1;
+    ring_init(&server->half_closed);
     ring_init(&server->receiving);
     ring_init(&server->blocked);
     ring_init(&server->lingering);
@@ -277,7 +283,7 @@ int http_server_new(struct loop *loop, const struct http_server_config *config,
         http_server_free(server);
         return err_wrap(r, "HTTP server");
     }
-    run_mhd(server); /* the first turn starts the listening */
+    http_server_run(server); /* the first turn starts the listening */
     *ret_server = server;
     return 0;
 }
@@ -298,6 +304,7 @@ void http_server_free(struct http_server *server)
     http_lingers_deinit(server);
     loop_source_free(server->mhd_io);
     stop_mhd(server);
+    http_half_closes_deinit(server);
     loop_source_free(server->sweep_timer);
     loop_source_free(server->mhd_timer);
     route_table_free(server->routes);

@@ -52,12 +52,16 @@ struct http_server {
     struct ring asleep;  /* struct http_stream: nothing to send */
     int stream_epoll_fd;
     struct loop_source *stream_io;
+    struct ring half_closed; /* struct http_conn: the client's end was seen in this turn */
+    int half_close_epoll_fd;
+    struct loop_source *half_close_io;
     struct loop_source *stream_timer;
 };
 
 /* One of libmicrohttpd's connections. */
 struct http_conn {
-    struct ring ring; /* in receiving, or in no list */
+    struct ring ring;        /* in receiving, or in no list */
+    struct ring half_closed; /* in the server's list of this name, or in none */
     struct http_server *server;
     int fd; /* libmicrohttpd's */
     uint32_t addr;
@@ -97,6 +101,15 @@ struct http_request {
     char param_text[];
 };
 
+/* ---- halfclose.c --------------------------------------------------------------------------- */
+
+int http_half_closes_init(struct http_server *server);
+/* When no connection is left. */
+void http_half_closes_deinit(struct http_server *server);
+void http_half_closes_watch(struct http_conn *conn);
+/* While its socket is still open. */
+void http_half_closes_forget(struct http_conn *conn);
+
 /* ---- server.c ------------------------------------------------------------------------------ */
 
 struct http_conn *http_conn_of(struct MHD_Connection *mhd);
@@ -105,6 +118,8 @@ void http_conn_expect(struct http_conn *conn);
 /* It has come in. */
 void http_conn_received(struct http_conn *conn);
 
+/* libmicrohttpd does what there is to do, now. */
+void http_server_run(struct http_server *server);
 /* libmicrohttpd has something to do that its sockets do not tell: connections go on. */
 void http_server_kick(struct http_server *server);
 

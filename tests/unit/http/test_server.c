@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "lib/base/clock.h"
 #include "tests/unit/http/bed.h"
 
 static int start(void **state)
@@ -300,6 +301,43 @@ static void garbage_is_answered_or_cut_off_and_the_server_lives_on(void **state)
     raw_wait_state(*state, "waiting=0");
 }
 
+static void a_client_that_ends_in_the_middle_is_cut_off_at_once(void **state)
+{
+    static const char *const halves[] = {
+        "GE",
+        "GET /echo/a HT",
+        "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 1000\r\n\r\nx",
+    };
+    int64_t began_ms = clock_boot_ms();
+
+    for (size_t i = 0; i < ARRAY_LEN(halves) * 20; i++) {
+        int fd = raw_open(*state);
+        AUTO_FREE char *answer = NULL;
+
+        raw_send(fd, halves[i % ARRAY_LEN(halves)]);
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+        answer = raw_read_to_end(fd);
+        assert_string_equal(answer, "");
+        close(fd);
+    }
+    /* One alone would have stood for 30 s. */
+    assert_in_range(clock_boot_ms() - began_ms, 0, 9999);
+}
+
+static void a_whole_request_whose_sender_has_ended_is_answered(void **state)
+{
+    for (int i = 0; i < 20; i++) {
+        int fd = raw_open(*state);
+        AUTO_FREE char *answer = NULL;
+
+        raw_send(fd, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\nabc");
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+        answer = raw_read_to_end(fd);
+        assert_non_null(strstr(answer, "HTTP/1.1 200"));
+        close(fd);
+    }
+}
+
 static void a_sender_that_drips_is_cut_off(void **state)
 {
     struct bed *bed = bed_start(&(struct bed_limits){.idle_timeout_s = 1});
@@ -409,6 +447,8 @@ int main(void)
         cmocka_unit_test(a_late_answer_to_a_client_that_has_gone_harms_nobody),
         cmocka_unit_test(a_server_that_ends_tells_those_who_wait),
         cmocka_unit_test(garbage_is_answered_or_cut_off_and_the_server_lives_on),
+        cmocka_unit_test(a_client_that_ends_in_the_middle_is_cut_off_at_once),
+        cmocka_unit_test(a_whole_request_whose_sender_has_ended_is_answered),
         cmocka_unit_test(a_sender_that_drips_is_cut_off),
         cmocka_unit_test(a_draining_server_answers_what_is_open_and_takes_nothing_new),
         cmocka_unit_test(connections_above_the_limit_are_refused_and_the_others_served),
