@@ -4,6 +4,10 @@
 #include <string.h>
 
 #include "cli/table.h"
+#include "lib/base/ip4.h"
+#include "lib/base/mem.h"
+
+#define SILENT_NAMES_MAX 5
 
 static void add_problem(json_t *problems, const char *problem)
 {
@@ -88,6 +92,91 @@ static void add_unprogrammed(json_t *problems, const json_t *agent)
     add_problem(problems, text);
 }
 
+/* ---- pings over the overlay ---------------------------------------------------------------- */
+
+static bool should_answer(const json_t *peer, uint32_t *ret_vtep)
+{
+    struct ip4_prefix subnet;
+
+    if (strcmp(text_of(peer, "status"), "up") != 0 ||
+        !json_is_true(json_object_get(peer, "programmed")) ||
+        ip4_prefix_parse(text_of(peer, "subnet"), &subnet) < 0)
+        return false;
+    *ret_vtep = subnet.addr;
+    return true;
+}
+
+struct probe_target *report_probe_targets(const json_t *agent, size_t *ret_count)
+{
+    const json_t *peers = json_object_get(agent, "peers"), *peer;
+    struct probe_target *targets = mem_array(json_array_size(peers) + 1, sizeof *targets);
+    size_t i, count = 0;
+
+    json_array_foreach (peers, i, peer) {
+        uint32_t vtep;
+
+        if (!is_dry(agent) && should_answer(peer, &vtep))
+            targets[count++] = (struct probe_target){.addr = vtep};
+    }
+    *ret_count = count;
+    return targets;
+}
+
+/* "node1 (192.168.1.10)" of the peer with this VTEP address. */
+static void add_peer_name(struct strbuf *out, const json_t *agent, uint32_t vtep)
+{
+    const json_t *peers = json_object_get(agent, "peers"), *peer;
+    size_t i;
+
+    json_array_foreach (peers, i, peer) {
+        uint32_t addr;
+
+        if (should_answer(peer, &addr) && addr == vtep)
+            strbuf_addf(out, "%s (%s)", text_of(peer, "hostname"), text_of(peer, "host_ip"));
+    }
+}
+
+static size_t count_silent(const struct report_input *in)
+{
+    size_t silent = 0;
+
+    for (size_t i = 0; !in->probe_error && i < in->target_count; i++)
+        silent += !in->targets[i].has_answered;
+    return silent;
+}
+
+static void add_silent(json_t *problems, const struct report_input *in)
+{
+    AUTO_STRBUF struct strbuf names = {0};
+    AUTO_FREE char *text = NULL;
+    size_t silent = count_silent(in), named = 0;
+
+    for (size_t i = 0; i < in->target_count && named < SILENT_NAMES_MAX; i++) {
+        if (in->targets[i].has_answered)
+            continue;
+        strbuf_adds(&names, named++ > 0 ? ", " : "");
+        add_peer_name(&names, in->agent, in->targets[i].addr);
+    }
+    if (silent == 0)
+        return;
+    text = mem_printf("%s%s over the overlay: the host may just have vanished, or a firewall here, "
+                      "there or between drops UDP 4789 (or ping), in either direction",
+                      names.data,
+                      silent > named ? " and others do not answer"
+                      : silent == 1  ? " does not answer"
+                                     : " do not answer");
+    add_problem(problems, text);
+}
+
+static json_t *ping_to_json(const struct report_input *in)
+{
+    return json_pack("{s:I, s:I, s:s?}", "asked",
+                     (json_int_t)(in->probe_error ? 0 : in->target_count), "silent",
+                     (json_int_t)count_silent(in), "error", in->probe_error);
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
 json_t *report_make(const struct report_input *in)
 {
     json_t *problems = json_array();
@@ -102,11 +191,12 @@ json_t *report_make(const struct report_input *in)
     if (in->agent) {
         add_device_down(problems, in->agent);
         add_unprogrammed(problems, in->agent);
+        add_silent(problems, in);
     }
-    return json_pack("{s:b, s:o, s:{s:s?, s:b}, s:O?, s:O?}", "healthy",
+    return json_pack("{s:b, s:o, s:{s:s?, s:b}, s:O?, s:O?, s:o}", "healthy",
                      json_array_size(problems) == 0, "problems", problems, "control_plane", "url",
                      in->control_url, "answers", in->control_error == NULL, "agent", in->agent,
-                     "runtime", in->runtime);
+                     "runtime", in->runtime, "overlay_ping", ping_to_json(in));
 }
 
 bool report_is_healthy(const json_t *report)
@@ -153,13 +243,43 @@ static void add_device_row(struct table *table, const json_t *agent)
                            (long long)json_integer_value(json_object_get(device, "mtu"))));
 }
 
-static void add_peers_row(struct table *table, const json_t *agent)
+static json_int_t int_of(const json_t *object, const char *key)
 {
+    return json_integer_value(json_object_get(object, key));
+}
+
+/* The names of those that are down, in words that follow the counts. */
+static void add_down(struct strbuf *out, const json_t *agent)
+{
+    const json_t *peers = json_object_get(agent, "peers"), *peer;
+    size_t i, named = 0;
+
+    json_array_foreach (peers, i, peer) {
+        if (strcmp(text_of(peer, "status"), "down") != 0)
+            continue;
+        if (named++ == SILENT_NAMES_MAX) {
+            strbuf_adds(out, ", ...");
+            return;
+        }
+        strbuf_addf(out, "%s%s", named == 1 ? "; down: " : ", ", text_of(peer, "hostname"));
+    }
+}
+
+static void add_peers_row(struct table *table, const json_t *agent, const json_t *ping)
+{
+    AUTO_STRBUF struct strbuf details = {0};
     size_t total, up, done;
 
     count_peers(agent, &total, &up, &done);
-    add_row(table, "peers", done == up || is_dry(agent),
-            mem_printf("%zu known, %zu up, %zu reachable from here", total, up, done));
+    strbuf_addf(&details, "%zu known, %zu up, %zu programmed", total, up, done);
+    if (text_of(ping, "error")[0])
+        strbuf_addf(&details, ", not pinged (%s)", text_of(ping, "error"));
+    else if (!is_dry(agent))
+        strbuf_addf(&details, ", %lld answer",
+                    (long long)(int_of(ping, "asked") - int_of(ping, "silent")));
+    add_down(&details, agent);
+    add_row(table, "peers", (done == up && int_of(ping, "silent") == 0) || is_dry(agent),
+            mem_strdup(details.data));
 }
 
 /* "1 endpoint", "2 endpoints" */
@@ -186,25 +306,32 @@ static void add_runtime_row(struct table *table, const json_t *runtime)
                        subnet[0] ? subnet : "not configured", endpoints, addresses, routes));
 }
 
+/* It answers quiltctl, and it is well in the agent's eyes. */
+static void add_control_row(struct table *table, const json_t *control, const json_t *of_agent)
+{
+    bool answers = json_is_true(json_object_get(control, "answers"));
+    bool is_well = answers && text_of(of_agent, "error")[0] == '\0';
+    const char *words = is_well ? "" : answers ? ", the agent has trouble" : " does not answer";
+
+    add_row(table, "control plane", is_well, mem_printf("%s%s", text_of(control, "url"), words));
+}
+
 static void add_rows(struct table *table, const json_t *report)
 {
     const json_t *agent = json_object_get(report, "agent");
     const json_t *control = json_object_get(report, "control_plane");
-    bool answers = json_is_true(json_object_get(control, "answers"));
 
     if (json_is_object(agent))
         add_node_row(table, agent);
-    add_row(table, "control plane", answers,
-            mem_printf("%s%s", text_of(control, "url"), answers ? "" : " does not answer"));
+    add_control_row(table, control, json_object_get(agent, "control_plane"));
     if (json_is_object(agent))
-        add_row(table, "agent", json_array_size(json_object_get(agent, "problems")) == 0,
-                mem_printf("version %s", text_of(agent, "version")));
+        add_row(table, "agent", true, mem_printf("version %s", text_of(agent, "version")));
     else
         add_row(table, "agent", false, mem_strdup("does not answer"));
     add_runtime_row(table, json_object_get(report, "runtime"));
     if (json_is_object(agent)) {
         add_device_row(table, agent);
-        add_peers_row(table, agent);
+        add_peers_row(table, agent, json_object_get(report, "overlay_ping"));
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "cli/probe.h"
 #include "lib/base/json.h"
 #include "lib/base/strbuf.h"
 
@@ -15,10 +16,18 @@ struct report_input {
     const char *runtime_error;
     const char *control_url;
     const char *control_error; /* NULL: the control plane is well */
+    /* What report_probe_targets() said, after probe_run(). */
+    const struct probe_target *targets;
+    size_t target_count;
+    const char *probe_error; /* NULL: they were pinged */
 };
 
-/* {"healthy":…, "problems":[…], "control_plane":{…}, "agent":…, "runtime":…}; a problem that two
- * sources tell is told once. Caller owns. */
+/* The peers that should answer over the overlay: those that the agent has up and programmed. Empty
+ * where there is no agent or no data path. Caller frees. */
+struct probe_target *report_probe_targets(const json_t *agent, size_t *ret_count);
+
+/* {"healthy":…, "problems":[…], "control_plane":{…}, "agent":…, "runtime":…, "overlay_ping":{…}}; a
+ * problem that two sources tell is told once. Caller owns. */
 json_t *report_make(const struct report_input *input);
 
 bool report_is_healthy(const json_t *report);

@@ -10,8 +10,9 @@
     "{\"version\":\"0.1.0\",\"node_id\":\"id-2\",\"hostname\":\"node2\",\"host_ip\":" \
     "\"192.168.1.12\",\"subnet\":\"10.42.2.0/24\",\"device\":{\"name\":\"vxlan100\",\"mtu\":1450,"
 #define WELL_DEVICE "\"up\":true,\"problem\":\"\"},"
-#define TWO_PEERS                                                                \
-    "\"peers\":[{\"hostname\":\"node1\",\"status\":\"up\",\"programmed\":true}," \
+#define TWO_PEERS                                                                                  \
+    "\"peers\":[{\"hostname\":\"node1\",\"host_ip\":\"192.168.1.10\",\"subnet\":\"10.42.1.0/24\"," \
+    "\"status\":\"up\",\"programmed\":true},"                                                      \
     "{\"hostname\":\"node3\",\"status\":\"down\",\"programmed\":false}],"
 #define RUNTIME                                                                                  \
     "{\"version\":\"0.1.0\",\"subnet\":\"10.42.2.0/24\",\"endpoints\":2,\"addresses_free\":252," \
@@ -29,6 +30,8 @@ static json_t *parse(const char *text)
 struct row {
     const char *agent, *agent_error, *runtime, *runtime_error, *control_error;
     const char *problems; /* JSON */
+    bool is_silent;       /* node1 does not answer pings */
+    const char *probe_error;
 };
 
 static json_t *report_of(const struct row *row)
@@ -36,7 +39,13 @@ static json_t *report_of(const struct row *row)
     AUTO_JSON json_t *agent = parse(row->agent);
     AUTO_JSON json_t *runtime = parse(row->runtime);
 
-    return report_make(&(struct report_input){.agent = agent,
+    struct probe_target target = {.addr = 0x0a2a0100, .has_answered = !row->is_silent};
+    bool is_asked = agent && row->problems && strstr(row->agent, "10.42.1.0/24");
+
+    return report_make(&(struct report_input){.targets = &target,
+                                              .target_count = is_asked,
+                                              .probe_error = row->probe_error,
+                                              .agent = agent,
                                               .agent_error = row->agent_error,
                                               .runtime = runtime,
                                               .runtime_error = row->runtime_error,
@@ -106,7 +115,7 @@ static void a_healthy_node_reads_well(void **state)
         "runtime        ok     version 0.1.0, subnet 10.42.2.0/24, 2 endpoints, 252 addresses "
         "free, 1 route\n"
         "device         ok     vxlan100, mtu 1450\n"
-        "peers          ok     2 known, 1 up, 1 reachable from here\n"
+        "peers          ok     2 known, 1 up, 1 programmed, 1 answer; down: node3\n"
         "\nThis node is healthy.\n");
 }
 
@@ -125,19 +134,64 @@ static void a_sick_node_says_what_is_wrong(void **state)
         out.data, "PART           STATE    DETAILS\n"
                   "node           ok       node2, 192.168.1.12, subnet 10.42.2.0/24, id id-2\n"
                   "control plane  ok       http://192.168.1.10:8080\n"
-                  "agent          PROBLEM  version 0.1.0\n"
+                  "agent          ok       version 0.1.0\n"
                   "runtime        PROBLEM  does not answer\n"
                   "device         PROBLEM  vxlan100 is not ours\n"
-                  "peers          ok       0 known, 0 up, 0 reachable from here\n"
+                  "peers          ok       0 known, 0 up, 0 programmed, 0 answer\n"
                   "\nProblems:\n"
                   "  - ask the runtime: \\u001b[31mrefused\n"
                   "  - vxlan100 is not ours: remove it\n");
 }
 
+static void only_peers_that_are_up_and_programmed_are_pinged(void **state)
+{
+    AUTO_JSON json_t *agent = parse(healthy.agent);
+    AUTO_JSON json_t *dry = parse("{\"dataplane\":\"none\",\"peers\":[{\"subnet\":\"10.42.1.0/24\","
+                                  "\"status\":\"up\",\"programmed\":true}]}");
+    size_t count;
+    AUTO_FREE struct probe_target *targets = report_probe_targets(agent, &count);
+    AUTO_FREE struct probe_target *none = NULL;
+
+    assert_int_equal(count, 1);
+    assert_int_equal(targets[0].addr, 0x0a2a0100);
+    none = report_probe_targets(dry, &count);
+    assert_int_equal(count, 0);
+}
+
+static void a_peer_that_does_not_answer_pings_is_a_problem(void **state)
+{
+    struct row row = healthy;
+    AUTO_JSON json_t *report = NULL;
+    AUTO_STRBUF struct strbuf out = {0};
+
+    row.is_silent = true;
+    report = report_of(&row);
+    assert_false(report_is_healthy(report));
+    report_print(report, &out);
+    assert_non_null(strstr(
+        out.data, "peers          PROBLEM  2 known, 1 up, 1 programmed, 0 answer; down: node3\n"));
+    assert_non_null(strstr(out.data, "  - node1 (192.168.1.10) does not answer over the overlay"));
+    assert_non_null(strstr(out.data, "UDP 4789"));
+}
+
+static void without_the_right_to_ping_nothing_is_claimed(void **state)
+{
+    struct row row = healthy;
+    AUTO_JSON json_t *report = NULL;
+    AUTO_STRBUF struct strbuf out = {0};
+
+    row.is_silent = true;
+    row.probe_error = "not permitted";
+    report = report_of(&row);
+    assert_true(report_is_healthy(report));
+    report_print(report, &out);
+    assert_non_null(strstr(out.data, "1 programmed, not pinged (not permitted); down: node3\n"));
+}
+
 static void the_json_has_the_same_members_whatever_answers(void **state)
 {
-    static const char *const members[] = {"healthy", "problems", "control_plane", "agent",
-                                          "runtime"};
+    static const char *const members[] = {"healthy", "problems", "control_plane",
+                                          "agent",   "runtime",  "overlay_ping"};
     static const struct row nothing = {
         .agent_error = "a", .runtime_error = "b", .control_error = "c"};
     AUTO_JSON json_t *well = report_of(&healthy);
@@ -156,6 +210,9 @@ int main(void)
         cmocka_unit_test(problems_come_from_every_part_and_each_is_told_once),
         cmocka_unit_test(a_healthy_node_reads_well),
         cmocka_unit_test(a_sick_node_says_what_is_wrong),
+        cmocka_unit_test(only_peers_that_are_up_and_programmed_are_pinged),
+        cmocka_unit_test(a_peer_that_does_not_answer_pings_is_a_problem),
+        cmocka_unit_test(without_the_right_to_ping_nothing_is_claimed),
         cmocka_unit_test(the_json_has_the_same_members_whatever_answers),
     };
 

@@ -1,0 +1,129 @@
+/* Pings the peers over the overlay. */
+#include "cli/probe.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/ip_icmp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+#include "lib/base/random.h"
+
+#define ROUNDS 3
+#define ROUND_MS 400
+#define IP_HEADER_MAX 60
+
+static int open_socket(const char *device)
+{
+    int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP);
+
+    if (fd < 0)
+        return err_sys(errno, "open a socket for pings");
+    if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) < 0) {
+        int r = err_sys(errno, "ping over %s", device);
+
+        (void)close(fd);
+        return r;
+    }
+    return fd;
+}
+
+/* RFC 1071, over a header alone: four words of 16 bits. */
+static uint16_t checksum(const struct icmphdr *header)
+{
+    uint16_t words[sizeof *header / 2];
+    uint32_t sum = 0;
+
+    memcpy(words, header, sizeof words);
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        sum += words[i];
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t) ~(sum + (sum >> 16));
+}
+
+/* One that cannot be sent is one that is not answered. */
+static void send_echo(int fd, uint32_t addr, uint16_t id)
+{
+    struct icmphdr echo = {.type = ICMP_ECHO, .un.echo.id = id};
+    const struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(addr)};
+
+    echo.checksum = checksum(&echo);
+    (void)sendto(fd, &echo, sizeof echo, 0, (const struct sockaddr *)&to, sizeof to);
+}
+
+/* A raw socket hears every ICMP packet of the host, IP header first. */
+static bool is_our_answer(const uint8_t *packet, size_t n, uint16_t id)
+{
+    size_t ip_header = n > 0 ? (packet[0] & 15u) * 4u : 0;
+    struct icmphdr answer;
+
+    if (n < ip_header + sizeof answer)
+        return false;
+    memcpy(&answer, packet + ip_header, sizeof answer);
+    return answer.type == ICMP_ECHOREPLY && answer.un.echo.id == id;
+}
+
+static void note_answer(struct probe_target *targets, size_t count, uint32_t addr)
+{
+    for (size_t i = 0; i < count; i++)
+        if (targets[i].addr == addr)
+            targets[i].has_answered = true;
+}
+
+static void take_answers(int fd, struct probe_target *targets, size_t count, uint16_t id)
+{
+    uint8_t packet[IP_HEADER_MAX + sizeof(struct icmphdr)];
+    struct sockaddr_in from;
+    ssize_t n;
+
+    do {
+        socklen_t size = sizeof from;
+
+        n = recvfrom(fd, packet, sizeof packet, 0, (struct sockaddr *)&from, &size);
+        if (n > 0 && is_our_answer(packet, (size_t)n, id))
+            note_answer(targets, count, ntohl(from.sin_addr.s_addr));
+    } while (n >= 0);
+}
+
+static bool all_answered(const struct probe_target *targets, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!targets[i].has_answered)
+            return false;
+    return true;
+}
+
+static void listen_for_a_round(int fd, struct probe_target *targets, size_t count, uint16_t id)
+{
+    int64_t end_ms = clock_boot_ms() + ROUND_MS, left_ms = ROUND_MS;
+    struct pollfd heard = {.fd = fd, .events = POLLIN};
+
+    while (left_ms > 0 && !all_answered(targets, count)) {
+        (void)poll(&heard, 1, (int)left_ms);
+        take_answers(fd, targets, count, id);
+        left_ms = end_ms - clock_boot_ms();
+    }
+}
+
+int probe_run(const char *device, struct probe_target *targets, size_t count)
+{
+    uint16_t id = (uint16_t)random_u64();
+    int fd = open_socket(device);
+
+    if (fd < 0)
+        return fd;
+    for (int round = 0; round < ROUNDS && !all_answered(targets, count); round++) {
+        for (size_t i = 0; i < count; i++)
+            if (!targets[i].has_answered)
+                send_echo(fd, targets[i].addr, id);
+        listen_for_a_round(fd, targets, count, id);
+    }
+    (void)close(fd);
+    return 0;
+}

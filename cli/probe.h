@@ -1,0 +1,18 @@
+/* Do the peers answer over the overlay? A ping (ICMP echo, RFC 792) to each one's VTEP address,
+ * bound to the overlay device. What the daemons cannot see shows here: a firewall between two hosts
+ * that drops UDP 4789, while everything on both is as it should be.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct probe_target {
+    uint32_t addr;
+    bool has_answered;
+};
+
+/* Pings all of them at once, three times at most, and waits for the answers: a good second when one
+ * is silent. 0; negative errno: nothing was sent (-EPERM without CAP_NET_RAW). */
+int probe_run(const char *device, struct probe_target *targets, size_t count);
