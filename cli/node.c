@@ -217,6 +217,7 @@ static int read_token(const struct cli *cli, char **ret_token)
     AUTO_FREE char *path = mem_printf("%s/agent.json", cli->state_dir);
     AUTO_FREE char *text = NULL;
     AUTO_JSON json_t *state = NULL;
+    const json_t *identity;
     const char *token;
     size_t n;
     int r;
@@ -232,8 +233,13 @@ static int read_token(const struct cli *cli, char **ret_token)
     r = json_parse(text, n, &state);
     if (r < 0)
         return err_wrap(r, "leave the mesh: %s is damaged", path);
-    r = json_get_string(json_object_get(json_object_get(state, "content"), "identity"),
-                        "node_token", &token);
+    identity = json_object_get(json_object_get(state, "content"), "identity");
+    r = json_get_string(identity, "node_token", &token);
+    if (r < 0 && json_object_get(identity, "node_id"))
+        return err_fail(ENOKEY,
+                        "leave the mesh: %s has no token: this node came back without its state; "
+                        "start its agent with --on-stop leave and stop it",
+                        path);
     if (r < 0)
         return err_wrap(r, "leave the mesh: %s names no node", path);
     *ret_token = mem_strdup(token);

@@ -284,6 +284,16 @@ def test_leaving_without_having_joined_says_so(agent, tmp_path):
     assert agent.asked == []
 
 
+def test_leaving_without_a_token_says_how_to_leave_all_the_same(agent, tmp_path):
+    """An agent that lost its state while its node was up is known by its address, and gets no token."""
+    state = {"content": {"identity": {"node_id": ID1, "subnet": "10.42.1.0/24"}}}
+    (tmp_path / "agent.json").write_text(json.dumps(state))
+    failed(run("node", "leave", "--state-dir", str(tmp_path), agent=agent),
+           f"leave the mesh: {tmp_path}/agent.json has no token: this node came back without its state; start its "
+           "agent with --on-stop leave and stop it")
+    assert agent.asked == []
+
+
 def test_leaving_with_a_damaged_state_says_so(agent, tmp_path):
     (tmp_path / "agent.json").write_text("{")
     result = run("node", "leave", "--state-dir", str(tmp_path), agent=agent)
