@@ -17,11 +17,6 @@
 /* Connections that are no node's: operators, probes, clients that come and go. */
 #define SPARE_CONNECTIONS 512
 
-struct moment control_now(void)
-{
-    return (struct moment){.boot_ms = clock_boot_ms(), .unix_s = clock_unix_s()};
-}
-
 /* ---- loading ------------------------------------------------------------------------------- */
 
 static int load_cluster(struct control *c, const char *body)
@@ -147,17 +142,22 @@ static void on_tick(void *data)
 
 /* ---- the store's thread -------------------------------------------------------------------- */
 
+/* A control plane that stops may go when all changes that were under way have been answered. */
+static void go_if_idle(struct control *c)
+{
+    if (c->is_stopping && writer_pending(c->writer) == 0)
+        loop_timer_set_in(c->stop_grace, STOP_GRACE_MS);
+}
+
 static void on_stored(struct store_change *set, void *data)
 {
     struct control *c = data;
 
-    if (set != &c->health.probe) {
+    if (set == &c->health.probe)
+        health_on_stored(&c->health);
+    else
         operations_on_stored(c, set);
-        return;
-    }
-    health_on_stored(&c->health);
-    if (writer_pending(c->writer) == 0)
-        control_idle(c);
+    go_if_idle(c);
 }
 
 /* What the store holds is unknown, so nothing that is in memory can be answered any more. The next
@@ -180,12 +180,6 @@ static void on_stop_grace(void *data)
     loop_exit(c->daemon.loop, EXIT_SUCCESS);
 }
 
-void control_idle(struct control *c)
-{
-    if (c->is_stopping)
-        loop_timer_set_in(c->stop_grace, STOP_GRACE_MS);
-}
-
 static void on_stop(void *data)
 {
     struct control *c = data;
@@ -193,8 +187,7 @@ static void on_stop(void *data)
     c->is_stopping = true;
     http_server_drain(c->server);
     watchers_wake(&c->watchers);
-    if (writer_pending(c->writer) == 0)
-        control_idle(c);
+    go_if_idle(c);
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */

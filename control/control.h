@@ -17,6 +17,7 @@
 #include "control/services/events.h"
 #include "control/services/registry.h"
 #include "control/store/writer.h"
+#include "lib/base/clock.h"
 #include "lib/base/daemon.h"
 
 /* Shorter timeouts would be shorter than the pauses of a busy machine. */
@@ -54,6 +55,7 @@ struct control {
 int control_run(const struct control_config *config);
 
 /* Both clocks, now. */
-struct moment control_now(void);
-/* All changes that were under way have been answered: a control plane that stops may go. */
-void control_idle(struct control *control);
+static inline struct moment control_now(void)
+{
+    return (struct moment){.boot_ms = clock_boot_ms(), .unix_s = clock_unix_s()};
+}

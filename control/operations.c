@@ -265,8 +265,6 @@ void operations_on_stored(struct control *c, struct store_change *set)
     registry_change_free(change);
     operation_free(op);
     run_waiting(waiting);
-    if (writer_pending(c->writer) == 0)
-        control_idle(c);
 }
 
 /* ---- wishes -------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include "lib/base/parse.h"
 #include "runtime/routes.h"
 #include "runtime/runtime.h"
+#include "runtime/state_disk.h"
 
 /* So that one group answers within the time a disk takes, whatever the clients do. */
 #define GROUP_MAX 512
@@ -74,7 +75,7 @@ static void fail_changes(struct op *ops, const char *text)
 /* The copy takes the state's place, on disk first. */
 static void commit(struct op *ops, struct runtime *rt, struct state *next)
 {
-    if (runtime_store(rt, next) < 0) {
+    if (state_disk_store(&rt->file, next) < 0) {
         log_error("cannot store the state, nothing is changed", LOG_ERR());
         fail_changes(ops, err_text());
         state_deinit(next);
@@ -99,7 +100,7 @@ static void apply(struct op *ops, struct runtime *rt)
         }
     }
     if (is_undone)
-        runtime_save(rt);
+        state_disk_save(&rt->file, &rt->state);
 }
 
 static void drop_routes(struct batch *batch)

@@ -13,24 +13,9 @@
 #include "lib/base/privilege.h"
 #include "lib/rpc/server.h"
 #include "runtime/service.h"
+#include "runtime/state_disk.h"
 
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
-
-int runtime_store(struct runtime *rt, const struct state *state)
-{
-    AUTO_JSON json_t *json = state_to_json(state);
-    AUTO_FREE char *text = json_to_text(json);
-
-    return state_file_save(&rt->file, text);
-}
-
-void runtime_save(void *data)
-{
-    struct runtime *rt = data;
-
-    if (runtime_store(rt, &rt->state) < 0)
-        log_error("cannot store the state", LOG_ERR());
-}
 
 /* ---- what was remembered --------------------------------------------------------------------- */
 
@@ -73,22 +58,6 @@ static int adopt_endpoints(struct runtime *rt)
     return r;
 }
 
-static int read_state(const json_t *content, void *data)
-{
-    return state_from_json(content, data);
-}
-
-static int fail_damaged(const struct state_file *file)
-{
-    AUTO_FREE char *why = mem_strdup(err_text());
-
-    return err_fail(EBADMSG,
-                    "%s; the previous state %s does not help either. Move both files away and "
-                    "start again: running endpoints are adopted from the kernel, routes come back "
-                    "from the agent",
-                    why, file->previous);
-}
-
 static int load_state(struct runtime *rt)
 {
     char boot_id[STATE_BOOT_ID_SIZE];
@@ -97,9 +66,7 @@ static int load_state(struct runtime *rt)
 
     if (r < 0)
         return r;
-    loaded = state_file_load(&rt->file, read_state, &rt->state);
-    if (loaded == STATE_FILE_DAMAGED)
-        return fail_damaged(&rt->file);
+    loaded = state_disk_load(&rt->file, &rt->state);
     if (loaded < 0)
         return loaded;
     if (loaded == STATE_FILE_NONE)
@@ -110,7 +77,7 @@ static int load_state(struct runtime *rt)
     if (loaded != 0)
         r = adopt_endpoints(rt);
     if (r == 0 && (loaded != 0 || released > 0))
-        r = runtime_store(rt, &rt->state);
+        r = state_disk_store(&rt->file, &rt->state);
     return r;
 }
 
@@ -168,6 +135,13 @@ static int open_state(const char *dir, struct state_file *ret_file)
     return r < 0 ? err_wrap(r, "use the state directory %s (see --state-dir)", dir) : 0;
 }
 
+static void on_changed(void *data)
+{
+    const struct runtime *rt = data;
+
+    state_disk_save(&rt->file, &rt->state);
+}
+
 int runtime_init(struct runtime *rt, const struct runtime_options *options)
 {
     int r;
@@ -185,7 +159,7 @@ int runtime_init(struct runtime *rt, const struct runtime_options *options)
     if (r == 0)
         r = load_state(rt);
     if (r == 0)
-        r = reconcile_init(&rt->reconcile, rt->daemon.loop, &rt->kernel, &rt->state, runtime_save,
+        r = reconcile_init(&rt->reconcile, rt->daemon.loop, &rt->kernel, &rt->state, on_changed,
                            rt);
     return r < 0 ? r : start_serving(rt, options);
 }

@@ -33,8 +33,3 @@ struct runtime {
 /* Everything but the loop's turning. -EBADMSG: damaged state. */
 int runtime_init(struct runtime *rt, const struct runtime_options *options);
 void runtime_deinit(struct runtime *rt);
-
-/* On disk when it returns 0. */
-int runtime_store(struct runtime *rt, const struct state *state);
-/* Stores the state as it is; what fails is logged and tried again with the next change. */
-void runtime_save(void *data);
