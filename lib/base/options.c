@@ -132,6 +132,19 @@ static void take_rest(const struct parse_state *state)
     }
 }
 
+static const char about_environment[] = "Every option can also come from the environment, "
+                                        "--log-level as QUILT_LOG_LEVEL for example; the "
+                                        "command line wins.";
+
+static char *option_help(const struct option_spec *spec)
+{
+    if (spec->is_required)
+        return mem_printf("%s (required)", spec->help);
+    if (spec->default_text && spec->default_text[0])
+        return mem_printf("%s (default %s)", spec->help, spec->default_text);
+    return mem_strdup(spec->help);
+}
+
 /* argp's own table; the help texts are owned by it. */
 static struct argp_option *make_argp_options(const struct parse_state *state)
 {
@@ -144,9 +157,7 @@ static struct argp_option *make_argp_options(const struct parse_state *state)
         table[i].name = spec->name;
         table[i].key = spec->short_name ? spec->short_name : FIRST_KEY + (int)i;
         table[i].arg = spec->arg;
-        table[i].doc = spec->default_text && spec->default_text[0]
-                           ? mem_printf("%s (default %s)", spec->help, spec->default_text)
-                           : mem_strdup(spec->help);
+        table[i].doc = option_help(spec);
     }
     table[state->count] =
         (struct argp_option){.name = "version", .key = KEY_VERSION, .doc = "Print the version"};
@@ -179,7 +190,8 @@ void options_parse(struct options *o, int argc, char **argv)
     };
     struct parse_state state = {.options = o, .count = o->spec_count + ARRAY_LEN(common)};
     struct argp argp = {.parser = on_option, .args_doc = o->args_doc};
-    AUTO_FREE char *doc = mem_printf("%s\v%s", o->summary, o->epilogue ? o->epilogue : "");
+    AUTO_FREE char *doc = mem_printf("%s\v%s%s%s", o->summary, about_environment,
+                                     o->epilogue ? "\n\n" : "", o->epilogue ? o->epilogue : "");
     AUTO_FREE bool *is_seen = mem_zalloc(state.count * sizeof(bool));
     AUTO_FREE struct option_spec *specs = mem_array(state.count, sizeof *specs);
     struct argp_option *table;

@@ -253,10 +253,18 @@ static void a_program_without_words_refuses_them(void **state)
 
 static void help_shows_every_option_with_its_default(void **state)
 {
-    static const char *const words[] = {
-        "Does something.", "--host-ip=IP",      "-n, --name=NAME",     "A name (default nobody)",
-        "--loud",          "--log-level=LEVEL", "--log-format=FORMAT", "--version",
-        "--help",          "The end."};
+    static const char *const words[] = {"Does something.",
+                                        "--host-ip=IP",
+                                        "The address (required)",
+                                        "-n, --name=NAME",
+                                        "A name (default nobody)",
+                                        "--loud",
+                                        "--log-level=LEVEL",
+                                        "--log-format=FORMAT",
+                                        "--version",
+                                        "--help",
+                                        "QUILT_LOG_LEVEL",
+                                        "The end."};
     struct outcome o = run_words("--help", "", 2);
 
     assert_int_equal(o.code, 0);
