@@ -614,7 +614,7 @@ def test_when_both_states_are_damaged_it_ends_with_65_and_says_what_to_do(node):
 def test_a_second_runtime_finds_the_first_and_touches_nothing(node):
     before = prepared(node)
     same_dir = subprocess.run(node.runtime_argv(), capture_output=True, text=True, timeout=DEADLINE_S, check=False)
-    assert same_dir.returncode == 1 and "lock" in same_dir.stderr
+    assert same_dir.returncode == 1 and "another runtime is running with the state directory" in same_dir.stderr
     other = node.argv(RUNTIME, "--state-dir", node.dir / "other", "--run-dir", node.dir / "run",
                       "--grpc-addr", f"unix:{node.socket}")
     done = subprocess.run(other, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
