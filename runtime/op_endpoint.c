@@ -22,7 +22,7 @@ static char *make_key(const char *id, const char *ifname)
 struct attach {
     struct op op;
     uint32_t addr;
-    uint32_t old_addr; /* of the endpoint as it was known; 0: it was not */
+    struct endpoint before; /* the endpoint as it was known; its addr is 0: it was not */
 };
 
 static char *attach_key(const ProtobufCMessage *request)
@@ -62,6 +62,14 @@ static bool is_known_so(const struct endpoint *known, const struct endpoint *wan
            (wanted->addr == 0 || wanted->addr == known->addr);
 }
 
+/* id stays borrowed from the request, netns_path is owned. */
+static void remember(struct attach *attach, const struct endpoint *known, const char *id)
+{
+    attach->before = *known;
+    attach->before.id = (char *)(uintptr_t)id;
+    attach->before.netns_path = mem_strdup(known->netns_path);
+}
+
 static int attach_decide(struct op *op, struct runtime *rt, struct state *next)
 {
     struct attach *attach = (struct attach *)op;
@@ -74,7 +82,8 @@ static int attach_decide(struct op *op, struct runtime *rt, struct state *next)
         return err_wrap(r, "attach");
     known = endpoint_table_find(&next->endpoints, wanted.id, wanted.ifname);
     is_same = is_known_so(known, &wanted);
-    attach->old_addr = known ? known->addr : 0;
+    if (known)
+        remember(attach, known, wanted.id);
     r = state_attach(next, &wanted, op->arrived_ms, &endpoint);
     if (r < 0)
         return err_wrap(r, "attach");
@@ -90,8 +99,8 @@ static int attach_apply(struct op *op, struct runtime *rt)
     char ip[IP4_TEXT_SIZE];
     int r = 0;
 
-    if (attach->old_addr && attach->old_addr != attach->addr)
-        r = plug_remove(&rt->kernel, attach->old_addr);
+    if (attach->before.addr && attach->before.addr != attach->addr)
+        r = plug_remove(&rt->kernel, attach->before.addr);
     if (r == 0)
         r = plug_build(&rt->kernel, endpoint, rt->reconcile.mtu_bytes);
     if (r == PLUG_GONE)
@@ -109,8 +118,13 @@ static void attach_undo(struct op *op, struct runtime *rt)
     struct attach *attach = (struct attach *)op;
     const Quilt__AttachEndpointRequest *request = (const Quilt__AttachEndpointRequest *)op->request;
     const char *ifname = request->ifname[0] ? request->ifname : ENDPOINT_IFNAME_DEFAULT;
+    const struct endpoint *restored;
 
-    state_detach(&rt->state, request->id, ifname, clock_boot_ms());
+    /* An endpoint that was to move stays where it was; the look brings its device back. Not when
+     * another request of the group has taken its place meanwhile. */
+    if (!attach->before.addr ||
+        state_attach(&rt->state, &attach->before, clock_boot_ms(), &restored) < 0)
+        state_detach(&rt->state, request->id, ifname, clock_boot_ms());
     /* What a failure leaves here is found at the next look: a device of ours without a record. */
     if (plug_remove(&rt->kernel, attach->addr) < 0)
         log_warn("cannot remove what a failed attach left, will try again", LOG_ERR());
@@ -138,12 +152,18 @@ static void attach_answer(const struct op *op, const struct runtime *rt)
     rpc_reply(op->call, &reply.base);
 }
 
+static void attach_deinit(struct op *op)
+{
+    free(((struct attach *)op)->before.netns_path);
+}
+
 const struct op_kind op_attach = {.size = sizeof(struct attach),
                                   .key = attach_key,
                                   .decide = attach_decide,
                                   .apply = attach_apply,
                                   .undo = attach_undo,
-                                  .answer = attach_answer};
+                                  .answer = attach_answer,
+                                  .deinit = attach_deinit};
 
 /* ---- DetachEndpoint -------------------------------------------------------------------------- */
 

@@ -8,6 +8,8 @@
 #include "lib/base/error.h"
 #include "lib/base/parse.h"
 
+#define CLUSTER_LEN_MIN 8
+
 static int read_prefix(const char *field, const char *text, struct ip4_prefix *ret)
 {
     int r;
@@ -37,6 +39,23 @@ static int check_node_len(const char *field, struct ip4_prefix prefix, uint8_t n
                     ip4_prefix_format(prefix, text), node_len);
 }
 
+/* Only what containers can have, without their gateway's own network. */
+static int check_cluster(struct ip4_prefix cluster)
+{
+    const struct ip4_prefix gateway = {.addr = ENDPOINT_GATEWAY, .len = 32};
+    char text[IP4_PREFIX_TEXT_SIZE];
+
+    (void)ip4_prefix_format(cluster, text);
+    if (cluster.len < CLUSTER_LEN_MIN)
+        return err_fail(EINVAL, "cluster_cidr: '%s' is larger than a /%d", text, CLUSTER_LEN_MIN);
+    if (!ip4_is_unicast_host(cluster.addr))
+        return err_fail(EINVAL, "cluster_cidr: '%s' holds no addresses that hosts can have", text);
+    if (ip4_prefix_covers(cluster, gateway))
+        return err_fail(EINVAL, "cluster_cidr: '%s' holds the containers' gateway %s", text,
+                        ENDPOINT_GATEWAY_TEXT);
+    return 0;
+}
+
 int request_read_subnet(const char *subnet, const char *cluster_cidr,
                         struct subnet_request *ret_request)
 {
@@ -46,6 +65,8 @@ int request_read_subnet(const char *subnet, const char *cluster_cidr,
 
     if (r == 0 && cluster_cidr[0] != '\0')
         r = read_prefix("cluster_cidr", cluster_cidr, &request.cluster);
+    if (r == 0)
+        r = check_cluster(request.cluster);
     if (r < 0)
         return r;
     if (!ip4_prefix_covers(request.cluster, request.subnet))

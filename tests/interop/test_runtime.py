@@ -371,6 +371,20 @@ def test_a_failed_attachment_is_taken_back_whole(node):
     node.ok("AttachEndpoint", id="c1", netns="/run/netns/c1", ifname="net1")
 
 
+@pytest.mark.parametrize("address", [{}, {"ip": "10.42.1.77"}], ids=["same", "other"])
+def test_an_endpoint_whose_move_fails_stays_where_it_was(node, address):
+    for name in ("c1", "c2", "c3"):
+        node.container(name)
+    held = node.attach("c1").ip.split("/")[0]
+    node.attach("c3")
+    node.run("ip", "-n", "c2", "link", "add", "eth0", "type", "veth", "peer", "name", "other")
+    assert "exists already" in node.fails("AttachEndpoint", id="c1", netns="/run/netns/c2", **address)
+    endpoint = next(e for e in node.call("ListEndpoints").endpoints if e.id == "c1")
+    assert (endpoint.netns, endpoint.ip.split("/")[0]) == ("/run/netns/c1", held)
+    wait_for(lambda: node.pings("c3", held, count=1), "the endpoint to be back")
+    assert node.attach("c1").ip.split("/")[0] == held
+
+
 def test_a_held_address_and_a_connected_namespace_are_refused(node):
     node.container("c1")
     node.container("c2")

@@ -48,6 +48,13 @@ static void a_subnet_is_a_node_network_inside_the_cluster(void **unused)
          "cluster_cidr: '10.42.0.0' is not an IPv4 network such as 10.42.1.0/24"},
         {"10.42.1.0/24", "10.42.1.0/16",
          "cluster_cidr: '10.42.1.0/16' has host bits set; the network is 10.42.0.0/16"},
+        {"10.42.1.0/24", "0.0.0.0/0", "cluster_cidr: '0.0.0.0/0' is larger than a /8"},
+        {"127.0.1.0/24", "127.0.0.0/8",
+         "cluster_cidr: '127.0.0.0/8' holds no addresses that hosts can have"},
+        {"224.0.1.0/24", "224.0.0.0/8",
+         "cluster_cidr: '224.0.0.0/8' holds no addresses that hosts can have"},
+        {"169.254.2.0/24", "169.254.0.0/16",
+         "cluster_cidr: '169.254.0.0/16' holds the containers' gateway 169.254.1.1"},
     };
     struct subnet_request request;
 
