@@ -36,7 +36,7 @@ static int load_record(const struct store_record *record, void *data)
     if (!c->is_loaded && strcmp(record->kind, CLUSTER_KIND) == 0)
         return load_cluster(c, record->body);
     if (!c->is_loaded) {
-        (void)err_fail(EIO, "%s: the record of the cluster is missing", c->config.db_path);
+        (void)err_fail(EIO, "the record of the cluster is missing");
         return STORE_DAMAGED;
     }
     return registry_load(&c->registry, record, control_now());
@@ -81,8 +81,10 @@ static int load(struct control *c)
     if (r != 0)
         return r;
     r = store_load(c->store, load_record, c, &revision);
-    if (r == 0)
-        r = c->is_loaded ? registry_loaded(&c->registry, revision) : found(c);
+    if (r == 0 && !c->is_loaded)
+        return found(c);
+    if (r == 0 && registry_loaded(&c->registry, revision) != 0)
+        r = store_sqlite_distrust(c->config.db_path);
     return r;
 }
 

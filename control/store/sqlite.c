@@ -269,10 +269,12 @@ static int load_row(struct store_sqlite *s, store_record_fn fn, void *data)
         .revision = (uint64_t)sqlite3_column_int64(row, 3),
         .body = (const char *)sqlite3_column_text(row, 4),
     };
+    int r;
 
     if (!record.kind || !record.id || !record.body)
         mem_exhausted(0);
-    return fn(&record, data);
+    r = fn(&record, data);
+    return r == STORE_DAMAGED ? store_sqlite_distrust(s->path) : r;
 }
 
 static int load(struct store *store, store_record_fn fn, void *data, uint64_t *ret_revision)

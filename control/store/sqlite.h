@@ -13,3 +13,7 @@
 /* Opens the file, or makes it (mode 0600). STORE_DAMAGED with a text that names the file and says
  * how to recover: it is not whole, or not ours. Negative: -EBUSY when another process holds it. */
 int store_sqlite_open(const char *path, struct store **ret_store);
+
+/* For who finds what was loaded senseless: adds the file and how to recover to the latest error
+ * text. Returns STORE_DAMAGED. */
+int store_sqlite_distrust(const char *path);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "control/store/store.h"
+#include "control/store/sqlite.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 
@@ -65,6 +65,14 @@ int sqlite_file_fail(sqlite3 *db, const char *path, const char *doing)
                         db ? sqlite3_extended_errcode(db) : code,
                         db ? sqlite3_system_errno(db) : 0);
     }
+}
+
+int store_sqlite_distrust(const char *path)
+{
+    AUTO_FREE char *why = mem_strdup(err_text());
+
+    (void)err_fail(EIO, "%s is damaged: %s; %s", path, why, recovery);
+    return STORE_DAMAGED;
 }
 
 static int run(sqlite3 *db, const char *path, const char *sql)

@@ -362,6 +362,24 @@ static void overwrite(const char *path, off_t at, size_t n)
     assert_int_equal(pwrite(fd, bytes, n, at), n);
 }
 
+static int distrust(const struct store_record *record, void *data)
+{
+    (void)err_fail(EIO, "record %s makes no sense", record->id);
+    return STORE_DAMAGED;
+}
+
+static void a_senseless_record_is_told_with_the_file_and_a_way_out(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t revision = 0;
+
+    assert_int_equal(create(f->store, "node", "a", "{}"), STORE_DONE);
+    assert_int_equal(store_load(f->store, distrust, NULL, &revision), STORE_DAMAGED);
+    assert_says(f->path);
+    assert_says("record a makes no sense");
+    assert_says("restore the file from a backup");
+}
+
 static void damage_inside_the_file_is_found_at_start(void **state)
 {
     struct fixture *f = *state;
@@ -489,6 +507,7 @@ int main(void)
         OPENED(the_file_is_for_its_owner_only),
         OPENED(a_second_process_is_told_that_it_is_locked),
         OPENED(a_file_of_a_later_version_is_refused),
+        OPENED(a_senseless_record_is_told_with_the_file_and_a_way_out),
         OPENED(damage_inside_the_file_is_found_at_start),
         OPENED(a_cut_file_is_found_at_start),
         OPENED(a_file_that_was_deleted_takes_no_more_writes),
