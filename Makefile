@@ -3,7 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all help demo test bench lint install clean
+.PHONY: all help demo test chaos bench lint install clean
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 $(BUILD)/build.ninja:
@@ -13,6 +13,7 @@ help:
 	@echo 'make            build into $(BUILD)/'
 	@echo 'make demo       three hosts on this machine, real daemons, real packets (root)'
 	@echo 'make test       every test (root)'
+	@echo 'make chaos      the fault matrix, whole: killed, cut off, starved, full (root)'
 	@echo 'make bench      the figures of README (root)'
 	@echo 'make lint       layout, layers, comments, style'
 	@echo 'make install    programs and man pages; honours DESTDIR and PREFIX'
@@ -21,6 +22,8 @@ demo:
 	tools/demo
 test:
 	tools/test
+chaos: all
+	tools/test chaos-full
 bench: all
 	bench/run
 lint: all

@@ -6,51 +6,15 @@ import random
 import signal
 import sqlite3
 import subprocess
-import threading
 import time
 
 import pytest
 from lab.wait import wait_for
+from load import check_file, start_load
 from plane import problem
 
 FULL = os.environ.get("QUILT_TEST_FULL") == "1"
 KILL_ROUNDS = int(os.environ.get("QUILT_KILL_ROUNDS", "200" if FULL else "20"))
-
-
-class Load(threading.Thread):
-    """Registers new nodes one after the other until the control plane goes away."""
-
-    def __init__(self, plane, numbers):
-        super().__init__()
-        self.plane, self.numbers = plane, numbers
-        self.granted = []
-
-    def run(self):
-        connection = self.plane.connect()
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            for number in self.numbers:
-                reply = self.plane.register(number, connection=connection)
-                if reply.status == 200:
-                    self.granted.append(reply.json())
-        connection.close()
-
-
-def load(plane, first, clients=4, each=50):
-    threads = [Load(plane, range(first + client * each, first + (client + 1) * each))
-               for client in range(clients)]
-    for thread in threads:
-        thread.start()
-    return threads
-
-
-def check_file(plane):
-    """The file on its own: whole, and one subnet a node."""
-    database = sqlite3.connect(plane.db)
-    assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    nodes = database.execute("SELECT subnet FROM nodes").fetchall()
-    leased = database.execute("SELECT subnet FROM subnets WHERE state = 'assigned'").fetchall()
-    assert sorted(nodes) == sorted(leased)
-    database.close()
 
 
 def test_kill_9_loses_no_answered_registration(make_plane):
@@ -59,7 +23,7 @@ def test_kill_9_loses_no_answered_registration(make_plane):
     known = {}
     revision = 0
     for round_number in range(KILL_ROUNDS):
-        threads = load(plane, round_number * 200)
+        threads = start_load(plane, round_number * 200)
         time.sleep(chance.uniform(0.002, 0.05))
         plane.kill()
         for thread in threads:
@@ -79,7 +43,7 @@ def test_kill_9_loses_no_answered_registration(make_plane):
 
 
 def test_a_stop_under_load_answers_what_is_stored_and_stores_what_is_answered(plane):
-    threads = load(plane, 0, clients=8, each=30)
+    threads = start_load(plane, 0, clients=8, each=30)
     time.sleep(0.03)
     began = time.monotonic()
     assert plane.stop() == 0
