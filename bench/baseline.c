@@ -2,7 +2,8 @@
  * set up like ours (one thread, epoll, TCP_NODELAY) that reads a POST and answers with a fixed
  * text. The benchmark prints our figures as ratios to this one.
  *
- *     baseline PORT      on 127.0.0.1
+ *     baseline PORT           on 127.0.0.1
+ *     baseline PORT BYTES     with an answer of so many bytes
  */
 #include <arpa/inet.h>
 #include <microhttpd.h>
@@ -15,6 +16,8 @@
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
+
+#define REPLY_MAX (1024 * 1024)
 
 static const char fixed_reply[] = "{\"status\":\"ok\"}";
 static const int reading_marker = 1;
@@ -46,22 +49,36 @@ static struct MHD_Daemon *start(uint16_t port, struct MHD_Response *response)
                             MHD_OPTION_CONNECTION_LIMIT, 2000U, MHD_OPTION_END);
 }
 
+/* A response that is made once; libmicrohttpd frees the bytes with it. */
+static struct MHD_Response *make_response(uint64_t bytes)
+{
+    char *text;
+
+    if (bytes == 0)
+        return MHD_create_response_from_buffer(strlen(fixed_reply), (void *)(uintptr_t)fixed_reply,
+                                               MHD_RESPMEM_PERSISTENT);
+    text = mem_alloc(bytes);
+    memset(text, ' ', bytes);
+    return MHD_create_response_from_buffer(bytes, text, MHD_RESPMEM_MUST_FREE);
+}
+
 int main(int argc, char **argv)
 {
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        strlen(fixed_reply), (void *)(uintptr_t)fixed_reply, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *response;
     struct MHD_Daemon *daemon;
     sigset_t set;
-    uint64_t port;
+    uint64_t port, bytes = 0;
     int signo;
 
-    if (argc != 2 || parse_u64(argv[1], UINT16_MAX, &port) < 0) {
-        (void)fprintf(stderr, "usage: baseline PORT\n");
+    if (argc < 2 || argc > 3 || parse_u64(argv[1], UINT16_MAX, &port) < 0 ||
+        (argc == 3 && parse_u64(argv[2], REPLY_MAX, &bytes) < 0)) {
+        (void)fprintf(stderr, "usage: baseline PORT [BYTES]\n");
         return 2;
     }
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    response = make_response(bytes);
     daemon = start((uint16_t)port, response);
     if (!daemon) {
         (void)fprintf(stderr, "baseline: cannot listen on port %s\n", argv[1]);

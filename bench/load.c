@@ -6,21 +6,26 @@
  *                                                            another host
  *     load ADDRESS:PORT CONNECTIONS SECONDS heartbeat FILE   POST /api/nodes/ID/heartbeat, IDs from
  *                                                            FILE, one a line, in turn
+ *     load ADDRESS:PORT CONNECTIONS SECONDS list             GET /api/nodes
+ *     load ADDRESS:PORT CONNECTIONS SECONDS fill COUNT       as register, but COUNT hosts, however
+ *                                                            long it takes
+ *     load ADDRESS:PORT CONNECTIONS SECONDS change COUNT     the first COUNT hosts register again,
+ *                                                            in turn, each time with other facts
  *
  * Prints one JSON line: replies, those not 200, seconds, requests a second, and latencies.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench/dial.h"
+#include "bench/samples.h"
 #include "lib/base/error.h"
 #include "lib/base/ip4.h"
 #include "lib/base/mem.h"
@@ -29,11 +34,11 @@
 #define MAX_CONNECTIONS 1024
 #define MAX_SECONDS 600
 #define MAX_IDS 16384
+#define MAX_HOSTS 1000000
 #define ID_SIZE 64
 #define REQUEST_SIZE 512
-#define REPLY_SIZE 4096
-#define LATENCY_BUCKETS 100000 /* of 10 us: up to 1 s */
-#define BUCKET_US 10
+#define REPLY_SIZE 65536 /* a list of 254 nodes */
+#define CHANGED_RAM_MB 100000
 
 struct connection {
     int fd;
@@ -42,36 +47,32 @@ struct connection {
     char reply[REPLY_SIZE + 1];
 };
 
+enum what { REGISTER, HEARTBEAT, LIST, FILL, CHANGE };
+
 struct load {
+    enum what what;
+    uint64_t host_count; /* fill, change */
     struct sockaddr_in target;
     size_t connection_count;
     uint64_t seconds;
-    char (*ids)[ID_SIZE]; /* NULL: register */
+    char (*ids)[ID_SIZE]; /* heartbeat */
     size_t id_count;
     uint64_t sent;
     uint64_t replies;
     uint64_t failures;
     int epoll_fd;
     struct connection *connections;
-    uint32_t *latencies;
+    struct samples latencies;
 };
 
-static int64_t now_us(void)
-{
-    struct timespec ts;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-    return ts.tv_sec * 1000000LL + ts.tv_nsec / 1000;
-}
-
-static int make_register(uint64_t number, char request[static REQUEST_SIZE])
+static int make_register(uint64_t number, uint64_t ram_mb, char request[static REQUEST_SIZE])
 {
     char body[200];
     int n = snprintf(body, sizeof body,
                      "{\"hostname\":\"load%" PRIu64 "\",\"host_ip\":\"172.%u.%u.%u\","
-                     "\"cpu_cores\":4,\"ram_mb\":8192}",
+                     "\"cpu_cores\":4,\"ram_mb\":%" PRIu64 "}",
                      number, 16 + (unsigned)(number >> 16 & 15), (unsigned)(number >> 8 & 255),
-                     (unsigned)(number & 255));
+                     (unsigned)(number & 255), ram_mb);
 
     return snprintf(request, REQUEST_SIZE,
                     "POST /api/nodes/register HTTP/1.1\r\nHost: bench\r\n"
@@ -87,32 +88,43 @@ static int make_heartbeat(const char *id, char request[static REQUEST_SIZE])
                     id);
 }
 
+static int make_request(struct load *load, uint64_t number, char request[static REQUEST_SIZE])
+{
+    switch (load->what) {
+    case HEARTBEAT:
+        return make_heartbeat(load->ids[number % load->id_count], request);
+    case LIST:
+        return snprintf(request, REQUEST_SIZE, "GET /api/nodes HTTP/1.1\r\nHost: bench\r\n\r\n");
+    case CHANGE:
+        return make_register(number % load->host_count, CHANGED_RAM_MB + number, request);
+    case REGISTER:
+    case FILL:
+        break;
+    }
+    return make_register(number, 8192, request);
+}
+
 static int send_next(struct load *load, struct connection *c)
 {
     char request[REQUEST_SIZE];
     uint64_t number = load->sent++;
-    int n = load->ids ? make_heartbeat(load->ids[number % load->id_count], request)
-                      : make_register(number, request);
+    int n;
 
     c->reply_len = 0;
-    c->sent_us = now_us();
-    if (send(c->fd, request, (size_t)n, MSG_NOSIGNAL) != n)
-        return err_sys(errno, "send");
-    return 0;
+    if (load->what == FILL && number >= load->host_count)
+        return 0; /* all are on their way */
+    n = make_request(load, number, request);
+    c->sent_us = bench_now_us();
+    return dial_send(c->fd, request, (size_t)n);
 }
 
 static int open_connection(struct load *load, struct connection *c)
 {
-    const int on = 1;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+    int r = dial(&load->target, (size_t)(c - load->connections), &c->fd);
 
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (c->fd < 0)
-        return err_sys(errno, "socket");
-    if (setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
-        return err_sys(errno, "TCP_NODELAY");
-    if (connect(c->fd, (const struct sockaddr *)&load->target, sizeof load->target) < 0)
-        return err_sys(errno, "connect");
+    if (r < 0)
+        return r;
     if (epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, c->fd, &event) < 0)
         return err_sys(errno, "epoll_ctl");
     return send_next(load, c);
@@ -135,12 +147,10 @@ static size_t reply_length(const char *reply)
 
 static void count_reply(struct load *load, const struct connection *c)
 {
-    int64_t bucket = (now_us() - c->sent_us) / BUCKET_US;
-
     load->replies++;
     if (strncmp(c->reply, "HTTP/1.1 200", 12) != 0)
         load->failures++;
-    load->latencies[bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1]++;
+    samples_add(&load->latencies, bench_now_us() - c->sent_us);
 }
 
 static int on_readable(struct load *load, struct connection *c)
@@ -163,14 +173,19 @@ static int on_readable(struct load *load, struct connection *c)
     return send_next(load, c);
 }
 
+static bool is_done(const struct load *load, int64_t end_us)
+{
+    return load->what == FILL ? load->replies >= load->host_count : bench_now_us() >= end_us;
+}
+
 static int run(struct load *load)
 {
-    int64_t end_us = now_us() + (int64_t)load->seconds * 1000000;
+    int64_t end_us = bench_now_us() + (int64_t)load->seconds * 1000000;
     int r = 0;
 
     for (size_t i = 0; i < load->connection_count && r == 0; i++)
         r = open_connection(load, &load->connections[i]);
-    while (r == 0 && now_us() < end_us) {
+    while (r == 0 && !is_done(load, end_us)) {
         struct epoll_event events[64];
         int n = epoll_wait(load->epoll_fd, events, (int)ARRAY_LEN(events), 100);
 
@@ -178,19 +193,6 @@ static int run(struct load *load)
             r = on_readable(load, events[i].data.ptr);
     }
     return r;
-}
-
-static double percentile_ms(const struct load *load, double share)
-{
-    uint64_t wanted = (uint64_t)((double)load->replies * share);
-    uint64_t seen = 0;
-
-    for (size_t i = 0; i < LATENCY_BUCKETS; i++) {
-        seen += load->latencies[i];
-        if (seen > wanted)
-            return (double)i * BUCKET_US / 1000;
-    }
-    return 0;
 }
 
 static int read_ids(struct load *load, const char *path)
@@ -211,6 +213,22 @@ static int read_ids(struct load *load, const char *path)
     return load->id_count > 0 ? 0 : err_fail(EINVAL, "%s has no ids", path);
 }
 
+/* What to do, and with what. */
+static int parse_what(struct load *load, int argc, char **argv)
+{
+    static const char *const names[] = {"register", "heartbeat", "list", "fill", "change"};
+    size_t i = 0;
+
+    while (i < ARRAY_LEN(names) && strcmp(argv[4], names[i]) != 0)
+        i++;
+    if (i == ARRAY_LEN(names) || (argc == 6) != (i != REGISTER && i != LIST))
+        return err_fail(EINVAL, "what is '%s' with %d words?", argv[4], argc - 5);
+    load->what = (enum what)i;
+    if (load->what == HEARTBEAT)
+        return read_ids(load, argv[5]);
+    return argc == 6 ? parse_u64(argv[5], MAX_HOSTS, &load->host_count) : 0;
+}
+
 static int parse_words(struct load *load, int argc, char **argv)
 {
     uint64_t connections;
@@ -219,8 +237,8 @@ static int parse_words(struct load *load, int argc, char **argv)
     int r;
 
     if (argc < 5)
-        return err_fail(EINVAL,
-                        "usage: load ADDRESS:PORT CONNECTIONS SECONDS register|heartbeat [FILE]");
+        return err_fail(EINVAL, "usage: load ADDRESS:PORT CONNECTIONS SECONDS register|list|"
+                                "heartbeat FILE|fill COUNT|change COUNT");
     r = parse_addr_port(argv[1], &addr, &port);
     if (r == 0)
         r = parse_u64(argv[2], MAX_CONNECTIONS, &connections);
@@ -231,17 +249,16 @@ static int parse_words(struct load *load, int argc, char **argv)
     load->connection_count = (size_t)connections;
     load->target = (struct sockaddr_in){
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(addr)};
-    if (strcmp(argv[4], "heartbeat") == 0 && argc == 6)
-        return read_ids(load, argv[5]);
-    return strcmp(argv[4], "register") == 0 ? 0 : err_fail(EINVAL, "what is '%s'?", argv[4]);
+    return parse_what(load, argc, argv);
 }
 
-static void print_result(const struct load *load, double seconds)
+static void print_result(struct load *load, double seconds)
 {
     (void)printf("{\"replies\": %" PRIu64 ", \"failures\": %" PRIu64 ", \"seconds\": %.3f, "
                  "\"per_second\": %.1f, \"p50_ms\": %.2f, \"p99_ms\": %.2f}\n",
                  load->replies, load->failures, seconds, (double)load->replies / seconds,
-                 percentile_ms(load, 0.5), percentile_ms(load, 0.99));
+                 samples_percentile_ms(&load->latencies, 0.5),
+                 samples_percentile_ms(&load->latencies, 0.99));
 }
 
 int main(int argc, char **argv)
@@ -252,15 +269,14 @@ int main(int argc, char **argv)
 
     if (r == 0) {
         load.connections = mem_zalloc(MAX_CONNECTIONS * sizeof *load.connections);
-        load.latencies = mem_zalloc(LATENCY_BUCKETS * sizeof *load.latencies);
-        start_us = now_us();
+        start_us = bench_now_us();
         r = run(&load);
-        print_result(&load, (double)(now_us() - start_us) / 1e6);
+        print_result(&load, (double)(bench_now_us() - start_us) / 1e6);
     }
     if (r < 0)
         (void)fprintf(stderr, "load: %s\n", err_text());
     free(load.connections);
-    free(load.latencies);
+    samples_deinit(&load.latencies);
     free(load.ids);
     return r < 0;
 }
