@@ -143,8 +143,7 @@ static int start_control(struct agent *a)
         .host_ip = a->config->host_ip,
         .cpu_cores = a->config->cpu_cores,
         .ram_mb = a->config->ram_mb,
-        .node_id = a->state.identity.node_id,
-        .node_token = a->state.identity.node_token,
+        .identity = &a->state.identity,
         .events = &mesh_events,
         .data = a,
     };

@@ -17,6 +17,7 @@ static const char *const verdict_problems[] = {
     [PEER_HOST_IP_UNUSABLE] = "its host IP is no address that a host can have",
     [PEER_HOST_IP_INSIDE] = "its host IP is inside the cluster's own network",
     [PEER_SUBNET_TWICE] = "another node claims the same subnet",
+    [PEER_REPLACED] = NULL,
 };
 static_assert(ARRAY_LEN(verdict_problems) == PEER_VERDICT_COUNT, "each verdict has its words");
 
@@ -69,20 +70,29 @@ static enum peer_verdict judge_alone(const struct peers_self *self, const struct
     return PEER_WANTED;
 }
 
+/* Of one subnet, those that are missing come last. */
 static int by_subnet(const void *a, const void *b)
 {
-    uint32_t x = (*(struct peer *const *)a)->node.subnet.addr;
-    uint32_t y = (*(struct peer *const *)b)->node.subnet.addr;
+    const struct peer *x = *(struct peer *const *)a, *y = *(struct peer *const *)b;
+    uint32_t sx = x->node.subnet.addr, sy = y->node.subnet.addr;
 
-    return (x > y) - (x < y);
+    return sx == sy ? x->is_missing - y->is_missing : (sx > sy) - (sx < sy);
 }
 
-/* Nobody can tell which of two claimants of one subnet is right, so neither gets its packets. */
+/* Nobody can tell which of two claimants of one subnet is right, so neither gets its packets; but
+ * one that is listed is more right than one that is missing. */
 static void judge_together(struct peer **sorted, size_t count)
 {
-    for (size_t i = 1; i < count; i++)
-        if (sorted[i]->node.subnet.addr == sorted[i - 1]->node.subnet.addr)
-            sorted[i]->verdict = sorted[i - 1]->verdict = PEER_SUBNET_TWICE;
+    struct peer *first = count > 0 ? sorted[0] : NULL;
+
+    for (size_t i = 1; i < count; i++) {
+        if (sorted[i]->node.subnet.addr != first->node.subnet.addr)
+            first = sorted[i];
+        else if (sorted[i]->is_missing && !first->is_missing)
+            sorted[i]->verdict = PEER_REPLACED;
+        else
+            sorted[i]->verdict = first->verdict = PEER_SUBNET_TWICE;
+    }
 }
 
 static void judge(struct peers *peers)

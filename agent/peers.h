@@ -22,10 +22,12 @@ enum peer_verdict {
     PEER_HOST_IP_UNUSABLE,
     PEER_HOST_IP_INSIDE,
     PEER_SUBNET_TWICE,
+    PEER_REPLACED, /* it is missing, and another node has its subnet */
     PEER_VERDICT_COUNT
 };
 
-/* In words, for people; NULL for PEER_WANTED and PEER_DOWN, which are as they should be. */
+/* In words, for people; NULL for PEER_WANTED, PEER_DOWN and PEER_REPLACED, which are as they
+ * should be. */
 const char *peer_verdict_problem(enum peer_verdict verdict);
 
 struct peer {

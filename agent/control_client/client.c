@@ -175,13 +175,15 @@ static void on_register(struct control_client *c, struct job *job,
 static void start_register(struct control_client *c, struct http_request_spec *spec,
                            char **ret_body)
 {
+    const struct api_register_reply *me = c->config.identity;
     const struct api_register_request request = {
         .hostname = c->config.hostname,
         .host_ip = c->config.host_ip,
         .cpu_cores = c->config.cpu_cores,
         .ram_mb = c->config.ram_mb,
-        .node_id = c->config.node_id[0] ? c->config.node_id : NULL,
-        .node_token = c->config.node_token[0] ? c->config.node_token : NULL,
+        .node_id = me->node_id[0] ? me->node_id : NULL,
+        .node_token = me->node_token[0] ? me->node_token : NULL,
+        .subnet = me->subnet,
     };
 
     *ret_body = api_register_request_to_json(&request);
@@ -381,7 +383,7 @@ static char *job_url(const struct control_client *c, const struct job *job)
     if (job->kind == CONTROL_REGISTER)
         return mem_printf("%s/api/nodes/register", base);
     if (job->kind == CONTROL_BEAT)
-        return mem_printf("%s/api/nodes/%s/heartbeat", base, c->config.node_id);
+        return mem_printf("%s/api/nodes/%s/heartbeat", base, c->config.identity->node_id);
     return mem_printf("%s/api/nodes", base);
 }
 

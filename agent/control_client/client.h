@@ -23,14 +23,13 @@ struct control_client_events {
 struct control_client_config {
     const char *const *urls; /* borrowed, base URLs without the final slash */
     size_t url_count;
-    /* What is said when registering; node_id and node_token point at texts that the owner keeps up
-     * to date ("": none). */
+    /* What is said when registering. */
     const char *hostname;
     uint32_t host_ip;
     int64_t cpu_cores; /* -1: unknown */
     int64_t ram_mb;
-    const char *node_id;
-    const char *node_token;
+    /* Borrowed; the owner keeps it up to date. node_id "": none yet. */
+    const struct api_register_reply *identity;
     const struct control_client_events *events;
     void *data;
 };

@@ -18,7 +18,8 @@
  *         that is down                         that node, with a new token
  *         that is up, of the same hostname     that node (no token in the answer)
  *         that is up, of another hostname      REGISTRY_CONFLICT: a live node is not robbed
- *     else                                     a new node
+ *     else                                     a new node, with the subnet it wishes for if that is
+ *                                              free, or the lowest free one
  *
  * An address is held by one node: the one that registered with it last. A node that comes to an
  * address whose holder is up gets REGISTRY_CONFLICT; a holder that is down loses the address and

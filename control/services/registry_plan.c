@@ -156,6 +156,15 @@ static struct node *make_node(struct registry *r, uint32_t index,
     return node;
 }
 
+/* The subnet that it wishes for, if anybody could have it now; else the lowest. So the nodes of a
+ * cluster whose database was lost find themselves where they were. */
+static bool take_subnet(struct registry *r, struct ip4_prefix wish, uint32_t *ret_index)
+{
+    if (pool_index(&r->pool, wish, ret_index) && pool_take(&r->pool, *ret_index))
+        return true;
+    return pool_take_lowest(&r->pool, ret_index);
+}
+
 static enum registry_outcome plan_new(struct registry *r,
                                       const struct api_register_request *request,
                                       const struct registry_fresh *fresh, struct moment now,
@@ -167,7 +176,7 @@ static enum registry_outcome plan_new(struct registry *r,
     struct node *node;
     uint32_t index;
 
-    if (!pool_take_lowest(&r->pool, &index))
+    if (!take_subnet(r, request->subnet, &index))
         return exhausted(r);
     node = make_node(r, index, request, fresh, now, grant);
     change = change_new(REGISTRY_ADD, node, now);

@@ -67,6 +67,14 @@ static int get_optional_int(const json_t *object, const char *key, int64_t max, 
     return r == -ENOENT ? 0 : r;
 }
 
+/* A network that may be missing or null: then *ret_prefix is left as it is. */
+static int get_optional_prefix(const json_t *object, const char *key, struct ip4_prefix *ret_prefix)
+{
+    int r = get_prefix(object, key, ret_prefix);
+
+    return r == -ENOENT ? 0 : r;
+}
+
 /* A text that may be missing or null: then NULL. */
 static int get_optional_string(const json_t *object, const char *key, const char **ret_text)
 {
@@ -200,6 +208,8 @@ int api_register_request_from_json(const json_t *body, struct api_register_reque
         r = get_optional_string(body, "node_token", &request.node_token);
     if (r == 0 && request.node_token && strlen(request.node_token) >= NODE_TOKEN_TEXT_SIZE)
         r = err_fail(EINVAL, "node_token: longer than %d characters", NODE_TOKEN_TEXT_SIZE - 1);
+    if (r == 0)
+        r = get_optional_prefix(body, "subnet", &request.subnet);
     if (r < 0)
         return r;
     *ret = request;
@@ -208,7 +218,7 @@ int api_register_request_from_json(const json_t *body, struct api_register_reque
 
 char *api_register_request_to_json(const struct api_register_request *request)
 {
-    char ip[IP4_TEXT_SIZE];
+    char ip[IP4_TEXT_SIZE], subnet[IP4_PREFIX_TEXT_SIZE];
     struct strbuf out = {0};
 
     strbuf_adds(&out, "{\"hostname\":");
@@ -224,6 +234,8 @@ char *api_register_request_to_json(const struct api_register_request *request)
         strbuf_adds(&out, ",\"node_token\":");
         strbuf_add_json(&out, request->node_token);
     }
+    if (request->subnet.len > 0)
+        strbuf_addf(&out, ",\"subnet\":\"%s\"", ip4_prefix_format(request->subnet, subnet));
     strbuf_adds(&out, "}");
     return strbuf_take(&out);
 }
@@ -259,10 +271,8 @@ int api_cluster_check_cidr(struct ip4_prefix cidr)
 static int get_cluster(const json_t *object, struct api_cluster *cluster)
 {
     int64_t node_prefix = cluster->node_prefix_len, vni = cluster->vni, port = cluster->vxlan_port;
-    int r = get_prefix(object, "cluster_cidr", &cluster->cidr);
+    int r = get_optional_prefix(object, "cluster_cidr", &cluster->cidr);
 
-    if (r == -ENOENT)
-        r = 0;
     if (r == 0)
         r = get_optional_int(object, "node_prefix", 30, &node_prefix);
     if (r == 0)

@@ -40,10 +40,11 @@ int api_node_list_from_json(const json_t *value, struct api_node **ret_nodes, si
 struct api_register_request {
     const char *hostname; /* borrowed */
     uint32_t host_ip;
-    int64_t cpu_cores;      /* -1: not given */
-    int64_t ram_mb;         /* -1: not given */
-    const char *node_id;    /* NULL: not given */
-    const char *node_token; /* NULL: not given */
+    int64_t cpu_cores;        /* -1: not given */
+    int64_t ram_mb;           /* -1: not given */
+    const char *node_id;      /* NULL: not given */
+    const char *node_token;   /* NULL: not given */
+    struct ip4_prefix subnet; /* that it had and would have again; len 0: not given */
 };
 /* -EINVAL with a text that names the field ("host_ip: missing"). Strings are borrowed from body. */
 int api_register_request_from_json(const json_t *body, struct api_register_request *ret);

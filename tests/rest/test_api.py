@@ -98,6 +98,15 @@ def test_identity_is_node_id_and_token(plane):
     assert plane.join(1)["node_id"] != one["node_id"]  # the old address is free
 
 
+def test_a_new_node_gets_the_subnet_it_wishes_for_if_that_is_free(plane):
+    assert plane.join(1, subnet="10.42.7.0/24")["subnet"] == "10.42.7.0/24"
+    assert plane.join(2, subnet="10.42.7.0/24")["subnet"] == "10.42.1.0/24"
+    assert plane.join(3, subnet="10.99.0.0/16")["subnet"] == "10.42.2.0/24"
+    assert plane.join(4, subnet=None)["subnet"] == "10.42.3.0/24"
+    problem(plane.register(5, subnet="10.42.8.1/24"), 422, "subnet", "10.42.8.0/24")
+    problem(plane.register(5, subnet=[]), 422, "subnet")
+
+
 def test_a_live_node_is_not_robbed_of_its_address(plane):
     plane.join(1)
     problem(plane.register(1, hostname="thief"), 409, "192.168.0.2", "node1")

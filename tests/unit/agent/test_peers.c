@@ -251,6 +251,27 @@ static void a_second_list_that_lacks_others_begins_the_doubt_anew(void **state)
     peers_deinit(&peers);
 }
 
+/* What a control plane says whose database was lost: the same hosts and subnets, other ids. */
+static void who_has_a_missing_nodes_subnet_takes_its_place_at_once(void **state)
+{
+    struct peers peers = make_peers(6);
+    struct api_node nodes[] = {make_node(1), make_node(22)};
+    struct api_node twin = make_node(3);
+
+    nodes[1].subnet = make_node(2).subnet;
+    assert_true(peers_take_list(&peers, nodes, 2, 1000, CONFIRM_MS));
+    assert_int_equal(verdict_of(&peers, 22), PEER_WANTED);
+    assert_int_equal(verdict_of(&peers, 2), PEER_REPLACED);
+    assert_int_equal(verdict_of(&peers, 3), PEER_WANTED);
+    assert_int_equal(peers.wanted_count, 5);
+    memcpy(twin.node_id, make_node(23).node_id, sizeof twin.node_id);
+    assert_true(peers_take_node(&peers, &twin));
+    assert_int_equal(verdict_of(&peers, 23), PEER_WANTED);
+    assert_int_equal(verdict_of(&peers, 3), PEER_REPLACED);
+    assert_int_equal(peers.wanted_count, 5);
+    peers_deinit(&peers);
+}
+
 static void a_full_list_ends_the_doubt(void **state)
 {
     struct peers peers = make_peers(20);
@@ -292,6 +313,7 @@ int main(void)
         cmocka_unit_test(how_many_may_vanish_without_a_word),
         cmocka_unit_test(a_doubted_list_is_believed_when_a_late_second_one_agrees),
         cmocka_unit_test(a_second_list_that_lacks_others_begins_the_doubt_anew),
+        cmocka_unit_test(who_has_a_missing_nodes_subnet_takes_its_place_at_once),
         cmocka_unit_test(a_full_list_ends_the_doubt),
         cmocka_unit_test(what_a_doubted_list_does_say_is_taken),
     };

@@ -94,6 +94,7 @@ static void a_bad_registration_is_refused_by_field(void **state)
          "ram_mb: must be from 0 to 1099511627776"},
         {"{\"hostname\":\"a\",\"host_ip\":\"1.2.3.4\",\"node_id\":\"x\"}",
          "node_id: 'x' is not a UUID"},
+        {"{\"hostname\":\"a\",\"host_ip\":\"1.2.3.4\",\"subnet\":7}", "subnet: must be a string"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -112,7 +113,8 @@ static void a_registration_survives_the_wire(void **state)
                                         .cpu_cores = 2,
                                         .ram_mb = -1,
                                         .node_id = NODE_ID,
-                                        .node_token = "abc"};
+                                        .node_token = "abc",
+                                        .subnet = {.addr = 0x0a2a0900, .len = 24}};
     struct api_register_request got;
     AUTO_FREE char *text = NULL;
     AUTO_JSON json_t *body = NULL;
@@ -126,6 +128,8 @@ static void a_registration_survives_the_wire(void **state)
     assert_int_equal(got.ram_mb, -1);
     assert_string_equal(got.node_id, NODE_ID);
     assert_string_equal(got.node_token, "abc");
+    assert_int_equal(got.subnet.addr, 0x0a2a0900);
+    assert_int_equal(got.subnet.len, 24);
 }
 
 static void a_first_release_reply_gets_the_default_cluster(void **state)

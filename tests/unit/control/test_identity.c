@@ -214,6 +214,62 @@ static void what_a_node_says_of_itself_is_taken_over_or_kept(void **state)
     assert_int_equal(look(m, fresh.node_id)->ram_mb, 16384);
 }
 
+/* Who registers with nothing but a wish for a subnet. */
+static void join_wishing(struct mesh *m, const char *ip, const char *subnet)
+{
+    struct api_register_request request = {.hostname = "node", .cpu_cores = -1, .ram_mb = -1};
+    struct registry_fresh fresh = fresh_identity(m);
+    struct registry_change *change = NULL;
+
+    assert_int_equal(ip4_parse(ip, &request.host_ip), 0);
+    assert_int_equal(ip4_prefix_parse(subnet, &request.subnet), 0);
+    assert_int_equal(
+        registry_plan_register(&m->registry, &request, &fresh, m->now, &change, &m->grant),
+        REGISTRY_CHANGE);
+    assert_int_equal(finish(m, change), STORE_DONE);
+}
+
+static void a_new_node_gets_the_subnet_it_wishes_for_if_that_is_free(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_grant seventh;
+
+    join_wishing(m, "192.168.1.7", "10.42.7.0/24");
+    assert_subnet(m, "10.42.7.0/24");
+    seventh = m->grant;
+    join_wishing(m, "192.168.1.8", "10.42.7.0/24"); /* taken */
+    assert_subnet(m, "10.42.1.0/24");
+    assert_int_equal(delete_node(m, seventh.node_id), REGISTRY_CHANGE);
+    join_wishing(m, "192.168.1.7", "10.42.7.0/24"); /* in quarantine */
+    assert_subnet(m, "10.42.2.0/24");
+}
+
+static void a_wish_for_what_nobody_may_have_gets_the_lowest(void **state)
+{
+    static const char *const wishes[] = {"10.42.0.0/24", "10.42.255.0/24", "10.43.7.0/24",
+                                         "10.42.8.0/25", "10.42.8.0/23"};
+    static const char *const granted[] = {"10.42.1.0/24", "10.42.2.0/24", "10.42.3.0/24",
+                                          "10.42.4.0/24", "10.42.5.0/24"};
+
+    for (unsigned int i = 0; i < ARRAY_LEN(wishes); i++) {
+        char ip[IP4_TEXT_SIZE];
+
+        join_wishing(*state, ip4_format(0xc0a80101 + i, ip), wishes[i]);
+        assert_subnet(*state, granted[i]);
+    }
+}
+
+static void a_known_node_keeps_its_subnet_whatever_it_wishes_for(void **state)
+{
+    struct mesh *m = *state;
+
+    assert_int_equal(join(m, "node", "192.168.1.1"), REGISTRY_CHANGE);
+    assert_int_equal(mark_down(m, m->grant.node_id), REGISTRY_CHANGE);
+    join_wishing(m, "192.168.1.1", "10.42.7.0/24");
+    assert_subnet(m, "10.42.1.0/24");
+    assert_int_equal(m->registry.count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -230,6 +286,9 @@ int main(void)
         MESH(a_node_with_token_does_not_rob_a_live_one_either),
         MESH(a_down_node_loses_its_address_but_not_its_subnet),
         MESH(what_a_node_says_of_itself_is_taken_over_or_kept),
+        MESH(a_new_node_gets_the_subnet_it_wishes_for_if_that_is_free),
+        MESH(a_wish_for_what_nobody_may_have_gets_the_lowest),
+        MESH(a_known_node_keeps_its_subnet_whatever_it_wishes_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
