@@ -79,10 +79,11 @@ struct bench {
 
 /* ---- requests ------------------------------------------------------------------------------ */
 
-static void make_put(struct strbuf *out, uint64_t number, uint64_t lease)
+/* Mere puts are kept apart from the nodes, so that the range over these keeps its length. */
+static void make_put(struct strbuf *out, enum what what, uint64_t number, uint64_t lease)
 {
     char key[48], value[VALUE_SIZE];
-    int n = snprintf(key, sizeof key, "/nodes/%08" PRIu64, number);
+    int n = snprintf(key, sizeof key, "/%s/%08" PRIu64, what == PUT ? "puts" : "nodes", number);
 
     memset(value, 'v', sizeof value);
     pb_add_bytes(out, PUT_KEY, key, (size_t)n);
@@ -95,7 +96,7 @@ static int call_put(struct client *c, uint64_t lease)
 {
     AUTO_STRBUF struct strbuf message = {0};
 
-    make_put(&message, c->number, lease);
+    make_put(&message, c->bench->what, c->number, lease);
     return h2_call(&c->h2, "/etcdserverpb.KV/Put", &message, true);
 }
 

@@ -1,0 +1,40 @@
+"""A small line plot as SVG, so that the growth of a cost is seen and not only told."""
+
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 320, 56, 44, 40, 130
+COLOURS = ("#1b6ca8", "#c0392b")
+
+
+def growth_svg(title, sizes, curves, limit):
+    """curves: name -> cost relative to the smallest size, one value a size. limit is drawn dashed."""
+    top = max(limit, *(value for curve in curves.values() for value in curve)) * 1.15
+
+    def x(size):
+        return LEFT + (WIDTH - LEFT - RIGHT) * (size - sizes[0]) / (sizes[-1] - sizes[0])
+
+    def y(value):
+        return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * value / top
+
+    def text(at_x, at_y, words, extra=""):
+        return f'<text x="{at_x:.1f}" y="{at_y:.1f}" {extra}>{words}</text>'
+
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+           'font-family="sans-serif" font-size="12">',
+           f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>',
+           text(LEFT, 22, title, 'font-size="14"')]
+    for tick in range(int(top * 2) + 1):
+        value = tick / 2
+        out += [f'<path d="M{LEFT} {y(value):.1f}H{WIDTH - RIGHT}" stroke="#dddddd"/>',
+                text(LEFT - 8, y(value) + 4, f"{value:g}", 'text-anchor="end"')]
+    for size in sizes:
+        out.append(text(x(size), HEIGHT - BOTTOM + 18, f"{size:,}", 'text-anchor="middle"'))
+    out += [text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, "nodes", 'text-anchor="middle"'),
+            f'<path d="M{LEFT} {y(limit):.1f}H{WIDTH - RIGHT}" stroke="#888888" '
+            'stroke-dasharray="6 4"/>',
+            text(WIDTH - RIGHT + 8, y(limit) + 4, f"limit {limit:g}", 'fill="#666666"')]
+    for number, (name, curve) in enumerate(curves.items()):
+        points = " ".join(f"{x(s):.1f},{y(v):.1f}" for s, v in zip(sizes, curve))
+        colour = COLOURS[number % len(COLOURS)]
+        out += [f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>',
+                text(WIDTH - RIGHT + 8, HEIGHT - BOTTOM - 40 + 18 * number, name,
+                     f'fill="{colour}"')]
+    return "\n".join([*out, "</svg>", ""])
