@@ -203,13 +203,16 @@ static void on_request_done(void *data, int route, unsigned int status)
 
 static int start_server(struct control *c)
 {
+    const unsigned int node_connections = 2 * c->registry.pool.count; /* stream and beat */
     const struct http_server_config config = {
         .addr = c->config.listen_addr,
         .port = c->config.listen_port,
         .routes = control_routes,
         .route_count = ROUTE_COUNT,
         .data = c,
-        .max_connections = 2 * c->registry.pool.count + SPARE_CONNECTIONS, /* stream and beat */
+        .max_connections = node_connections + SPARE_CONNECTIONS,
+        /* Whoever takes all it can get leaves room for the others. */
+        .max_per_address = node_connections + SPARE_CONNECTIONS / 2,
         .on_done = on_request_done,
     };
 

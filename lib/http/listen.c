@@ -46,15 +46,26 @@ int http_listen(uint32_t addr, uint16_t *port, int *ret_fd)
     return 0;
 }
 
-void http_raise_file_limit(unsigned int connections)
+/* Of few files half are for connections, of many all but OTHER_FILES. */
+static unsigned int connections_of(rlim_t files)
 {
-    rlim_t need = (rlim_t)connections + OTHER_FILES;
+    return (unsigned int)(files < 2 * OTHER_FILES ? files / 2 : files - OTHER_FILES);
+}
+
+unsigned int http_fit_connections(unsigned int wanted)
+{
+    rlim_t need = (rlim_t)wanted + OTHER_FILES;
     struct rlimit limit;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
-        return;
+        return wanted;
     limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < need)
-        log_warn("fewer open files are allowed than connections may need",
-                 LOG_U("limit", limit.rlim_cur), LOG_U("needed", need));
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        (void)getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur >= need || connections_of(limit.rlim_cur) >= wanted)
+        return wanted;
+    log_warn("few open files are allowed, so fewer connections are taken",
+             LOG_U("limit", limit.rlim_cur), LOG_U("connections", connections_of(limit.rlim_cur)),
+             LOG_U("wanted", wanted));
+    return connections_of(limit.rlim_cur);
 }

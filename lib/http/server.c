@@ -270,13 +270,24 @@ static struct http_server *server_alloc(struct loop *loop, const struct http_ser
     return server;
 }
 
+/* Who has no file left for a connection can take none to refuse it either. */
+static void fit_to_files(struct http_server_config *config)
+{
+    unsigned int wanted = config->max_connections;
+    uint64_t per_address;
+
+    config->max_connections = http_fit_connections(wanted);
+    per_address = (uint64_t)config->max_per_address * config->max_connections + wanted - 1;
+    config->max_per_address = (unsigned int)(per_address / wanted);
+}
+
 int http_server_new(struct loop *loop, const struct http_server_config *config,
                     struct http_server **ret_server)
 {
     struct http_server *server = server_alloc(loop, config);
     int r = route_table_new(config->routes, config->route_count, &server->routes);
 
-    http_raise_file_limit(server->config.max_connections);
+    fit_to_files(&server->config);
     if (r == 0)
         r = listen_and_start(server);
     if (r < 0) {

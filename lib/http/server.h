@@ -35,7 +35,8 @@ struct http_server_config {
     const struct http_route *routes; /* borrowed; outlives the server */
     size_t route_count;
     void *data;                   /* handed to every handler */
-    unsigned int max_connections; /* 0: 1024. Streams count; more are refused. */
+    unsigned int max_connections; /* 0: 1024. Streams count; more are refused. Fewer, and fewer per
+                                   * address, when the limit of open files leaves no room. */
     unsigned int max_per_address; /* 0: no limit of its own */
     unsigned int idle_timeout_s;  /* 0: 30. Also the time for headers and body of a request. */
     /* Called for each finished exchange, for metrics; may be NULL. route is an index into routes,

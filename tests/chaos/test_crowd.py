@@ -1,0 +1,210 @@
+"""Too many at once, and too little to serve them with: heartbeats of honest nodes go on."""
+import contextlib
+import http.client
+import os
+import select
+import signal
+import socket
+import threading
+import time
+
+import pytest
+from lab.wait import wait_for
+from load import check_file
+
+ATTACKER = "127.0.0.2"
+
+
+class Beats(threading.Thread):
+    """Honest heartbeats until stop(): each node's in turn, over a connection that lasts, or over a new one
+    each time. A beat without an answer in 1 s is missed."""
+
+    def __init__(self, plane, ids, is_new_each):
+        super().__init__()
+        self.plane, self.ids, self.is_new_each = plane, ids, is_new_each
+        self.took_s, self.missed = [], 0
+        self.is_over = False
+
+    def run(self):
+        connection = self.plane.connect(1)
+        while not self.is_over:
+            for node_id in self.ids:
+                began = time.monotonic()
+                try:
+                    assert self.plane.beat(node_id, connection) == 200
+                    self.took_s.append(time.monotonic() - began)
+                except (OSError, http.client.HTTPException, AssertionError):
+                    self.missed += 1
+                    connection.close()
+                if self.is_new_each:
+                    connection.close()
+            time.sleep(0.02)
+        connection.close()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *args):
+        self.is_over = True
+        self.join()
+
+    def p99_ms(self):
+        return sorted(self.took_s)[len(self.took_s) * 99 // 100] * 1000
+
+
+def cpu_s(plane):
+    words = open(f"/proc/{plane.process.pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def open_slowly(plane, count):
+    """Connections from the attacker's address, as far as they are taken."""
+    sockets = []
+    for _ in range(count):
+        s = socket.socket()
+        s.bind((ATTACKER, 0))
+        s.setblocking(False)
+        s.connect_ex(("127.0.0.1", plane.port))
+        sockets.append(s)
+    return sockets
+
+
+def send_all(sockets, data):
+    _, writable, _ = select_many(sockets)
+    for s in writable:
+        with contextlib.suppress(OSError):
+            s.send(data)
+
+
+def select_many(sockets):
+    poll = select.poll()
+    by_fd = {s.fileno(): s for s in sockets}
+    for fd in by_fd:
+        poll.register(fd, select.POLLOUT)
+    return [], [by_fd[fd] for fd, events in poll.poll(100) if events & select.POLLOUT], []
+
+
+def close_all(sockets):
+    for s in sockets:
+        s.close()
+
+
+@pytest.mark.row("F23", "little memory (RLIMIT_AS)")
+def test_little_memory(make_plane, tmp_path, figure):
+    ends = []
+    for mib in (32, 48, 64, 96, 128):
+        directory = tmp_path / f"{mib}"
+        directory.mkdir()
+        plane = make_plane(directory=directory)
+        plane.prefix = ["prlimit", f"--as={mib << 20}"]
+        plane.spawn()
+        wait_for(lambda p=plane: p.process.poll() is not None or p._ready(), 20, plane.log)
+        granted = {}
+        if plane.process.poll() is None:
+            plane.port = int(plane._ready().group(1))
+            granted = crowd_memory(plane)
+        code = plane.process.poll()
+        assert code in (None, 1, -signal.SIGABRT), plane.log()
+        ends.append(f"{mib} MiB {'lives' if code is None else 'ended with ' + str(code)}")
+        if code is None:
+            assert plane.stop() == 0
+        plane.prefix = []
+        plane.start()
+        nodes = {node["node_id"]: node["subnet"] for node in plane.nodes()}
+        assert granted.items() <= nodes.items()
+        plane.stop()
+        check_file(plane)
+    figure(", ".join(ends) + "; 0 answered lost, files whole")
+
+
+def crowd_memory(plane):
+    """Registrations beside large bodies and many streams."""
+    granted, sockets = {}, []
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        for number in range(200):
+            s = socket.create_connection(("127.0.0.1", plane.port), 5)
+            sockets.append(s)
+            if number % 2:
+                s.sendall(b"POST /api/nodes/register HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\n")
+                s.sendall(b"x" * 1000000)
+            else:
+                s.sendall(b"GET /api/nodes HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n")
+            reply = plane.register(number)
+            if reply.status == 200:
+                granted[reply.json()["node_id"]] = reply.json()["subnet"]
+    close_all(sockets)
+    return granted
+
+
+@pytest.mark.row("F24", "64 open files, 200 clients")
+def test_few_files(make_plane, figure):
+    plane = make_plane()
+    plane.prefix = ["prlimit", "--nofile=64:64"]
+    plane.start()
+    ids = [plane.join(number)["node_id"] for number in range(10)]
+    with Beats(plane, ids, False) as old:
+        wait_for(lambda: old.took_s, 5, "the first heartbeat")
+        clients = open_slowly(plane, 200)
+        with Beats(plane, ids, True) as new:
+            before, began = cpu_s(plane), time.monotonic()
+            time.sleep(3)
+            share = (cpu_s(plane) - before) / (time.monotonic() - began)
+            close_all(clients)
+    new_text = f"new connections: {len(new.took_s)} heartbeats, {new.missed} missed"
+    figure(f"{len(old.took_s)} heartbeats, {old.missed} missed, p99 {old.p99_ms():.1f} ms; {new_text}; "
+           f"{share * 100:.0f} % CPU")
+    assert old.missed == 0 and len(old.took_s) > 100
+    assert new.missed == 0 and len(new.took_s) > 100
+    assert share < 0.5
+    assert plane.register(50).status == 200
+
+
+@pytest.mark.row("F25", "slow loris: connections that send a header byte now and then")
+@pytest.mark.parametrize("count", [1000, 3000])
+def test_slow_loris(make_plane, figure, count, full):
+    plane = make_plane().start()
+    ids = [plane.join(number)["node_id"] for number in range(10)]
+    loris = open_slowly(plane, count)
+    with Beats(plane, ids, False) as old, Beats(plane, ids, True) as new:
+        send_all(loris, b"POST /api/nodes/register HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        end = time.monotonic() + (40 if full else 3)
+        while time.monotonic() < end:
+            send_all(loris, b"a")
+            time.sleep(0.5)
+    close_all(loris)
+    took = sorted(old.took_s + new.took_s)
+    p99_ms = took[len(took) * 99 // 100] * 1000
+    figure(f"{count:,} connections: {len(took)} heartbeats, {old.missed + new.missed} missed, "
+           f"p99 {p99_ms:.1f} ms")
+    assert old.missed == 0 and new.missed == 0
+    assert len(old.took_s) > 100 and len(new.took_s) > 100
+    assert p99_ms < 1000
+
+
+@pytest.mark.row("F27", "50 registrations of one identity at once")
+def test_one_identity_many_times(make_plane, figure):
+    plane = make_plane().start()
+    first = plane.join(1)
+    identity = {"node_id": first["node_id"], "node_token": first["node_token"]}
+    gate, replies = threading.Barrier(50), []
+
+    def register(number):
+        connection = plane.connect()
+        connection.connect()
+        gate.wait()
+        # Half of them from elsewhere: the one node moves, it is not doubled.
+        replies.append(plane.register(1 + number % 2, connection=connection, **identity))
+        connection.close()
+    threads = [threading.Thread(target=register, args=(number,)) for number in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [reply.status for reply in replies] == [200] * 50
+    assert {(reply.json()["node_id"], reply.json()["subnet"]) for reply in replies} == {
+        (first["node_id"], first["subnet"])}
+    assert [node["node_id"] for node in plane.nodes()] == [first["node_id"]]
+    plane.restart()
+    assert [node["subnet"] for node in plane.nodes()] == [first["subnet"]]
+    figure("50 answers, 1 node, 1 subnet")
