@@ -93,39 +93,65 @@ static bool is_repair(const struct overlay *o, const struct overlay_change *chan
     return change->object != OVERLAY_ROUTE || !is_lacking(o, change->addr);
 }
 
+/* A device and all that is on it are one repair, and so are an entry's removal and the new one in
+ * its place: nothing may be taken away that would then have to wait to come back. */
+static bool is_same_repair(const struct overlay_change *change, const struct overlay_change *asked)
+{
+    if (asked->object == OVERLAY_DEVICE)
+        return true;
+    return asked->object == OVERLAY_FDB && change->object == OVERLAY_FDB &&
+           mac_equal(asked->mac, change->mac);
+}
+
+struct holding {
+    int64_t now_ms;
+    int64_t next_ms;             /* when what is held back may be written; INT64_MAX: nothing is */
+    struct overlay_change asked; /* the latest repair that was asked for */
+    bool has_asked;
+    bool is_held; /* the answer */
+};
+
+static bool is_held_back(struct overlay *o, const struct overlay_change *change,
+                         struct holding *holding)
+{
+    int64_t due_ms = INT64_MAX;
+    enum repairs_answer answer;
+
+    if (holding->has_asked && is_same_repair(change, &holding->asked))
+        return holding->is_held;
+    if (!is_repair(o, change))
+        return false;
+    answer = repairs_ask(&o->repairs, change, holding->now_ms, &due_ms);
+    if (answer == REPAIRS_FIGHT)
+        set_fight(o, change, holding->now_ms);
+    if (due_ms < holding->next_ms)
+        holding->next_ms = due_ms;
+    holding->asked = *change;
+    holding->has_asked = true;
+    holding->is_held = answer == REPAIRS_WAIT;
+    o->counts.repairs[change->object] += !holding->is_held;
+    return holding->is_held;
+}
+
 /* Keeps the changes that may be written now; returns when the rest may, INT64_MAX: there is none.
  */
 static int64_t hold_back(struct overlay *o, struct overlay_changes *changes, int64_t now_ms)
 {
     bool can_route = o->config.can_route(o->config.data);
-    int64_t next_ms = INT64_MAX, due_ms = INT64_MAX;
+    struct holding holding = {.now_ms = now_ms, .next_ms = INT64_MAX};
     size_t kept = 0;
 
     o->is_waiting = false;
     for (size_t i = 0; i < changes->count; i++) {
         const struct overlay_change *change = &changes->items[i];
 
-        if (change->is_after_route && can_route) {
+        if (change->is_after_route && can_route)
             o->is_waiting = true;
-            continue;
-        }
-        if (is_repair(o, change)) {
-            switch (repairs_ask(&o->repairs, change, now_ms, &due_ms)) {
-            case REPAIRS_WAIT:
-                next_ms = due_ms < next_ms ? due_ms : next_ms;
-                continue;
-            case REPAIRS_FIGHT:
-                set_fight(o, change, now_ms);
-                break;
-            case REPAIRS_GO:
-                break;
-            }
-            o->counts.repairs[change->object]++;
-        }
-        changes->items[kept++] = *change;
+        else if (!is_held_back(o, change, &holding))
+            changes->items[kept++] = *change;
     }
     changes->count = kept;
-    return next_ms;
+    return holding.next_ms;
 }
 
 /* ---- routes -------------------------------------------------------------------------------- */
@@ -215,7 +241,7 @@ static int compare_and_write(struct overlay *o, struct overlay_have *have, int64
     r = write_changes(o, &changes);
     if (r == 0) {
         o->is_device_up = true;
-        o->is_programmed = true;
+        o->is_programmed = o->ifindex != 0; /* a device may be held back */
         hand_routes_over(o, &changes);
         note_lacking(o, &changes);
         o->is_want_new = o->is_want_new && o->is_waiting;
