@@ -195,7 +195,7 @@ static struct overlay_change fdb_change(enum overlay_verb verb, struct mac mac, 
 static bool fdb_is_plain(const struct fdb_entry *entry, const struct overlay_want *want)
 {
     return (entry->port == 0 || entry->port == want->port) &&
-           (entry->vni == 0 || entry->vni == want->vni);
+           (entry->vni == 0 || entry->vni == want->vni) && entry->via == 0 && entry->nexthop == 0;
 }
 
 static bool fdb_is_right(const struct fdb_entry *entry, const struct overlay_peer *peer,
@@ -207,7 +207,8 @@ static bool fdb_is_right(const struct fdb_entry *entry, const struct overlay_pee
 
 /* The entries of one wanted MAC. The kernel's replace rewrites a lone externally learned entry in
  * place. One made by hand keeps its own flags whatever is written over it, and of several entries
- * replace touches one only (vxlan_fdb_update_existing): these are removed and made anew. */
+ * replace touches one only (vxlan_fdb_update_existing), and one that points to a nexthop
+ * has no remote to replace: these are removed and made anew. */
 static void diff_wanted_fdb(const struct overlay_want *want, const struct overlay_peer *peer,
                             const struct fdb_entry *entries, size_t count,
                             struct overlay_changes *changes)
@@ -216,7 +217,8 @@ static void diff_wanted_fdb(const struct overlay_want *want, const struct overla
 
     if (count == 1 && fdb_is_right(&entries[0], peer, want))
         return;
-    if (count == 1 && entries[0].is_external && entries[0].is_permanent) {
+    if (count == 1 && entries[0].is_external && entries[0].is_permanent &&
+        entries[0].nexthop == 0) {
         add(changes, fdb_change(OVERLAY_REPLACE, mac, peer->host_ip));
         return;
     }

@@ -22,7 +22,9 @@ bool fdb_parse(const struct nlmsghdr *message, struct fdb_entry *ret_entry)
                                     .is_permanent = (header->ndm_state & NUD_PERMANENT) != 0,
                                     .is_external = (header->ndm_flags & NTF_EXT_LEARNED) != 0,
                                     .port = nl_attr_u16_be(&attrs, NDA_PORT, 0),
-                                    .vni = nl_attr_u32(&attrs, NDA_VNI, 0)};
+                                    .vni = nl_attr_u32(&attrs, NDA_VNI, 0),
+                                    .via = (int)nl_attr_u32(&attrs, NDA_IFINDEX, 0),
+                                    .nexthop = nl_attr_u32(&attrs, NDA_NH_ID, 0)};
     return nl_attr_mac(&attrs, NDA_LLADDR, &ret_entry->mac);
 }
 

@@ -14,6 +14,8 @@ struct fdb_entry {
     bool is_external;  /* read only */
     uint16_t port;     /* read only: NDA_PORT, host order; 0: the device's own */
     uint32_t vni;      /* read only: NDA_VNI; 0: the device's own */
+    int via;           /* read only: NDA_IFINDEX, the lower device; 0: whichever the route says */
+    uint32_t nexthop;  /* read only: NDA_NH_ID, a nexthop in the remote's place; 0: none */
 };
 
 /* Reads one message of a dump or a notification. False: it is no RTM_NEWNEIGH of a bridge or VXLAN

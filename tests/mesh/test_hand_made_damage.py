@@ -1,6 +1,7 @@
 """Someone deletes or alters what is ours: it is back within a second and traffic flows. What is not
 ours stays as it is, byte for byte."""
 import json
+import signal
 
 import pytest
 
@@ -22,6 +23,27 @@ DAMAGES = {
         f"ip neigh replace 10.42.2.0 lladdr {WRONG_MAC} dev vxlan100 nud permanent",
     "an FDB entry is deleted": f"bridge fdb del {PEER_MAC} dev vxlan100",
     "an FDB entry is altered": f"bridge fdb replace {PEER_MAC} dev vxlan100 dst 192.168.1.99",
+    "an FDB entry is appended to": f"bridge fdb append {PEER_MAC} dev vxlan100 dst 192.168.1.99 "
+                                   "self permanent",
+    "an FDB entry is given another VNI and port":
+        f"bridge fdb replace {PEER_MAC} dev vxlan100 dst 192.168.1.11 port 4790 vni 7 self "
+        "permanent extern_learn",
+    "an FDB entry is bound to a device":
+        f"bridge fdb replace {PEER_MAC} dev vxlan100 dst 192.168.1.11 via eth0 self permanent "
+        "extern_learn",
+    "an FDB entry is made to age": f"bridge fdb replace {PEER_MAC} dev vxlan100 dst 192.168.1.11 "
+                                   "self dynamic",
+    "an FDB entry floods": "bridge fdb append 00:00:00:00:00:00 dev vxlan100 dst 192.168.1.11 "
+                           "self permanent",
+    "an FDB entry copies broadcasts": "bridge fdb append ff:ff:ff:ff:ff:ff dev vxlan100 dst "
+                                      "192.168.1.11 self permanent",
+    "an FDB entry of a MAC of nobody": f"bridge fdb add {WRONG_MAC} dev vxlan100 dst 192.168.1.11 "
+                                       "self permanent",
+    "a neighbour is made to age":
+        f"ip neigh replace 10.42.2.0 lladdr {PEER_MAC} dev vxlan100 nud reachable",
+    "a neighbour is a router's":
+        f"ip neigh replace 10.42.2.0 lladdr {PEER_MAC} dev vxlan100 nud permanent router",
+    "a VTEP address is a peer's": "ip addr add 10.42.2.0/32 dev vxlan100",
     "a route is deleted": "ip route del 10.42.2.0/24",
     "a container's route is deleted": "ip route del {container}/32 dev {veth}",
     "a container's device is set down": "ip link set {veth} down",
@@ -80,6 +102,50 @@ def test_damage_is_undone_within_a_second(mesh, damage):
              lambda: "all to be as before: " + "\n".join(kernel.difference(before, ours(node))))
     assert ping(first, second.ip)
     assert ping(second, first.ip)
+
+
+def frozen(mesh, node, *commands):
+    """Damage of several steps that the agent sees only when it is whole."""
+    mesh.agents[node.name].signal(signal.SIGSTOP)
+    try:
+        for command in commands:
+            node.net(*command.split())
+    finally:
+        mesh.agents[node.name].signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("flags", ["permanent", "permanent extern_learn"])
+def test_an_entry_that_points_to_a_nexthop_is_put_right(bed, flags):
+    mesh = bed.mesh(hosts=2)
+    node = mesh.nodes[0]
+    before = ours(node)
+    node.net(*"ip nexthop add id 10 via 192.168.1.77 fdb".split())
+    node.net(*"ip nexthop add id 11 group 10 fdb".split())
+    frozen(mesh, node, f"bridge fdb del {PEER_MAC} dev vxlan100",
+           f"bridge fdb add {PEER_MAC} dev vxlan100 nhid 11 self {flags}")
+    wait_for(lambda: ours(node)["fdb"] == before["fdb"], BACK_S, lambda: ours(node)["fdb"])
+    assert ping(mesh.containers[0], mesh.containers[1].ip)
+
+
+@pytest.mark.parametrize("commands", [
+    ["ip link del vxlan100"],
+    [f"bridge fdb del {PEER_MAC} dev vxlan100",
+     f"bridge fdb add {PEER_MAC} dev vxlan100 dst 192.168.1.99 self permanent"],
+], ids=["device", "FDB entry"])
+def test_a_fight_leaves_nothing_half_repaired(bed, commands):
+    """Patience with an object holds back all of its repair or nothing of it."""
+    mesh = bed.mesh(hosts=2)
+    node, agent = mesh.nodes[0], mesh.agents["node1"]
+    before = ours(node)
+
+    def is_whole():
+        return ours(node) == before
+
+    for _ in range(16):
+        frozen(mesh, node, *commands)
+        wait_for(is_whole, 10, lambda: "\n".join(kernel.difference(before, ours(node))))
+    assert "another program keeps changing" in agent.log()
+    assert "level=error" not in agent.log()
 
 
 def test_foreign_objects_stay_byte_for_byte_through_damage_restarts_and_leaving(bed):

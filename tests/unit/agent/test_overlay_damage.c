@@ -76,6 +76,15 @@ static void spell_fdb_port_out(struct overlay_have *h)
     h->fdbs[0].port = 4789;
     h->fdbs[0].vni = 100;
 }
+static void send_fdb_through_a_device(struct overlay_have *h)
+{
+    h->fdbs[0].via = 7;
+}
+static void point_fdb_to_a_nexthop(struct overlay_have *h)
+{
+    h->fdbs[0].remote = 0;
+    h->fdbs[0].nexthop = 11;
+}
 static void take_neigh_over(struct overlay_have *h)
 {
     h->neighs[0].protocol = 0;
@@ -142,6 +151,14 @@ static const struct damage_case damages[] = {
      {CHANGE(FDB, REMOVE), CHANGE(FDB, ADD, .remote = PEER_HOST)},
      2},
     {"FDB port", change_fdb_port, {CHANGE(FDB, REPLACE, .remote = PEER_HOST)}, 1},
+    {"FDB through a device of somebody's choice",
+     send_fdb_through_a_device,
+     {CHANGE(FDB, REPLACE, .remote = PEER_HOST)},
+     1},
+    {"FDB that points to a nexthop",
+     point_fdb_to_a_nexthop,
+     {CHANGE(FDB, REMOVE), CHANGE(FDB, ADD, .remote = PEER_HOST)},
+     2},
     {"FDB with the device's own port and VNI", spell_fdb_port_out, {{0}}, 0},
     {"neighbour of another protocol",
      take_neigh_over,
