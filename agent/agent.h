@@ -50,6 +50,7 @@ struct agent {
     struct peers peers;
     bool has_peers;              /* they were told, or remembered: what is not among them may go */
     struct loop_source *confirm; /* ask for a second list */
+    int64_t accepted_ms;         /* boot time of the latest accept-cluster; 0: never */
 
     struct overlay *overlay;
     struct runtime_client *runtime; /* NULL in a dry run */

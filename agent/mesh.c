@@ -12,6 +12,8 @@
 #define SAVE_DELAY_MS 500
 /* A confirming list that does not come is asked for again. */
 #define CONFIRM_AGAIN_MS 5000
+/* After a cluster is accepted: the other nodes that are to come over have so long. */
+#define ACCEPT_PATIENCE_MS 600000
 
 static struct api_register_reply *identity(struct agent *a)
 {
@@ -147,6 +149,8 @@ static void use_identity(struct agent *a)
 
 static int64_t confirm_ms(const struct agent *a)
 {
+    if (a->accepted_ms > 0 && clock_boot_ms() - a->accepted_ms < ACCEPT_PATIENCE_MS)
+        return ACCEPT_PATIENCE_MS;
     return 2 * a->state.identity.cluster.peer_sync_ms;
 }
 
@@ -182,6 +186,26 @@ static void say_registered(const struct agent *a, bool is_news)
            LOG_S("subnet", ip4_prefix_format(me->subnet, subnet)));
 }
 
+/* What is known of the cluster only grows: the answer may have been overtaken by later news. A
+ * first release's control plane tells nothing, and takes nothing away. */
+static void take_origin(struct api_origin *known, const struct api_origin *told)
+{
+    if (told->cluster_id[0] && strcmp(known->cluster_id, told->cluster_id) != 0)
+        *known = *told;
+    else if (known->cluster_id[0] && told->revision > known->revision)
+        known->revision = told->revision;
+}
+
+static void on_origin(void *data, const struct api_origin *origin)
+{
+    struct agent *a = data;
+    bool was_known = identity(a)->origin.cluster_id[0];
+
+    take_origin(&identity(a)->origin, origin);
+    if (!was_known && identity(a)->origin.cluster_id[0])
+        save_soon(a);
+}
+
 static void on_registered(void *data, const struct api_register_reply *reply)
 {
     struct agent *a = data;
@@ -191,6 +215,8 @@ static void on_registered(void *data, const struct api_register_reply *reply)
     char before[IP4_PREFIX_TEXT_SIZE], now[IP4_PREFIX_TEXT_SIZE];
 
     *me = *reply;
+    me->origin = old.origin;
+    take_origin(&me->origin, &reply->origin);
     if (is_same_node && reply->node_token[0] == '\0')
         memcpy(me->node_token, old.node_token, sizeof me->node_token);
     a->state.host_ip = a->config->host_ip;
@@ -248,11 +274,29 @@ static void on_changed(void *data)
 
 const struct control_client_events mesh_events = {
     .registered = on_registered,
+    .origin = on_origin,
     .list = on_list,
     .node = on_node,
     .deleted = on_deleted,
     .changed = on_changed,
 };
+
+bool mesh_accept_cluster(struct agent *a)
+{
+    struct control_client_status control;
+
+    control_client_status(a->control, &control);
+    if (!control.is_foreign)
+        return false;
+    log_warn("the cluster is accepted, registering with it",
+             LOG_S("was", identity(a)->origin.cluster_id),
+             LOG_U("was_revision", identity(a)->origin.revision));
+    identity(a)->origin = (struct api_origin){0};
+    a->accepted_ms = clock_boot_ms();
+    save_now(a);
+    control_client_restart(a->control);
+    return true;
+}
 
 /* ---- start --------------------------------------------------------------------------------- */
 

@@ -54,6 +54,8 @@ static void add_others(struct strbuf *out, const struct status_view *view)
     const struct figure figures[] = {
         {"quilt_agent_control_plane_connected", "gauge", "1 when the control plane answers.",
          control->is_connected},
+        {"quilt_agent_control_plane_refused", "gauge",
+         "1 when it is of another cluster, or has lost what this node knows.", control->is_foreign},
         {"quilt_agent_stream_connected", "gauge", "1 when the event stream is up.",
          control->is_stream_up},
         {"quilt_agent_registrations_total", "counter", "Registrations answered.",

@@ -106,10 +106,14 @@ static void add_identity(struct strbuf *out, const struct status_view *view)
     add_text(out, "subnet", me ? ip4_prefix_format(me->subnet, subnet) : NULL);
     strbuf_adds(out, ",");
     add_text(out, "cluster_cidr", me ? ip4_prefix_format(me->cluster.cidr, cidr) : NULL);
+    strbuf_adds(out, ",");
+    add_problem(out, "cluster_id", me ? me->origin.cluster_id : NULL);
 }
 
 static const char *control_mode(const struct control_client_status *control)
 {
+    if (control->is_foreign)
+        return "refused";
     if (control->is_stream_up)
         return "stream";
     return control->is_connected ? "poll" : "away";

@@ -2,6 +2,7 @@
 #include "agent/status_server.h"
 
 #include "agent/leave.h"
+#include "agent/mesh.h"
 #include "agent/status.h"
 #include "lib/base/clock.h"
 #include "lib/base/digest.h"
@@ -75,7 +76,8 @@ static struct own_view look_at(const struct agent *a)
     overlay_status(a->overlay, &view->overlay);
     if (a->runtime)
         runtime_client_status(a->runtime, &view->runtime);
-    view->is_ready = view->identity && !a->identity_problem && view->overlay.is_programmed;
+    view->is_ready = view->identity && !a->identity_problem && view->overlay.is_programmed &&
+                     !view->control.is_foreign;
     own.peers = view_peers(a, view);
     view->peers = own.peers;
     return own;
@@ -122,10 +124,9 @@ static bool is_authorized(const struct agent *a, const struct http_request *requ
     return a->state.identity.node_token[0] && header && secret_equal(header, right);
 }
 
-static void post_leave(struct http_request *request, void *data)
+/* What only the operator of this host may ask for; answers if it is refused. */
+static bool is_admitted(const struct agent *a, struct http_request *request)
 {
-    struct agent *a = data;
-
     if (a->leave)
         http_reply_problem(request, 409, "this node is leaving already");
     else if (!is_authorized(a, request))
@@ -133,12 +134,28 @@ static void post_leave(struct http_request *request, void *data)
                            "needs the header Authorization: Bearer with the node's token, which is "
                            "in agent.json in the state directory");
     else
-        leave_start(a, request);
+        return true;
+    return false;
+}
+
+static void post_leave(struct http_request *request, void *data)
+{
+    if (is_admitted(data, request))
+        leave_start(data, request);
+}
+
+static void post_accept_cluster(struct http_request *request, void *data)
+{
+    if (!is_admitted(data, request))
+        return;
+    http_reply_json(request, 200,
+                    mesh_accept_cluster(data) ? "{\"accepted\":true}" : "{\"accepted\":false}");
 }
 
 static const struct http_route routes[] = {
-    {"GET", "/status", get_status}, {"GET", "/metrics", get_metrics}, {"GET", "/livez", get_livez},
-    {"GET", "/readyz", get_readyz}, {"POST", "/leave", post_leave},
+    {"GET", "/status", get_status}, {"GET", "/metrics", get_metrics},
+    {"GET", "/livez", get_livez},   {"GET", "/readyz", get_readyz},
+    {"POST", "/leave", post_leave}, {"POST", "/accept-cluster", post_accept_cluster},
 };
 
 int status_server_new(struct agent *a, struct http_server **ret_server)

@@ -1,5 +1,5 @@
-/* The agent's own HTTP server: /status, /metrics, /livez, /readyz, and POST /leave for those who
- * can read the node's token. */
+/* The agent's own HTTP server: /status, /metrics, /livez, /readyz, and POST /leave and
+ * /accept-cluster for those who can read the node's token. */
 #pragma once
 
 #include "agent/agent.h"

@@ -19,6 +19,7 @@ int cmd_node_ls(struct cli *cli, char **args);
 int cmd_node_show(struct cli *cli, char **args);
 int cmd_node_rm(struct cli *cli, char **args);
 int cmd_node_leave(struct cli *cli, char **args);
+int cmd_node_accept_cluster(struct cli *cli, char **args);
 int cmd_endpoint_attach(struct cli *cli, char **args);
 int cmd_endpoint_detach(struct cli *cli, char **args);
 int cmd_endpoint_ls(struct cli *cli, char **args);

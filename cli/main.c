@@ -15,6 +15,8 @@ static const struct verb verbs[] = {
     {"node", "show", "ID|HOSTNAME", 1, 0, "Show one node", cmd_node_show},
     {"node", "rm", "ID|HOSTNAME", 1, 0, "Forget a node; its subnet is given back", cmd_node_rm},
     {"node", "leave", "", 0, 0, "Take this node out of the mesh", cmd_node_leave},
+    {"node", "accept-cluster", "", 0, 0, "Go with the control plane that this node refuses",
+     cmd_node_accept_cluster},
     {"endpoint", "attach", "ID NETNS", 2, VERB_TAKES_IFNAME | VERB_TAKES_IP,
      "Connect a network namespace (name or path)", cmd_endpoint_attach},
     {"endpoint", "detach", "ID", 1, VERB_TAKES_IFNAME, "Take it off the mesh again",

@@ -211,8 +211,9 @@ int cmd_node_rm(struct cli *cli, char **args)
     return say_removed(cli, id, hostname);
 }
 
-/* {"content":{"identity":{"node_token":"..."}}}, as the agent keeps it. */
-static int read_token(const struct cli *cli, char **ret_token)
+/* {"content":{"identity":{"node_token":"..."}}}, as the agent keeps it. what: the wish, in words.
+ */
+static int read_token(const struct cli *cli, const char *what, char **ret_token)
 {
     AUTO_FREE char *path = mem_printf("%s/agent.json", cli->state_dir);
     AUTO_FREE char *text = NULL;
@@ -225,23 +226,23 @@ static int read_token(const struct cli *cli, char **ret_token)
     r = file_read(path, STATE_MAX_BYTES, &text, &n);
     if (r == -ENOENT)
         return err_fail(ENOENT,
-                        "leave the mesh: %s is not there; has this node joined? "
+                        "%s: %s is not there; has this node joined? "
                         "--state-dir DIR names the agent's other place",
-                        path);
+                        what, path);
     if (r < 0)
-        return err_fail(-r, "leave the mesh: %s; the agent's state is for root", err_text());
+        return err_fail(-r, "%s: %s; the agent's state is for root", what, err_text());
     r = json_parse(text, n, &state);
     if (r < 0)
-        return err_wrap(r, "leave the mesh: %s is damaged", path);
+        return err_wrap(r, "%s: %s is damaged", what, path);
     identity = json_object_get(json_object_get(state, "content"), "identity");
     r = json_get_string(identity, "node_token", &token);
     if (r < 0 && json_object_get(identity, "node_id"))
         return err_fail(ENOKEY,
-                        "leave the mesh: %s has no token: this node came back without its state; "
+                        "%s: %s has no token: this node came back without its state; "
                         "start its agent with --on-stop leave and stop it",
-                        path);
+                        what, path);
     if (r < 0)
-        return err_wrap(r, "leave the mesh: %s names no node", path);
+        return err_wrap(r, "%s: %s names no node", what, path);
     *ret_token = mem_strdup(token);
     return 0;
 }
@@ -276,9 +277,29 @@ int cmd_node_leave(struct cli *cli, char **args)
     AUTO_JSON json_t *body = NULL;
     int r;
 
-    r = read_token(cli, &token);
+    r = read_token(cli, "leave the mesh", &token);
     if (r < 0)
         return r;
     r = edge_agent(cli, "POST", "/leave", token, "leave the mesh", &body);
     return r < 0 ? r : tell_leaving(cli, body);
+}
+
+int cmd_node_accept_cluster(struct cli *cli, char **args)
+{
+    static const char what[] = "accept the cluster";
+    AUTO_FREE char *token = NULL;
+    AUTO_JSON json_t *body = NULL;
+    int r;
+
+    r = read_token(cli, what, &token);
+    if (r == 0)
+        r = edge_agent(cli, "POST", "/accept-cluster", token, what, &body);
+    if (r < 0)
+        return r;
+    if (cli->format == OUTPUT_JSON)
+        return output_json(body);
+    return output_text(json_is_true(json_object_get(body, "accepted"))
+                           ? "accepted; the agent registers with the control plane now, and keeps "
+                             "the peers it knew while they come over\n"
+                           : "nothing to accept: this node does not refuse its control plane\n");
 }

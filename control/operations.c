@@ -148,6 +148,7 @@ static void run(struct operation *op)
     case REGISTRY_LEFT:
     case REGISTRY_CONFLICT:
     case REGISTRY_EXHAUSTED:
+    case REGISTRY_FOREIGN:
         finish(op, outcome);
     }
 }

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "lib/api/node.h"
 #include "lib/base/json.h"
 #include "lib/base/parse.h"
 
@@ -27,6 +28,15 @@ static bool is_node_gone(unsigned int status)
     return status == 404 || status == 410;
 }
 
+static bool has_code(const struct http_response *response, const char *code)
+{
+    AUTO_JSON json_t *problem = NULL;
+    const char *said;
+
+    return json_parse(response->body, response->body_len, &problem) == 0 &&
+           json_get_string(problem, "code", &said) == 0 && strcmp(said, code) == 0;
+}
+
 enum control_result control_answer_result(enum control_job job,
                                           const struct http_response *response)
 {
@@ -40,6 +50,8 @@ enum control_result control_answer_result(enum control_job job,
         return CONTROL_UNKNOWN_NODE;
     if (job == CONTROL_STREAM && (status == 404 || status == 406))
         return CONTROL_UNSUPPORTED;
+    if (status == 409 && has_code(response, API_CODE_OTHER_CLUSTER))
+        return CONTROL_FOREIGN;
     if (status >= 500 && status != 507)
         return CONTROL_AWAY;
     return CONTROL_REFUSED;

@@ -5,6 +5,7 @@
 
 #include "agent/control_client/answer.h"
 #include "agent/control_client/events.h"
+#include "agent/control_client/job.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
@@ -14,102 +15,12 @@
 #define LIST_TIMEOUT_MS 20000
 /* The control plane says something at least every 10 s. */
 #define STREAM_STALL_MS 15000
-#define ETAG_SIZE 128
-
-struct job {
-    struct control_client *client;
-    enum control_job kind;
-    struct http_call *call; /* NULL: none under way */
-    size_t url_index;       /* of the control plane asked */
-    char *problem;          /* owned; NULL: its latest end was good */
-    bool is_refused;        /* problem: an answer that only an operator can change */
-};
-
-struct control_client {
-    struct control_client_config config;
-    struct http_client *http;
-    struct loop_source *timer;
-    struct control_machine machine;
-    struct job jobs[CONTROL_JOB_COUNT];
-    struct control_events *stream; /* while one is under way */
-    char last_event_id[CONTROL_EVENT_ID_SIZE];
-    char etag[ETAG_SIZE]; /* of the list polled last; "": none */
-    size_t good_url;      /* answered last */
-    bool is_stopped;
-    int64_t last_contact_ms;
-    int64_t away_since_ms; /* something fails since then; 0: all is well */
-    uint64_t registrations, heartbeats, heartbeats_failed;
-};
 
 static void run(struct control_client *c);
 
 static void changed(struct control_client *c)
 {
     c->config.events->changed(c->config.data);
-}
-
-/* ---- problems: told once, and when they end ------------------------------------------------ */
-
-/* A control plane that is away fails every job, each in its own words and with new ones at each
- * attempt: that is one event. A refusal is told in its words, they name what to change. */
-static bool is_news(const struct job *job, const char *problem, bool is_refused)
-{
-    if (is_refused)
-        return !job->problem || strcmp(job->problem, problem) != 0;
-    return job->client->away_since_ms == 0;
-}
-
-static void job_failed(struct job *job, enum control_result result, char *problem)
-{
-    struct control_client *c = job->client;
-    bool is_refused = result == CONTROL_REFUSED;
-
-    if (!is_news(job, problem, is_refused))
-        log_debug("control plane", LOG_S("url", c->config.urls[job->url_index]),
-                  LOG_S("problem", problem));
-    else if (is_refused)
-        log_error("the control plane refuses, trying again now and then",
-                  LOG_S("url", c->config.urls[job->url_index]), LOG_S("problem", problem));
-    else
-        log_warn("the control plane is away, nothing is changed meanwhile",
-                 LOG_S("url", c->config.urls[job->url_index]), LOG_S("problem", problem));
-    free(job->problem);
-    job->problem = problem;
-    job->is_refused = is_refused;
-    if (c->away_since_ms == 0)
-        c->away_since_ms = clock_boot_ms();
-}
-
-static bool has_problem(const struct control_client *c)
-{
-    for (size_t i = 0; i < ARRAY_LEN(c->jobs); i++)
-        if (c->jobs[i].problem)
-            return true;
-    return false;
-}
-
-static void forget_problem(struct job *job)
-{
-    free(TAKE_PTR(job->problem));
-}
-
-static void say_when_back(struct control_client *c)
-{
-    if (c->away_since_ms == 0 || has_problem(c))
-        return;
-    log_info("the control plane is back", LOG_S("url", c->config.urls[c->good_url]),
-             LOG_I("away_ms", clock_boot_ms() - c->away_since_ms));
-    c->away_since_ms = 0;
-}
-
-static void job_succeeded(struct job *job)
-{
-    struct control_client *c = job->client;
-
-    c->last_contact_ms = clock_boot_ms();
-    c->good_url = job->url_index;
-    forget_problem(job);
-    say_when_back(c);
 }
 
 /* The end of a job: what is to be done next, and when. */
@@ -126,7 +37,7 @@ static void finish(struct job *job, enum control_result result)
 
 static void fail(struct job *job, enum control_result result, char *problem)
 {
-    job_failed(job, result, problem);
+    job_note_failure(job, result, problem);
     finish(job, result);
 }
 
@@ -164,8 +75,12 @@ static void on_register(struct control_client *c, struct job *job,
         fail(job, CONTROL_REFUSED, mem_printf("register: the answer is unusable: %s", err_text()));
         return;
     }
+    if (!job_believes(job, &reply.origin)) {
+        finish(job, CONTROL_FOREIGN);
+        return;
+    }
     c->registrations++;
-    job_succeeded(job);
+    job_note_success(job);
     control_machine_set_intervals(&c->machine, reply.cluster.heartbeat_ms,
                                   reply.cluster.peer_sync_ms);
     c->config.events->registered(c->config.data, &reply);
@@ -184,6 +99,7 @@ static void start_register(struct control_client *c, struct http_request_spec *s
         .node_id = me->node_id[0] ? me->node_id : NULL,
         .node_token = me->node_token[0] ? me->node_token : NULL,
         .subnet = me->subnet,
+        .known = me->origin,
     };
 
     *ret_body = api_register_request_to_json(&request);
@@ -196,43 +112,61 @@ static void start_register(struct control_client *c, struct http_request_spec *s
 static void on_beat(struct control_client *c, struct job *job, const struct http_response *response)
 {
     c->heartbeats++;
-    job_succeeded(job);
+    job_note_success(job);
     finish(job, CONTROL_OK);
 }
 
 /* ---- list ---------------------------------------------------------------------------------- */
 
-static int take_list(struct control_client *c, const char *bytes, size_t n)
+static void say_list(struct control_client *c, const struct api_origin *origin,
+                     const struct api_node *nodes, size_t count)
+{
+    c->config.events->origin(c->config.data, origin);
+    c->config.events->list(c->config.data, nodes, count);
+}
+
+/* The end of a job that brought a list, or of one that should have. */
+static enum control_result take_list(struct control_client *c, struct job *job, const char *bytes,
+                                     size_t n)
 {
     AUTO_JSON json_t *value = NULL;
     AUTO_FREE struct api_node *nodes = NULL;
+    struct api_origin origin;
     size_t count;
     int r = json_parse(bytes, n, &value);
 
     if (r == 0)
         r = api_node_list_from_json(value, &nodes, &count);
     if (r == 0)
-        c->config.events->list(c->config.data, nodes, count);
-    return r;
+        r = api_origin_from_json(value, &origin);
+    if (r < 0) {
+        job_note_failure(
+            job, CONTROL_AWAY,
+            mem_printf("%s: the answer is unusable: %s", control_job_words(job->kind), err_text()));
+        return CONTROL_AWAY;
+    }
+    if (!job_believes(job, &origin))
+        return CONTROL_FOREIGN;
+    say_list(c, &origin, nodes, count);
+    job_note_success(job);
+    return CONTROL_OK;
 }
 
 static void on_poll(struct control_client *c, struct job *job, const struct http_response *response)
 {
+    enum control_result result;
+
     if (response->status == 304) {
-        job_succeeded(job);
+        job_note_success(job);
         c->config.events->list(c->config.data, NULL, 0);
         finish(job, CONTROL_OK);
         return;
     }
-    if (take_list(c, response->body, response->body_len) < 0) {
-        fail(job, CONTROL_AWAY, mem_printf("list nodes: the answer is unusable: %s", err_text()));
-        return;
-    }
+    result = take_list(c, job, response->body, response->body_len);
     c->etag[0] = '\0';
-    if (strlen(response->etag) < sizeof c->etag)
+    if (result == CONTROL_OK && strlen(response->etag) < sizeof c->etag)
         memcpy(c->etag, response->etag, strlen(response->etag) + 1);
-    job_succeeded(job);
-    finish(job, CONTROL_OK);
+    finish(job, result);
 }
 
 /* ---- event stream -------------------------------------------------------------------------- */
@@ -258,8 +192,8 @@ static void poll_no_more(struct control_client *c)
 static void stream_is_up(struct control_client *c, struct job *job)
 {
     for (size_t i = 0; i < ARRAY_LEN(c->jobs); i++)
-        forget_problem(&c->jobs[i]);
-    say_when_back(c);
+        job_forget_problem(&c->jobs[i]);
+    job_say_when_back(c);
     log_info("event stream is up", LOG_S("url", c->config.urls[job->url_index]));
     control_machine_stream_up(&c->machine);
     poll_no_more(c);
@@ -272,15 +206,17 @@ static bool on_stream_chunk(const char *bytes, size_t n, void *data)
     struct control_client *c = job->client;
     int r = control_events_feed(c->stream, bytes, n);
 
+    if (job->is_foreign)
+        return false;
     if (r < 0) {
         /* What was not understood may have been a change: begin with a snapshot again. */
         c->last_event_id[0] = '\0';
-        job_failed(job, CONTROL_AWAY, mem_printf("watch nodes: %s", err_text()));
+        job_note_failure(job, CONTROL_AWAY, mem_printf("watch nodes: %s", err_text()));
         return false;
     }
     if (control_events_is_list(c->stream))
         return true;
-    job_succeeded(job);
+    job_note_success(job);
     if (!c->machine.is_stream_up)
         stream_is_up(c, job);
     return true;
@@ -291,16 +227,12 @@ static void on_list_instead(struct control_client *c, struct job *job)
 {
     size_t n;
     const char *list = control_events_list(c->stream, &n);
+    enum control_result result = take_list(c, job, list, n);
 
-    if (take_list(c, list, n) < 0) {
-        forget_stream(c);
-        fail(job, CONTROL_AWAY, mem_printf("watch nodes: the answer is unusable: %s", err_text()));
-        return;
-    }
     forget_stream(c);
-    job_succeeded(job);
-    log_debug("this control plane has no event stream, polling");
-    finish(job, CONTROL_UNSUPPORTED);
+    if (result == CONTROL_OK)
+        log_debug("this control plane has no event stream, polling");
+    finish(job, result == CONTROL_OK ? CONTROL_UNSUPPORTED : result);
 }
 
 static void on_stream(struct control_client *c, struct job *job,
@@ -323,12 +255,16 @@ static bool on_event(const struct control_event *event, void *data)
 
     switch (event->kind) {
     case CONTROL_EVENT_SNAPSHOT:
-        say->list(c->config.data, event->nodes, event->node_count);
+        if (!job_believes(&c->jobs[CONTROL_STREAM], &event->origin))
+            return false;
+        say_list(c, &event->origin, event->nodes, event->node_count);
         break;
     case CONTROL_EVENT_NODE:
+        say->origin(c->config.data, &event->origin);
         say->node(c->config.data, &event->nodes[0]);
         break;
     case CONTROL_EVENT_DELETED:
+        say->origin(c->config.data, &event->origin);
         say->deleted(c->config.data, event->node_id);
         break;
     }
@@ -348,6 +284,14 @@ static const answer_fn on_answer[] = {
     [CONTROL_POLL] = on_poll,
 };
 
+static char *answer_problem(const struct job *job, enum control_result result,
+                            const struct http_response *response)
+{
+    AUTO_FREE char *words = control_answer_problem(control_job_words(job->kind), response);
+
+    return result == CONTROL_FOREIGN ? job_foreign_text(words) : TAKE_PTR(words);
+}
+
 static void on_done(const struct http_response *response, void *data)
 {
     struct job *job = data;
@@ -363,9 +307,9 @@ static void on_done(const struct http_response *response, void *data)
     if (job->kind == CONTROL_BEAT)
         c->heartbeats_failed++;
     if (response->error == ECANCELED) /* by on_stream_chunk(), which has said why */
-        finish(job, result);
+        finish(job, job->is_foreign ? CONTROL_FOREIGN : result);
     else
-        fail(job, result, control_answer_problem(control_job_words(job->kind), response));
+        fail(job, result, answer_problem(job, result, response));
 }
 
 static void fill_watch(struct control_client *c, struct http_request_spec *spec)
@@ -387,11 +331,14 @@ static char *job_url(const struct control_client *c, const struct job *job)
     return mem_printf("%s/api/nodes", base);
 }
 
-/* The header lines of a job, in room for three; owned by the caller. */
-static void job_headers(const struct control_client *c, const struct job *job, char *lines[3])
+/* The header lines of a job, in room for three and NULL; owned by the caller. */
+static void job_headers(const struct control_client *c, const struct job *job, char *lines[4])
 {
+    bool is_list = job->kind == CONTROL_STREAM || job->kind == CONTROL_POLL;
     size_t n = 0;
 
+    if (is_list && job->known.cluster_id[0])
+        lines[n++] = mem_printf("%s: %s", API_CLUSTER_HEADER, job->known.cluster_id);
     if (job->kind == CONTROL_STREAM)
         lines[n++] = mem_strdup("Accept: text/event-stream");
     if (job->kind == CONTROL_STREAM && c->last_event_id[0])
@@ -402,7 +349,7 @@ static void job_headers(const struct control_client *c, const struct job *job, c
 
 static void start(struct control_client *c, struct job *job)
 {
-    char *lines[3] = {NULL};
+    char *lines[4] = {NULL};
     AUTO_FREE char *body = NULL, *url = NULL;
     struct http_request_spec spec = {
         .method = job->kind == CONTROL_BEAT ? "POST" : "GET",
@@ -414,6 +361,7 @@ static void start(struct control_client *c, struct job *job)
     int r;
 
     job->url_index = c->machine.url_index;
+    job->known = c->config.identity->origin;
     url = job_url(c, job);
     spec.url = url;
     job_headers(c, job, lines);
@@ -507,6 +455,16 @@ void control_client_stop(struct control_client *c)
         loop_timer_disarm(c->timer);
 }
 
+void control_client_restart(struct control_client *c)
+{
+    control_client_stop(c);
+    for (size_t i = 0; i < ARRAY_LEN(c->jobs); i++)
+        job_forget_problem(&c->jobs[i]);
+    c->etag[0] = '\0';
+    c->last_event_id[0] = '\0';
+    control_client_start(c);
+}
+
 void control_client_refresh(struct control_client *c)
 {
     struct job *stream = &c->jobs[CONTROL_STREAM];
@@ -536,6 +494,7 @@ void control_client_status(const struct control_client *c, struct control_client
         .is_registered = c->machine.is_registered,
         .is_connected = c->machine.is_registered,
         .is_stream_up = c->machine.is_stream_up,
+        .is_foreign = job_any_foreign(c),
         .last_contact_ms = c->last_contact_ms,
         .problem = "",
         .registrations = c->registrations,
@@ -543,7 +502,7 @@ void control_client_status(const struct control_client *c, struct control_client
         .heartbeats_failed = c->heartbeats_failed,
     };
     for (size_t i = 0; i < ARRAY_LEN(c->jobs); i++) {
-        if (!c->jobs[i].problem)
+        if (!c->jobs[i].problem || c->jobs[i].is_foreign != ret->is_foreign)
             continue;
         ret->problem = c->jobs[i].problem;
         ret->is_connected = ret->is_connected && c->machine.is_stream_up;

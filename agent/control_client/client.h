@@ -12,6 +12,8 @@
 struct control_client_events {
     /* Registered, anew or again. */
     void (*registered)(void *data, const struct api_register_reply *reply);
+    /* What the state is that the next list, node or deletion is of; cluster_id may be "". */
+    void (*origin)(void *data, const struct api_origin *origin);
     /* All nodes. nodes NULL: the same list as last time. */
     void (*list)(void *data, const struct api_node *nodes, size_t count);
     void (*node)(void *data, const struct api_node *node);
@@ -46,6 +48,9 @@ void control_client_start(struct control_client *client);
 /* Ends everything under way; nothing is said any more. */
 void control_client_stop(struct control_client *client);
 
+/* Forgets what was said and registers anew, now: identity has changed under it. */
+void control_client_restart(struct control_client *client);
+
 /* A whole fresh list is wanted now. */
 void control_client_refresh(struct control_client *client);
 
@@ -54,6 +59,7 @@ struct control_client_status {
     bool is_registered;
     bool is_connected;
     bool is_stream_up;
+    bool is_foreign; /* it is refused until control_client_restart() with another identity */
     int64_t last_contact_ms; /* boot time; 0: never */
     const char *problem;     /* "": none. What the latest failing job said */
     uint64_t registrations, heartbeats, heartbeats_failed;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/error.h"
+#include "lib/base/parse.h"
 #include "lib/http/sse.h"
 
 /* 10,000 nodes need some 3 MiB. */
@@ -44,6 +45,9 @@ void control_events_free(struct control_events *e)
 static bool hand_out(struct control_events *e, const struct sse_event *sse,
                      struct control_event event)
 {
+    /* An id that is no number is no revision, and then there is none. */
+    if (event.origin.revision == 0 && parse_u64(sse->id, INT64_MAX, &event.origin.revision) < 0)
+        event.origin.revision = 0;
     if (strlen(sse->id) < sizeof event.id)
         memcpy(event.id, sse->id, strlen(sse->id) + 1);
     return e->fn(&event, e->data);
@@ -54,13 +58,17 @@ static int take_snapshot(struct control_events *e, const struct sse_event *sse, 
 {
     AUTO_FREE struct api_node *nodes = NULL;
     size_t count;
+    struct api_origin origin;
     int r = api_node_list_from_json(value, &nodes, &count);
 
     if (r == 0)
-        *ret_go_on =
-            hand_out(e, sse,
-                     (struct control_event){
-                         .kind = CONTROL_EVENT_SNAPSHOT, .nodes = nodes, .node_count = count});
+        r = api_origin_from_json(value, &origin);
+    if (r == 0)
+        *ret_go_on = hand_out(e, sse,
+                              (struct control_event){.kind = CONTROL_EVENT_SNAPSHOT,
+                                                     .nodes = nodes,
+                                                     .node_count = count,
+                                                     .origin = origin});
     return r;
 }
 

@@ -16,6 +16,7 @@ struct control_event {
     const struct api_node *nodes; /* snapshot: all; node: the one */
     size_t node_count;
     const char *node_id;            /* deleted */
+    struct api_origin origin;       /* cluster_id only with a snapshot; revision 0: not told */
     char id[CONTROL_EVENT_ID_SIZE]; /* "": none, or longer than any of ours */
 };
 

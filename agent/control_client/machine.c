@@ -119,6 +119,7 @@ static void schedule_after_failure(struct control_machine *m, enum control_job j
         m->due_ms[CONTROL_POLL] = now_ms;
         break;
     case CONTROL_REFUSED:
+    case CONTROL_FOREIGN:
         m->due_ms[job] = now_ms + backoff_next_ms(&m->refused, random);
         break;
     case CONTROL_AWAY:

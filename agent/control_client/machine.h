@@ -34,6 +34,8 @@ enum control_result {
     CONTROL_REFUSED,      /* an answer that a hasty second try will not change */
     CONTROL_UNKNOWN_NODE, /* it does not know this node, or the node has left */
     CONTROL_UNSUPPORTED,  /* it has no event stream */
+    CONTROL_FOREIGN,      /* it is of another cluster, or has lost what this node knows: an operator
+                           * must decide */
     CONTROL_RESULT_COUNT
 };
 

@@ -12,6 +12,7 @@
 static const struct {
     unsigned int status;
     const char *words; /* NULL: those of err_text() */
+    const char *code;  /* NULL: none */
 } failures[] = {
     [REGISTRY_READY] = {500, "no failure"},
     [REGISTRY_CHANGE] = {500, "no failure"},
@@ -20,14 +21,16 @@ static const struct {
     [REGISTRY_LEFT] = {410, "the node has left; it must register again"},
     [REGISTRY_CONFLICT] = {409, NULL},
     [REGISTRY_EXHAUSTED] = {507, NULL},
+    [REGISTRY_FOREIGN] = {409, NULL, API_CODE_OTHER_CLUSTER},
 };
-static_assert(ARRAY_LEN(failures) == REGISTRY_EXHAUSTED + 1, "a status an outcome");
+static_assert(ARRAY_LEN(failures) == REGISTRY_FOREIGN + 1, "a status an outcome");
 
 void answer_failure(struct http_request *request, enum registry_outcome outcome)
 {
     const char *words = failures[outcome].words;
 
-    http_reply_problem(request, failures[outcome].status, "%s", words ? words : err_text());
+    http_reply_problem_coded(request, failures[outcome].status, failures[outcome].code,
+                             words ? words : err_text());
 }
 
 void answer_storage_full(struct http_request *request)
@@ -41,10 +44,11 @@ void answer_grant(struct http_request *request, const struct control *c,
     struct api_register_reply reply = {
         .subnet = grant->subnet,
         .cluster = cluster_to_api(&c->cluster, c->config.node_timeout_ms),
-        .revision = c->registry.revision,
+        .origin.revision = c->registry.revision,
     };
     AUTO_FREE char *json = NULL;
 
+    memcpy(reply.origin.cluster_id, c->cluster.cluster_id, sizeof reply.origin.cluster_id);
     memcpy(reply.node_id, grant->node_id, sizeof reply.node_id);
     memcpy(reply.node_token, grant->token, sizeof reply.node_token);
     json = api_register_reply_to_json(&reply);

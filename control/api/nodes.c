@@ -86,11 +86,26 @@ static void reply_list(struct http_request *request, const struct control *c)
     http_body_unref(body);
 }
 
+/* A client that takes us for another cluster would go on behind one of that one's revisions. */
+static bool is_for_other_cluster(const struct control *c, struct http_request *request)
+{
+    const char *cluster_id = http_request_header(request, API_CLUSTER_HEADER);
+
+    if (!cluster_id || strcasecmp(cluster_id, c->cluster.cluster_id) == 0)
+        return false;
+    (void)err_fail(ESTALE, "the control plane is of cluster %s, not of the %s asked for",
+                   c->cluster.cluster_id, API_CLUSTER_HEADER);
+    answer_failure(request, REGISTRY_FOREIGN);
+    return true;
+}
+
 void nodes_list(struct http_request *request, void *data)
 {
     struct control *c = data;
     char etag[ETAG_TEXT_SIZE];
 
+    if (is_for_other_cluster(c, request))
+        return;
     etag_write(c, etag);
     http_reply_header(request, "ETag", etag);
     if (wants_events(request))

@@ -52,5 +52,5 @@ enum events_outcome {
 enum events_outcome events_next(const struct events *events, uint64_t *place,
                                 struct http_body **ret_body);
 
-/* {"nodes":[...],"revision":N} as one event: where a follower begins. */
+/* The whole list as one event: where a follower begins. */
 struct http_body *events_make_snapshot(const struct registry *registry);

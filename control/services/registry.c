@@ -14,6 +14,7 @@
 void registry_init(struct registry *r, const struct cluster *cluster, int64_t node_timeout_ms)
 {
     *r = (struct registry){.quarantine_ms = 2 * node_timeout_ms};
+    memcpy(r->cluster_id, cluster->cluster_id, sizeof r->cluster_id);
     pool_init(&r->pool, cluster->cidr, cluster->node_prefix_len);
     monitor_init(&r->monitor, node_timeout_ms);
 }
@@ -80,7 +81,8 @@ void registry_list_to_json(const struct registry *r, struct strbuf *out)
             strbuf_adds(out, ",");
         strbuf_add(out, node->json, node->json_len);
     }
-    strbuf_adds(out, "]}");
+    strbuf_addf(out, "],\"cluster_id\":\"%s\",\"revision\":%llu}", r->cluster_id,
+                (unsigned long long)r->revision);
 }
 
 /* ---- tables -------------------------------------------------------------------------------- */

@@ -12,6 +12,8 @@
  *
  * Who is it that registers?
  *
+ *     one who knows another cluster_id, or a
+ *     later revision than there has been       nobody: REGISTRY_FOREIGN
  *     node_id and its node_token               that node, wherever it comes from
  *     node_id and another token                nobody: REGISTRY_CONFLICT
  *     else, the address is held by a node
@@ -44,7 +46,8 @@ enum registry_outcome {
     REGISTRY_UNKNOWN,   /* no such node */
     REGISTRY_LEFT,      /* the node must register again */
     REGISTRY_CONFLICT,  /* the text (err_text) says with whom */
-    REGISTRY_EXHAUSTED  /* no subnet is free; the text has the counts */
+    REGISTRY_EXHAUSTED, /* no subnet is free; the text has the counts */
+    REGISTRY_FOREIGN /* the node knows another cluster, or more of this one; the text says what */
 };
 
 /* Now, by both clocks. */
@@ -89,6 +92,7 @@ struct registry_change {
 };
 
 struct registry {
+    char cluster_id[UUID_TEXT_SIZE];
     struct pool pool;
     struct monitor monitor;
     int64_t quarantine_ms;
@@ -116,7 +120,7 @@ int registry_loaded(struct registry *registry, uint64_t revision);
 
 struct node *registry_find(const struct registry *registry, const char *node_id);
 
-/* {"nodes":[...]} in the order of registration. */
+/* {"nodes":[...],"cluster_id":...,"revision":N}, nodes in the order of registration. */
 void registry_list_to_json(const struct registry *registry, struct strbuf *out);
 
 /* Plans. ret_change is written for REGISTRY_CHANGE and REGISTRY_WAIT. */

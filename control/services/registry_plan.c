@@ -239,6 +239,16 @@ static enum registry_outcome plan_by_address(struct registry *r, struct node *ho
     return plan_rejoin(r, holder, NULL, request, is_up ? NULL : fresh, now, ret_change, grant);
 }
 
+/* Before anything is changed: an agent that has reason to refuse this answer must not have got it.
+ */
+static bool is_foreign(const struct registry *r, const struct api_origin *known)
+{
+    struct api_origin own = {.revision = r->revision};
+
+    memcpy(own.cluster_id, r->cluster_id, sizeof own.cluster_id);
+    return api_origin_check(known, &own) < 0;
+}
+
 enum registry_outcome registry_plan_register(struct registry *r,
                                              const struct api_register_request *request,
                                              const struct registry_fresh *fresh, struct moment now,
@@ -249,6 +259,8 @@ enum registry_outcome registry_plan_register(struct registry *r,
     struct node *claimed = NULL;
     struct registry_change *busy;
 
+    if (is_foreign(r, &request->known))
+        return REGISTRY_FOREIGN;
     if (request->node_id && request->node_token)
         claimed = registry_find(r, request->node_id);
     busy = find_busy(r, claimed, holder, request->host_ip);

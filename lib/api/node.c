@@ -183,6 +183,49 @@ int api_node_list_from_json(const json_t *value, struct api_node **ret_nodes, si
     return 0;
 }
 
+/* ---- where it comes from ------------------------------------------------------------------- */
+
+int api_origin_from_json(const json_t *object, struct api_origin *ret_origin)
+{
+    struct api_origin origin = {0};
+    const char *cluster_id = NULL;
+    int64_t revision = 0;
+    int r = get_optional_string(object, "cluster_id", &cluster_id);
+
+    if (r == 0 && cluster_id)
+        r = get_uuid(object, "cluster_id", origin.cluster_id);
+    if (r == 0)
+        r = get_optional_int(object, "revision", INT64_MAX, &revision);
+    if (r < 0)
+        return r;
+    origin.revision = (uint64_t)revision;
+    *ret_origin = origin;
+    return 0;
+}
+
+int api_origin_check(const struct api_origin *known, const struct api_origin *told)
+{
+    if (!known->cluster_id[0] || !told->cluster_id[0])
+        return 0;
+    if (strcmp(known->cluster_id, told->cluster_id) != 0)
+        return err_fail(ESTALE,
+                        "the control plane is of cluster %s, the node belongs to cluster %s",
+                        told->cluster_id, known->cluster_id);
+    if (told->revision < known->revision)
+        return err_fail(ESTALE,
+                        "the control plane is at revision %llu, the node has seen revision %llu of "
+                        "it: the control plane has lost what happened since",
+                        (unsigned long long)told->revision, (unsigned long long)known->revision);
+    return 0;
+}
+
+static void add_origin(struct strbuf *out, const struct api_origin *origin)
+{
+    if (origin->cluster_id[0])
+        strbuf_addf(out, ",\"cluster_id\":\"%s\"", origin->cluster_id);
+    strbuf_addf(out, ",\"revision\":%llu", (unsigned long long)origin->revision);
+}
+
 /* ---- registering --------------------------------------------------------------------------- */
 
 int api_register_request_from_json(const json_t *body, struct api_register_request *ret)
@@ -210,6 +253,8 @@ int api_register_request_from_json(const json_t *body, struct api_register_reque
         r = err_fail(EINVAL, "node_token: longer than %d characters", NODE_TOKEN_TEXT_SIZE - 1);
     if (r == 0)
         r = get_optional_prefix(body, "subnet", &request.subnet);
+    if (r == 0)
+        r = api_origin_from_json(body, &request.known);
     if (r < 0)
         return r;
     *ret = request;
@@ -236,6 +281,8 @@ char *api_register_request_to_json(const struct api_register_request *request)
     }
     if (request->subnet.len > 0)
         strbuf_addf(&out, ",\"subnet\":\"%s\"", ip4_prefix_format(request->subnet, subnet));
+    if (request->known.cluster_id[0])
+        add_origin(&out, &request->known);
     strbuf_adds(&out, "}");
     return strbuf_take(&out);
 }
@@ -315,7 +362,6 @@ int api_register_reply_from_json(const json_t *value, struct api_register_reply 
 {
     struct api_register_reply reply = {.cluster = api_cluster_default()};
     const char *token = NULL;
-    int64_t revision = 0;
     int r = require_object(value);
 
     if (r == 0)
@@ -331,12 +377,11 @@ int api_register_reply_from_json(const json_t *value, struct api_register_reply 
     if (r == 0)
         r = check_own_subnet(&reply);
     if (r == 0)
-        r = get_optional_int(value, "revision", INT64_MAX, &revision);
+        r = api_origin_from_json(value, &reply.origin);
     if (r < 0)
         return r;
     if (token)
         (void)snprintf(reply.node_token, sizeof reply.node_token, "%s", token);
-    reply.revision = (uint64_t)revision;
     *ret = reply;
     return 0;
 }
@@ -357,8 +402,10 @@ char *api_register_reply_to_json(const struct api_register_reply *reply)
                 ip4_prefix_format(c->cidr, cidr), c->node_prefix_len, c->vni, c->vxlan_port);
     strbuf_addf(&out,
                 ",\"heartbeat_interval_ms\":%lld,\"node_timeout_ms\":%lld,"
-                "\"peer_sync_interval_ms\":%lld,\"revision\":%llu}",
+                "\"peer_sync_interval_ms\":%lld",
                 (long long)c->heartbeat_ms, (long long)c->node_timeout_ms,
-                (long long)c->peer_sync_ms, (unsigned long long)reply->revision);
+                (long long)c->peer_sync_ms);
+    add_origin(&out, &reply->origin);
+    strbuf_adds(&out, "}");
     return strbuf_take(&out);
 }

@@ -36,6 +36,23 @@ void api_node_to_json(const struct api_node *node, struct strbuf *out, size_t *r
 /* {"nodes":[...]}: *ret_nodes is owned by the caller. */
 int api_node_list_from_json(const json_t *value, struct api_node **ret_nodes, size_t *ret_count);
 
+/* Which state of which cluster is spoken of. Revisions of different clusters have nothing to do
+ * with each other; within one they only rise. */
+struct api_origin {
+    char cluster_id[UUID_TEXT_SIZE]; /* "": not told */
+    uint64_t revision;               /* 0: not told */
+};
+/* With GET /api/nodes: the cluster that the client takes the control plane's to be. Another one
+ * answers 409 instead of going on behind a revision that means nothing to it. */
+#define API_CLUSTER_HEADER "Quilt-Cluster"
+/* The `code` of the problem that says so, here and when registering. */
+#define API_CODE_OTHER_CLUSTER "other_cluster"
+/* Members cluster_id and revision, both optional. */
+int api_origin_from_json(const json_t *object, struct api_origin *ret_origin);
+/* Whether who knew `known` can believe who tells `told`: 0, or -ESTALE with a text: it is another
+ * cluster, or an older state of the same one (a restored backup). Who does not say is believed. */
+int api_origin_check(const struct api_origin *known, const struct api_origin *told);
+
 /* What registering needs. */
 struct api_register_request {
     const char *hostname; /* borrowed */
@@ -45,6 +62,7 @@ struct api_register_request {
     const char *node_id;      /* NULL: not given */
     const char *node_token;   /* NULL: not given */
     struct ip4_prefix subnet; /* that it had and would have again; len 0: not given */
+    struct api_origin known;  /* the latest that it heard */
 };
 /* -EINVAL with a text that names the field ("host_ip: missing"). Strings are borrowed from body. */
 int api_register_request_from_json(const json_t *body, struct api_register_request *ret);
@@ -72,7 +90,7 @@ struct api_register_reply {
     struct ip4_prefix subnet;
     char node_token[NODE_TOKEN_TEXT_SIZE]; /* "": not given (only a new identity gets one) */
     struct api_cluster cluster;
-    uint64_t revision; /* 0: not given */
+    struct api_origin origin;
 };
 /* A first-release reply ({node_id, subnet} only) gets api_cluster_default(). A subnet that is not
  * of the node size, or outside the cluster's network, is refused, and a network nobody may have. */

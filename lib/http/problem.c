@@ -31,7 +31,7 @@ static char *to_utf8(const char *text)
     return strbuf_take(&out);
 }
 
-char *problem_to_json(unsigned int status, const char *detail)
+char *problem_to_json(unsigned int status, const char *code, const char *detail)
 {
     AUTO_STRBUF struct strbuf out = {0};
     AUTO_FREE char *clean = to_utf8(detail);
@@ -40,6 +40,8 @@ char *problem_to_json(unsigned int status, const char *detail)
     strbuf_add_json(&out, MHD_get_reason_phrase_for(status));
     strbuf_addf(&out, ",\"status\":%u,\"detail\":", status);
     strbuf_add_json(&out, clean);
+    if (code)
+        strbuf_addf(&out, ",\"code\":\"%s\"", code);
     strbuf_adds(&out, "}");
     return strbuf_take(&out);
 }

@@ -103,7 +103,7 @@ void http_request_answered(struct http_request *request, unsigned int status)
 
 void http_request_refuse(struct http_request *request, unsigned int status, const char *detail)
 {
-    AUTO_FREE char *json = problem_to_json(status, detail);
+    AUTO_FREE char *json = problem_to_json(status, NULL, detail);
     AUTO_STRBUF struct strbuf out = {0};
     int fd;
 
@@ -211,16 +211,22 @@ void http_reply_empty(struct http_request *request, unsigned int status)
     reply(request, status, NULL, MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT));
 }
 
+void http_reply_problem_coded(struct http_request *request, unsigned int status, const char *code,
+                              const char *detail)
+{
+    char *json = problem_to_json(status, code, detail);
+
+    reply(request, status, PROBLEM_TYPE,
+          MHD_create_response_from_buffer(strlen(json), json, MHD_RESPMEM_MUST_FREE));
+}
+
 void http_reply_problem(struct http_request *request, unsigned int status, const char *fmt, ...)
 {
     char detail[DETAIL_SIZE];
-    char *json;
     va_list args;
 
     va_start(args, fmt);
     (void)vsnprintf(detail, sizeof detail, fmt, args);
     va_end(args);
-    json = problem_to_json(status, detail);
-    reply(request, status, PROBLEM_TYPE,
-          MHD_create_response_from_buffer(strlen(json), json, MHD_RESPMEM_MUST_FREE));
+    http_reply_problem_coded(request, status, NULL, detail);
 }

@@ -96,6 +96,9 @@ void http_reply_empty(struct http_request *request, unsigned int status);
  * is the status's reason phrase. */
 void http_reply_problem(struct http_request *request, unsigned int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* One that programs tell apart from others of its status: by code, a word; NULL: none. */
+void http_reply_problem_coded(struct http_request *request, unsigned int status, const char *code,
+                              const char *detail);
 
 /* ---- event streams ------------------------------------------------------------------------- */
 

@@ -107,6 +107,26 @@ def test_a_new_node_gets_the_subnet_it_wishes_for_if_that_is_free(plane):
     problem(plane.register(5, subnet=[]), 422, "subnet")
 
 
+def test_who_belongs_to_another_cluster_is_told_so_before_anything_changes(plane):
+    own = plane.join(1)
+    listed = plane.ask("GET", "/api/nodes")
+    assert listed.json()["cluster_id"] == own["cluster_id"]
+    assert listed.json()["revision"] == own["revision"]
+    reply = plane.register(2, cluster_id=NOBODY, revision=0)
+    assert problem(reply, 409, NOBODY, own["cluster_id"])["code"] == "other_cluster"
+    reply = plane.register(2, cluster_id=own["cluster_id"], revision=own["revision"] + 1)
+    assert problem(reply, 409, "revision")["code"] == "other_cluster"
+    problem(plane.register(2, cluster_id="x"), 422, "cluster_id")
+    for accept in ("application/json", "text/event-stream"):
+        reply = plane.ask("GET", "/api/nodes",
+                          headers={"Quilt-Cluster": NOBODY, "Accept": accept})
+        assert problem(reply, 409)["code"] == "other_cluster"
+    assert plane.ask("GET", "/api/nodes",
+                     headers={"Quilt-Cluster": own["cluster_id"]}).status == 200
+    assert len(plane.nodes()) == 1
+    assert plane.join(2, cluster_id=own["cluster_id"], revision=own["revision"])["node_id"]
+
+
 def test_a_live_node_is_not_robbed_of_its_address(plane):
     plane.join(1)
     problem(plane.register(1, hostname="thief"), 409, "192.168.0.2", "node1")

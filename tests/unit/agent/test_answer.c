@@ -47,6 +47,17 @@ static void each_answer_has_its_meaning(void **state)
     }
 }
 
+static void another_cluster_is_told_from_other_conflicts(void **state)
+{
+    struct http_response response = make(409, "{\"code\":\"other_cluster\",\"detail\":\"no\"}");
+
+    assert_int_equal(control_answer_result(CONTROL_REGISTER, &response), CONTROL_FOREIGN);
+    assert_int_equal(control_answer_result(CONTROL_STREAM, &response), CONTROL_FOREIGN);
+    assert_int_equal(control_answer_result(CONTROL_POLL, &response), CONTROL_FOREIGN);
+    response = make(409, "{\"code\":\"other\",\"detail\":\"no\"}");
+    assert_int_equal(control_answer_result(CONTROL_REGISTER, &response), CONTROL_REFUSED);
+}
+
 static void no_answer_is_being_away(void **state)
 {
     struct http_response response = make(0, "");
@@ -85,6 +96,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_answer_has_its_meaning),
+        cmocka_unit_test(another_cluster_is_told_from_other_conflicts),
         cmocka_unit_test(no_answer_is_being_away),
         cmocka_unit_test(a_refusal_is_told_in_the_control_planes_own_words),
     };

@@ -13,7 +13,7 @@ static struct agent_state make_state(unsigned int peers)
                      .subnet = {.addr = 0x0a2a0100, .len = 24},
                      .node_token = "aa55",
                      .cluster = api_cluster_default(),
-                     .revision = 7},
+                     .origin = {"22222222-2222-4333-8444-555555555555", 7}},
         .host_ip = 0xc0a8010b,
         .peers = mem_zalloc((peers + 1) * sizeof *state.peers),
         .peer_count = peers,
@@ -42,7 +42,8 @@ static void assert_same(const struct agent_state *a, const struct agent_state *b
     assert_true(ip4_prefix_equal(a->identity.subnet, b->identity.subnet));
     assert_int_equal(a->identity.cluster.vni, b->identity.cluster.vni);
     assert_int_equal(a->identity.cluster.peer_sync_ms, b->identity.cluster.peer_sync_ms);
-    assert_int_equal(a->identity.revision, b->identity.revision);
+    assert_int_equal(a->identity.origin.revision, b->identity.origin.revision);
+    assert_string_equal(a->identity.origin.cluster_id, b->identity.origin.cluster_id);
     assert_int_equal(a->host_ip, b->host_ip);
     assert_int_equal(a->peer_count, b->peer_count);
     for (size_t i = 0; i < a->peer_count; i++) {

@@ -30,6 +30,7 @@ static void a_healthy_agent_in_full(void **state)
         "\"node_id\":\"00000000-0000-4000-8000-000000000001\",\"hostname\":\"node1\","
         "\"host_ip\":\"192.168.1.11\",\"subnet\":\"10.42.1.0/24\","
         "\"cluster_cidr\":\"10.42.0.0/16\","
+        "\"cluster_id\":\"11111111-2222-4333-8444-555555555555\","
         "\"control_plane\":{\"url\":\"http://192.168.1.10:8080\",\"connected\":true,"
         "\"registered\":true,\"mode\":\"stream\",\"last_contact_s\":5,\"error\":null},"
         "\"runtime\":{\"url\":\"http://127.0.0.1:50051\",\"connected\":true,\"configured\":true,"

@@ -19,6 +19,7 @@ static const struct api_register_reply view_identity = {
     .subnet = {0x0a2a0100, 24},
     .node_token = "secret",
     .cluster = {.cidr = {0x0a2a0000, 16}},
+    .origin = {"11111111-2222-4333-8444-555555555555", 7},
 };
 static const struct overlay_counts view_counts = {
     .writes = {[OVERLAY_FDB] = {[OVERLAY_ADD] = 3}},

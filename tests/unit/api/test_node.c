@@ -132,6 +132,28 @@ static void a_registration_survives_the_wire(void **state)
     assert_int_equal(got.subnet.len, 24);
 }
 
+static void only_the_same_cluster_at_no_earlier_revision_is_believed(void **state)
+{
+#define A "0b5e1c1e-7f0a-4c53-9a52-1f6de2a1b00a"
+#define B "0b5e1c1e-7f0a-4c53-9a52-1f6de2a1b00b"
+    static const struct {
+        struct api_origin known, told;
+        int r;
+    } rows[] = {
+        {{A, 7}, {A, 7}, 0},       {{A, 7}, {A, 8}, 0},  {{A, 7}, {A, 6}, -ESTALE},
+        {{A, 7}, {B, 9}, -ESTALE}, {{"", 7}, {B, 1}, 0}, {{A, 7}, {"", 0}, 0},
+        {{A, 0}, {B, 0}, -ESTALE},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_int_equal(api_origin_check(&rows[i].known, &rows[i].told), rows[i].r);
+    assert_int_equal(api_origin_check(&rows[3].known, &rows[3].told), -ESTALE);
+    assert_string_equal(err_text(),
+                        "the control plane is of cluster " B ", the node belongs to cluster " A);
+#undef A
+#undef B
+}
+
 static void a_first_release_reply_gets_the_default_cluster(void **state)
 {
     AUTO_JSON json_t *value = parse("{\"node_id\":\"" NODE_ID "\",\"subnet\":\"10.42.7.0/24\"}");
@@ -176,7 +198,7 @@ static void a_reply_survives_the_wire(void **state)
 {
     struct api_register_reply sent = {.node_id = NODE_ID,
                                       .node_token = "tok",
-                                      .revision = 77,
+                                      .origin = {NODE_ID, 77},
                                       .subnet = {.addr = 0x0a2a0900, .len = 24}};
     struct api_register_reply got;
     AUTO_FREE char *text = NULL;
@@ -188,7 +210,8 @@ static void a_reply_survives_the_wire(void **state)
     value = parse(text);
     assert_int_equal(api_register_reply_from_json(value, &got), 0);
     assert_string_equal(got.node_token, "tok");
-    assert_int_equal(got.revision, 77);
+    assert_int_equal(got.origin.revision, 77);
+    assert_string_equal(got.origin.cluster_id, NODE_ID);
     assert_int_equal(got.cluster.node_timeout_ms, 3000);
     assert_true(ip4_prefix_equal(got.subnet, sent.subnet));
 }
@@ -210,6 +233,7 @@ int main(void)
         cmocka_unit_test(a_list_names_the_bad_item),
         cmocka_unit_test(a_bad_registration_is_refused_by_field),
         cmocka_unit_test(a_registration_survives_the_wire),
+        cmocka_unit_test(only_the_same_cluster_at_no_earlier_revision_is_believed),
         cmocka_unit_test(a_first_release_reply_gets_the_default_cluster),
         cmocka_unit_test(a_reply_that_cannot_be_is_refused),
         cmocka_unit_test(a_reply_survives_the_wire),

@@ -129,16 +129,20 @@ static void events_are_written_as_the_stream_has_them(void **state)
     events_deinit(&events);
 }
 
-static void a_snapshot_is_the_list_and_its_revision(void **state)
+#define CLUSTER "\"cluster_id\":\"11111111-2222-4333-8444-555555555555\""
+
+static void a_snapshot_is_the_list_its_cluster_and_its_revision(void **state)
 {
     struct mesh *m = *state;
     struct http_body *body = events_make_snapshot(&m->registry);
 
-    assert_text(body, "event: snapshot\nid: 0\ndata: {\"nodes\":[],\"revision\":0}\n\n");
+    assert_text(body,
+                "event: snapshot\nid: 0\ndata: {\"nodes\":[]," CLUSTER ",\"revision\":0}\n\n");
     http_body_unref(body);
     assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
     body = events_make_snapshot(&m->registry);
-    assert_text(body, "event: snapshot\nid: 1\ndata: {\"nodes\":[" NODE_1 "],\"revision\":1}\n\n");
+    assert_text(body, "event: snapshot\nid: 1\ndata: {\"nodes\":[" NODE_1 "]," CLUSTER
+                      ",\"revision\":1}\n\n");
     http_body_unref(body);
 }
 
@@ -150,7 +154,7 @@ int main(void)
         cmocka_unit_test(after_a_restart_only_the_present_can_be_resumed),
         cmocka_unit_test(whoever_is_overtaken_is_lost),
         MESH(events_are_written_as_the_stream_has_them),
-        MESH(a_snapshot_is_the_list_and_its_revision),
+        MESH(a_snapshot_is_the_list_its_cluster_and_its_revision),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -259,6 +259,37 @@ static void a_wish_for_what_nobody_may_have_gets_the_lowest(void **state)
     }
 }
 
+static enum registry_outcome join_knowing(struct mesh *m, const char *cluster_id, uint64_t revision)
+{
+    struct api_register_request request = {.hostname = "node",
+                                           .host_ip = 0xc0a80109,
+                                           .cpu_cores = -1,
+                                           .ram_mb = -1,
+                                           .known.revision = revision};
+    struct registry_fresh fresh = fresh_identity(m);
+    struct registry_change *change = NULL;
+    enum registry_outcome outcome;
+
+    memcpy(request.known.cluster_id, cluster_id, strlen(cluster_id) + 1);
+    outcome = registry_plan_register(&m->registry, &request, &fresh, m->now, &change, &m->grant);
+    if (outcome == REGISTRY_CHANGE)
+        assert_int_equal(finish(m, change), STORE_DONE);
+    return outcome;
+}
+
+static void who_knows_another_cluster_or_more_of_this_one_changes_nothing(void **state)
+{
+    struct mesh *m = *state;
+
+    assert_int_equal(join_knowing(m, "11111111-2222-4333-8444-000000000000", 0), REGISTRY_FOREIGN);
+    assert_says("is of cluster 11111111-2222-4333-8444-555555555555");
+    assert_int_equal(join_knowing(m, "11111111-2222-4333-8444-555555555555", 1), REGISTRY_FOREIGN);
+    assert_says("at revision 0, the node has seen revision 1");
+    assert_int_equal(m->registry.count, 0);
+    assert_int_equal(join_knowing(m, "11111111-2222-4333-8444-555555555555", 0), REGISTRY_CHANGE);
+    assert_int_equal(join_knowing(m, "11111111-2222-4333-8444-555555555555", 1), REGISTRY_READY);
+}
+
 static void a_known_node_keeps_its_subnet_whatever_it_wishes_for(void **state)
 {
     struct mesh *m = *state;
@@ -288,6 +319,7 @@ int main(void)
         MESH(what_a_node_says_of_itself_is_taken_over_or_kept),
         MESH(a_new_node_gets_the_subnet_it_wishes_for_if_that_is_free),
         MESH(a_wish_for_what_nobody_may_have_gets_the_lowest),
+        MESH(who_knows_another_cluster_or_more_of_this_one_changes_nothing),
         MESH(a_known_node_keeps_its_subnet_whatever_it_wishes_for),
     };
 

@@ -143,7 +143,8 @@ static void beats_are_shown_at_once_and_cost_no_revision(void **state)
         "{\"nodes\":[{\"node_id\":\"00000000-0000-4000-8000-000000000001\",\"hostname\":\"node1\","
         "\"host_ip\":\"192.168.1.1\",\"subnet\":\"10.42.1.0/24\",\"cpu_cores\":null,"
         "\"ram_mb\":null,\"status\":\"up\",\"registered_at\":1700000000,"
-        "\"last_heartbeat\":1700000012}]}");
+        "\"last_heartbeat\":1700000012}],"
+        "\"cluster_id\":\"11111111-2222-4333-8444-555555555555\",\"revision\":1}");
 }
 
 static void count_due(struct monitor_entry *entry, void *data)
