@@ -5,12 +5,18 @@
 #include <string.h>
 
 #include "control/store/sqlite_file.h"
+#include "control/store/wal_room.h"
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 
 /* Changes that are kept for people to look at; the latest also carries the revision. */
 #define CHANGES_KEPT 10000
-/* The write-ahead log goes back into the file when it has this many pages (4 MiB). */
-#define WAL_PAGES_MAX 1000
+/* The write-ahead log goes back into the file when it has this many pages (10 MiB). A registration
+ * changes pages all over the file, since ids are random: the more of them a checkpoint finds
+ * changed twice, the less it has to write. */
+#define WAL_PAGES_MAX 2500
+/* What the log grows to until then: a page has a header there, and the last commit goes beyond. */
+#define WAL_ROOM_BYTES ((size_t)(WAL_PAGES_MAX + 250) * (4096 + 24))
 
 enum sql {
     SQL_BEGIN,
@@ -340,6 +346,8 @@ int store_sqlite_open(const char *path, struct store **ret_store)
     r = prepare_all(s);
     if (r == 0)
         r = read_revision(s);
+    if (r == 0 && wal_room_make(path, WAL_ROOM_BYTES) < 0)
+        log_warn("writes will be slower at first", LOG_ERR());
     if (r != 0) {
         sqlite_store_free(&s->store);
         return r;

@@ -222,7 +222,7 @@ static int prepare(sqlite3 *db, const char *path)
         r = run(db, path,
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;"
                 "PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;"
-                "PRAGMA cache_size=-1024; PRAGMA wal_autocheckpoint=0;"
+                "PRAGMA cache_size=-8192; PRAGMA wal_autocheckpoint=0;"
                 "BEGIN IMMEDIATE; COMMIT");
     if (r == 0)
         r = check_content(db, path);

@@ -484,6 +484,37 @@ static void the_missing_directory_is_named(void **state)
     assert_says("/nonexistent/mesh.db");
 }
 
+static off_t log_size(const struct fixture *f)
+{
+    AUTO_FREE char *wal = mem_printf("%s-wal", f->path);
+    struct stat st;
+
+    assert_int_equal(stat(wal, &st), 0);
+    return st.st_size;
+}
+
+/* Its zeros are no records either, for the one who comes after a crash. */
+static void the_log_has_its_room_from_the_start(void **state)
+{
+    struct fixture *f = *state;
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        off_t before;
+
+        assert_int_equal(store_sqlite_open(f->path, &f->store), 0);
+        before = log_size(f);
+        assert_int_equal(create(f->store, "node", "a", "1"), STORE_DONE);
+        assert_int_equal(create(f->store, "node", "b", "2"), STORE_DONE);
+        _exit(before > 1000000 && log_size(f) == before ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(store_sqlite_open(f->path, &f->store), 0);
+    assert_records(f->store, "node/a@1/1=1 node/b@2/2=2 ", 2);
+}
+
 #define BOTH(test)                                            \
     {#test " (memory)", test, setup_memory, teardown, NULL},  \
     {                                                         \
@@ -518,6 +549,7 @@ int main(void)
         CLOSED(a_log_without_its_file_is_not_taken_for_a_new_store),
         CLOSED(a_file_of_another_program_is_left_alone),
         CLOSED(the_missing_directory_is_named),
+        CLOSED(the_log_has_its_room_from_the_start),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
