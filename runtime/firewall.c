@@ -65,6 +65,12 @@ static json_t *is_forged(void)
     return match("==", check(fib), json_string("0"));
 }
 
+/* For the kernel a broadcast from 0.0.0.0 (DHCP) is never forged (nft_fib4_eval). */
+static json_t *is_from_nobody(void)
+{
+    return match("==", payload("ip", "saddr"), json_string("0.0.0.0"));
+}
+
 static json_t *is_to_this_host(void)
 {
     json_t *fib = json_pack("{s:{s:s, s:[s]}}", "fib", "result", "type", "flags", "daddr");
@@ -152,6 +158,7 @@ json_t *firewall_ruleset(const struct firewall_spec *spec)
     add_rule(ruleset, "prerouting", drop(from_container(), is_not_ip4(), NULL));
     add_rule(ruleset, "prerouting", drop(from_container(), is_vxlan(), NULL));
     add_rule(ruleset, "prerouting", drop(from_container(), is_forged(), NULL));
+    add_rule(ruleset, "prerouting", drop(from_container(), is_from_nobody(), NULL));
     add_rule(ruleset, "prerouting", drop(is_to_this_host(), is_vxlan(), is_from_no_peer()));
     if (spec->subnet.len > 0)
         add_rule(ruleset, "postrouting", masquerade(spec));

@@ -98,6 +98,9 @@ int plug_ensure_sysctls(struct kernel *kernel, const char *host_ifname)
         {"ipv6", "disable_ipv6", "1"}, /* the mesh is IPv4; no link-local chatter */
         {"ipv6", "accept_ra", "0"},
         {"ipv4", "forwarding", "1"},
+        /* Both ends know each other's MAC address; a question would only fill the host's table of
+         * neighbours, which all devices share, with whatever sender it claims. */
+        {"ipv4", "arp_ignore", "8"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(settings); i++) {

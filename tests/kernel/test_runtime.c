@@ -205,6 +205,7 @@ static void every_damage_is_repaired_by_one_look(void **state)
         {"nft", "add element inet quilt peers { 203.0.113.9 }"},
         {"sysctl", "-qw", "net.ipv4.ip_forward=0"},
         {"sysctl", "-qw", "net.ipv4.conf.qv0a2a0101.forwarding=0"},
+        {"sysctl", "-qw", "net.ipv4.conf.qv0a2a0101.arp_ignore=0"},
         {"sysctl", "-qw", "net.ipv6.conf.qv0a2a0101.disable_ipv6=0"},
     };
     struct bed *bed = *state;

@@ -23,6 +23,10 @@ static const char *const common[] = {
     "{\"match\":{\"op\":\"==\",\"left\":{\"fib\":{\"result\":\"oif\",\"flags\":[\"saddr\",\"iif\"]}"
     "},\"right\":\"0\"}},{\"counter\":null},{\"drop\":null}]}}",
     "{\"rule\":{\"family\":\"inet\",\"table\":\"quilt\",\"chain\":\"prerouting\",\"expr\":["
+    "{\"match\":{\"op\":\"==\",\"left\":{\"meta\":{\"key\":\"iifname\"}},\"right\":\"qv*\"}},"
+    "{\"match\":{\"op\":\"==\",\"left\":{\"payload\":{\"protocol\":\"ip\",\"field\":\"saddr\"}},"
+    "\"right\":\"0.0.0.0\"}},{\"counter\":null},{\"drop\":null}]}}",
+    "{\"rule\":{\"family\":\"inet\",\"table\":\"quilt\",\"chain\":\"prerouting\",\"expr\":["
     "{\"match\":{\"op\":\"==\",\"left\":{\"fib\":{\"result\":\"type\",\"flags\":[\"daddr\"]}},"
     "\"right\":\"local\"}},"
     "{\"match\":{\"op\":\"==\",\"left\":{\"payload\":{\"protocol\":\"udp\",\"field\":\"dport\"}},"
