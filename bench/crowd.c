@@ -28,6 +28,7 @@
 #define CHANGES_MAX 100000
 #define FIRST_RAM_MB 1000000 /* all marks have as many digits */
 #define MARK_SIZE 32
+#define END_OF_EVENT "}\n\n" /* no comment ends like this */
 #define DEADLINE_US 60000000
 #define READ_SIZE 65536
 
@@ -197,7 +198,7 @@ static int open_all(struct crowd *crowd)
         r = wait_all(crowd);
     look_for(crowd, 1);
     crowd->is_answered = true;
-    (void)snprintf(crowd->mark, MARK_SIZE, "],\"revision\":");
+    (void)snprintf(crowd->mark, MARK_SIZE, END_OF_EVENT);
     for (uint64_t i = 0; i < crowd->watcher_count && r == 0; i++) {
         r = open_one(crowd, i);
         if (r == 0)

@@ -30,7 +30,7 @@
 #define DEADLINE_US 120000000
 #define ID_SIZE 37
 #define READ_SIZE 262144
-#define END_OF_SNAPSHOT "],\"revision\":"
+#define END_OF_SNAPSHOT "}\n\n" /* it comes first, and no comment ends like this */
 #define TAIL_SIZE 32
 
 enum state { REGISTERING, OPENING, FOLLOWING, BEATING };
