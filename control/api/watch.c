@@ -39,7 +39,7 @@ static struct http_body *next_event(struct watcher *watcher, bool *ret_end)
     struct watchers *w = watcher->watchers;
     struct http_body *body = NULL;
 
-    switch (events_next(&w->control->events, &watcher->place, &body)) {
+    switch (events_next_few(&w->control->events, &watcher->place, &body)) {
     case EVENTS_ONE:
         break;
     case EVENTS_END:

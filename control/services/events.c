@@ -16,6 +16,7 @@ void events_deinit(struct events *e)
         if (e->ring[i].body)
             http_body_unref(e->ring[i].body);
     }
+    http_body_unref(e->joint.body);
     free(e->ring);
     *e = (struct events){0};
 }
@@ -94,6 +95,33 @@ enum events_outcome events_next(const struct events *e, uint64_t *place,
     if (*place >= e->next)
         return EVENTS_END;
     *ret_body = at(e, (*place)++)->body;
+    return EVENTS_ONE;
+}
+
+static void join(struct events *e, uint64_t from, uint64_t end)
+{
+    struct strbuf text = {0};
+
+    for (uint64_t number = from; number < end; number++) {
+        const struct http_body *body = at(e, number)->body;
+
+        strbuf_add(&text, http_body_bytes(body), http_body_len(body));
+    }
+    http_body_unref(e->joint.body);
+    e->joint = (struct events_joint){body_take(&text), from, end};
+}
+
+enum events_outcome events_next_few(struct events *e, uint64_t *place, struct http_body **ret_body)
+{
+    uint64_t from = *place;
+    uint64_t end = e->next > from + EVENTS_JOINED ? from + EVENTS_JOINED : e->next;
+
+    if (from < first(e) || end <= from + 1)
+        return events_next(e, place, ret_body);
+    if (!e->joint.body || e->joint.first != from || e->joint.end != end)
+        join(e, from, end);
+    *ret_body = e->joint.body;
+    *place = end;
     return EVENTS_ONE;
 }
 

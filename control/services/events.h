@@ -18,14 +18,23 @@
 #include "lib/http/server.h"
 
 #define EVENTS_KEPT 10000
+/* More in one piece would make what a slow follower holds too long. */
+#define EVENTS_JOINED 32
 
 struct event {
     uint64_t revision;
     struct http_body *body;
 };
 
+/* Several events that follow one another, put together for all who are at the same place. */
+struct events_joint {
+    struct http_body *body; /* NULL: none yet */
+    uint64_t first, end;    /* numbers: from first up to, not including, end */
+};
+
 struct events {
     struct event *ring;
+    struct events_joint joint; /* the latest one made */
     size_t size;
     uint64_t next;          /* number of the next event; event n is in ring[n % size] */
     uint64_t base_revision; /* everything up to here is before the ring's first event */
@@ -51,6 +60,10 @@ enum events_outcome {
 };
 enum events_outcome events_next(const struct events *events, uint64_t *place,
                                 struct http_body **ret_body);
+
+/* As events_next(), but up to EVENTS_JOINED at once. A body that several ask for is made once. */
+enum events_outcome events_next_few(struct events *events, uint64_t *place,
+                                    struct http_body **ret_body);
 
 /* The whole list as one event: where a follower begins. */
 struct http_body *events_make_snapshot(const struct registry *registry);

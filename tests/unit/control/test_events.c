@@ -105,6 +105,47 @@ static void assert_text(struct http_body *body, const char *expected)
     assert_memory_equal(http_body_bytes(body), expected, strlen(expected));
 }
 
+#define DELETED "\ndata: {\"node_id\":\"00000000-0000-4000-8000-000000000001\"}\n\n"
+
+static void followers_at_one_place_share_what_follows(void **state)
+{
+    struct events events;
+    struct http_body *one = NULL, *other = NULL;
+    uint64_t a = 0, b = 0, late = 1;
+
+    events_init(&events, 4, 0);
+    for (uint64_t revision = 1; revision <= 3; revision++)
+        add(&events, revision);
+    assert_int_equal(events_next_few(&events, &a, &one), EVENTS_ONE);
+    assert_int_equal(events_next_few(&events, &b, &other), EVENTS_ONE);
+    assert_ptr_equal(one, other);
+    assert_text(one, "event: node-deleted\nid: 1" DELETED "event: node-deleted\nid: 2" DELETED
+                     "event: node-deleted\nid: 3" DELETED);
+    assert_int_equal(a, 3);
+    assert_int_equal(events_next_few(&events, &a, &one), EVENTS_END);
+    assert_int_equal(events_next_few(&events, &late, &one), EVENTS_ONE);
+    assert_text(one, "event: node-deleted\nid: 2" DELETED "event: node-deleted\nid: 3" DELETED);
+    events_deinit(&events);
+}
+
+static void no_more_are_joined_than_a_slow_follower_may_hold(void **state)
+{
+    struct events events;
+    struct http_body *body = NULL;
+    uint64_t place = 0, lost = 0;
+
+    events_init(&events, EVENTS_JOINED + 2, 0);
+    for (uint64_t revision = 1; revision <= EVENTS_JOINED + 1; revision++)
+        add(&events, revision);
+    assert_int_equal(events_next_few(&events, &place, &body), EVENTS_ONE);
+    assert_int_equal(place, EVENTS_JOINED);
+    assert_int_equal(read_revision(&events, &place), EVENTS_JOINED + 1);
+    add(&events, EVENTS_JOINED + 2);
+    add(&events, EVENTS_JOINED + 3); /* goes over the first */
+    assert_int_equal(events_next_few(&events, &lost, &body), EVENTS_LOST);
+    events_deinit(&events);
+}
+
 #define NODE_1                                                                                    \
     "{\"node_id\":\"00000000-0000-4000-8000-000000000001\",\"hostname\":\"node1\","               \
     "\"host_ip\":\"192.168.1.1\",\"subnet\":\"10.42.1.0/24\",\"cpu_cores\":null,\"ram_mb\":null," \
@@ -153,6 +194,8 @@ int main(void)
         cmocka_unit_test(it_knows_how_far_it_reaches_back),
         cmocka_unit_test(after_a_restart_only_the_present_can_be_resumed),
         cmocka_unit_test(whoever_is_overtaken_is_lost),
+        cmocka_unit_test(followers_at_one_place_share_what_follows),
+        cmocka_unit_test(no_more_are_joined_than_a_slow_follower_may_hold),
         MESH(events_are_written_as_the_stream_has_them),
         MESH(a_snapshot_is_the_list_its_cluster_and_its_revision),
     };
