@@ -257,6 +257,7 @@ static int control_init(struct control *c, const struct control_config *config)
 static void control_deinit(struct control *c)
 {
     http_server_free(c->server);
+    http_body_unref(c->list);
     loop_source_free(c->tick);
     loop_source_free(c->stop_grace);
     watchers_deinit(&c->watchers);

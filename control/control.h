@@ -42,6 +42,8 @@ struct control {
     struct health health;
     struct watchers watchers;
     struct metrics metrics;
+    struct http_body *list; /* the latest answer with all nodes; NULL: none yet */
+    uint64_t list_edition;  /* of the registry, when it was made */
     struct http_server *server;
     struct loop_source *tick;       /* looks who is silent, and whose quarantine is over */
     struct loop_source *stop_grace; /* the time that the last answers have to get out */

@@ -73,17 +73,25 @@ static bool wants_events(const struct http_request *request)
     return false;
 }
 
-static void reply_list(struct http_request *request, const struct control *c)
+static struct http_body *make_list(const struct registry *registry)
 {
     struct strbuf text = {0};
-    struct http_body *body;
     size_t n;
 
-    registry_list_to_json(&c->registry, &text);
+    registry_list_to_json(registry, &text);
     n = text.len;
-    body = http_body_take(strbuf_take(&text), n);
-    http_reply_body(request, 200, "application/json", body);
-    http_body_unref(body);
+    return http_body_take(strbuf_take(&text), n);
+}
+
+/* Whoever asks before anything has changed gets the same bytes: many poll at once. */
+static void reply_list(struct http_request *request, struct control *c)
+{
+    if (!c->list || c->list_edition != c->registry.edition) {
+        http_body_unref(c->list);
+        c->list = make_list(&c->registry);
+        c->list_edition = c->registry.edition;
+    }
+    http_reply_body(request, 200, "application/json", c->list);
 }
 
 /* A client that takes us for another cluster would go on behind one of that one's revisions. */

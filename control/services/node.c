@@ -105,13 +105,14 @@ void node_set_facts(struct node *node, const struct node_facts *facts)
     make_json(node);
 }
 
-void node_set_heartbeat(struct node *node, int64_t unix_s)
+bool node_set_heartbeat(struct node *node, int64_t unix_s)
 {
     char digits[BEAT_DIGITS + 1];
 
     if (node->facts.api.last_heartbeat == unix_s || unix_s < 0 || unix_s > BEAT_MAX)
-        return;
+        return false;
     node->facts.api.last_heartbeat = unix_s;
     (void)snprintf(digits, sizeof digits, "%10lld", (long long)unix_s);
     memcpy(node->json + node->beat_offset, digits, BEAT_DIGITS);
+    return true;
 }

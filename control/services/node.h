@@ -46,5 +46,5 @@ struct node *node_new(const struct node_facts *facts);
 void node_free(struct node *node);
 /* Takes over other facts and makes the JSON anew; the later last_heartbeat wins. */
 void node_set_facts(struct node *node, const struct node_facts *facts);
-/* Writes the time of the last beat into facts and JSON. */
-void node_set_heartbeat(struct node *node, int64_t unix_s);
+/* Writes the time of the last beat into facts and JSON; whether that changed them. */
+bool node_set_heartbeat(struct node *node, int64_t unix_s);

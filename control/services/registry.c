@@ -205,6 +205,7 @@ static void commit_delete(struct registry *r, struct registry_change *change, st
 void registry_commit(struct registry *r, struct registry_change *change, struct moment now)
 {
     end(r, change);
+    r->edition++;
     r->revision = change->set.revision;
     switch (change->type) {
     case REGISTRY_ADD:

@@ -97,6 +97,7 @@ struct registry {
     struct monitor monitor;
     int64_t quarantine_ms;
     uint64_t revision; /* of the latest commit */
+    uint64_t edition;  /* raised whenever the list as text changes, by beats too */
     struct node *by_id;
     struct node *by_address; /* those that hold theirs */
     struct node *first;      /* in the order of registration */

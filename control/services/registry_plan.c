@@ -122,7 +122,7 @@ static enum registry_outcome plan_rejoin(struct registry *r, struct node *node, 
     if (fresh)
         mint(&next, fresh, grant);
     if (node_facts_equal(&next, &node->facts)) {
-        node_set_heartbeat(node, now.unix_s);
+        r->edition += node_set_heartbeat(node, now.unix_s);
         monitor_beat(&r->monitor, &node->watch, now.boot_ms);
         return REGISTRY_READY;
     }
@@ -322,7 +322,7 @@ enum registry_outcome registry_heartbeat(struct registry *r, const char *node_id
         return REGISTRY_UNKNOWN;
     if (must_register(node))
         return REGISTRY_LEFT;
-    node_set_heartbeat(node, now.unix_s);
+    r->edition += node_set_heartbeat(node, now.unix_s);
     if (node->facts.api.is_up)
         monitor_beat(&r->monitor, &node->watch, now.boot_ms);
     if (node->facts.api.is_up || node->change)

@@ -147,6 +147,29 @@ static void beats_are_shown_at_once_and_cost_no_revision(void **state)
         "\"cluster_id\":\"11111111-2222-4333-8444-555555555555\",\"revision\":1}");
 }
 
+static void whatever_changes_the_list_makes_another_edition_of_it(void **state)
+{
+    struct mesh *m = *state;
+    const char *id = "00000000-0000-4000-8000-000000000001";
+    uint64_t edition = m->registry.edition;
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    assert_true(m->registry.edition > edition);
+    edition = m->registry.edition;
+    assert_int_equal(beat(m, id), REGISTRY_READY); /* in the same second */
+    assert_int_equal(m->registry.edition, edition);
+    pass(m, 1000);
+    assert_int_equal(beat(m, id), REGISTRY_READY);
+    assert_true(m->registry.edition > edition);
+    edition = m->registry.edition;
+    pass(m, 1000);
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_READY); /* a beat, too */
+    assert_true(m->registry.edition > edition);
+    edition = m->registry.edition;
+    assert_int_equal(mark_down(m, id), REGISTRY_CHANGE);
+    assert_true(m->registry.edition > edition);
+}
+
 static void count_due(struct monitor_entry *entry, void *data)
 {
     (*(int *)data)++;
@@ -402,6 +425,7 @@ int main(void)
         SMALL(a_full_cluster_says_so_with_counts),
         MESH(a_beat_of_a_down_node_brings_it_up),
         MESH(beats_are_shown_at_once_and_cost_no_revision),
+        MESH(whatever_changes_the_list_makes_another_edition_of_it),
         MESH(after_a_restart_everybody_has_a_full_timeout),
         MESH(a_beat_while_being_marked_down_brings_the_node_up_again),
         MESH(a_silent_node_stays_down),
