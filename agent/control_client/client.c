@@ -306,6 +306,12 @@ static void on_done(const struct http_response *response, void *data)
         forget_stream(c);
     if (job->kind == CONTROL_BEAT)
         c->heartbeats_failed++;
+    if (result == CONTROL_UNSUPPORTED) {
+        log_debug("this control plane has no event stream, polling");
+        job_note_success(job);
+        finish(job, result);
+        return;
+    }
     if (response->error == ECANCELED) /* by on_stream_chunk(), which has said why */
         finish(job, job->is_foreign ? CONTROL_FOREIGN : result);
     else
