@@ -224,6 +224,24 @@ static int write_changes(struct overlay *o, const struct overlay_changes *change
     return r < 0 ? r : r_apply;
 }
 
+/* Containers have addresses of the subnet that the device was made for, and keep them until the
+ * runtime has taken another one. Packets for them would be lost if the device moved first. */
+static int check_subnet_taken(const struct overlay *o, const struct link_info *device)
+{
+    struct ip4_prefix was = {.addr = (uint32_t)overlay_mac_key(device->mac),
+                             .len = o->want.subnet.len};
+    char is_text[IP4_PREFIX_TEXT_SIZE], was_text[IP4_PREFIX_TEXT_SIZE];
+    bool is_made_for_it = mac_equal(device->mac, mac_from_ip4(was.addr));
+
+    if (device->ifindex == 0 || !is_made_for_it || was.addr == o->want.subnet.addr ||
+        o->config.can_route(o->config.data))
+        return 0;
+    return err_fail(EBUSY,
+                    "this node's subnet is now %s, but the runtime has not taken it: the overlay "
+                    "stays with %s; detach what has addresses of that",
+                    ip4_prefix_format(o->want.subnet, is_text), ip4_prefix_format(was, was_text));
+}
+
 static int compare_and_write(struct overlay *o, struct overlay_have *have, int64_t *ret_next_ms)
 {
     struct overlay_changes changes = {0};
@@ -233,6 +251,8 @@ static int compare_and_write(struct overlay *o, struct overlay_have *have, int64
         r = overlay_have_dump(o->nl, have);
     if (r == 0)
         r = overlay_diff(&o->want, have, &changes);
+    if (r == 0)
+        r = check_subnet_taken(o, &have->device);
     if (r != 0) {
         overlay_changes_deinit(&changes);
         return r < 0 ? r : -EEXIST;
