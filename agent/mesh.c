@@ -14,6 +14,7 @@
 #define CONFIRM_AGAIN_MS 5000
 /* After a cluster is accepted: the other nodes that are to come over have so long. */
 #define ACCEPT_PATIENCE_MS 600000
+#define SAY_IGNORED_MAX 16
 
 static struct api_register_reply *identity(struct agent *a)
 {
@@ -72,23 +73,33 @@ void mesh_save(struct agent *a)
 
 /* ---- what is wanted ------------------------------------------------------------------------ */
 
+static void say_ignored(const struct peer *peer, const char *problem)
+{
+    char subnet[IP4_PREFIX_TEXT_SIZE];
+
+    log_warn("peer is ignored", LOG_S("node_id", peer->node.node_id),
+             LOG_S("hostname", peer->node.hostname),
+             LOG_S("subnet", ip4_prefix_format(peer->node.subnet, subnet)),
+             LOG_S("problem", problem));
+}
+
+/* A list may be all wrong: the first few are named, the others counted. */
 static void say_verdicts(struct agent *a)
 {
+    size_t said = 0;
     struct peer *peer, *next;
 
     HASH_ITER (hh, a->peers.by_id, peer, next) {
         const char *problem = peer_verdict_problem(peer->verdict);
-        char subnet[IP4_PREFIX_TEXT_SIZE];
 
         if (peer->verdict == peer->said)
             continue;
         peer->said = peer->verdict;
-        if (problem)
-            log_warn("peer is ignored", LOG_S("node_id", peer->node.node_id),
-                     LOG_S("hostname", peer->node.hostname),
-                     LOG_S("subnet", ip4_prefix_format(peer->node.subnet, subnet)),
-                     LOG_S("problem", problem));
+        if (problem && said++ < SAY_IGNORED_MAX)
+            say_ignored(peer, problem);
     }
+    if (said > SAY_IGNORED_MAX)
+        log_warn("more peers are ignored, see /status", LOG_U("count", said - SAY_IGNORED_MAX));
 }
 
 static void want_overlay(struct agent *a)

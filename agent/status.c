@@ -26,6 +26,9 @@ static void add_problem(struct strbuf *out, const char *key, const char *value)
 
 /* ---- what is wrong, in words --------------------------------------------------------------- */
 
+/* Of a list that is all wrong. */
+#define PEER_PROBLEMS_MAX 16
+
 struct list {
     struct strbuf *out;
     size_t count;
@@ -60,17 +63,23 @@ static void add_control_problems(struct list *list, const struct status_view *vi
                                    view->missing_count));
 }
 
+/* Each has its problem beside it in the list of peers. */
 static void add_peer_problems(struct list *list, const struct status_view *view)
 {
+    size_t count = 0;
+
     for (size_t i = 0; i < view->peer_count; i++) {
         const struct status_peer *peer = &view->peers[i];
         char subnet[IP4_PREFIX_TEXT_SIZE];
 
-        if (peer->problem)
+        if (peer->problem && count++ < PEER_PROBLEMS_MAX)
             add_lines(list,
                       mem_printf("peer %s (%s): %s", peer->node->hostname,
                                  ip4_prefix_format(peer->node->subnet, subnet), peer->problem));
     }
+    if (count > PEER_PROBLEMS_MAX)
+        add_lines(list, mem_printf("%zu more peers are ignored, see the list of peers",
+                                   count - PEER_PROBLEMS_MAX));
 }
 
 static void add_problems(struct strbuf *out, const struct status_view *view)

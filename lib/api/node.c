@@ -226,6 +226,17 @@ static void add_origin(struct strbuf *out, const struct api_origin *origin)
     strbuf_addf(out, ",\"revision\":%llu", (unsigned long long)origin->revision);
 }
 
+/* It stands in an HTTP header when the node leaves. */
+static int check_token(const char *token)
+{
+    if (strlen(token) >= NODE_TOKEN_TEXT_SIZE)
+        return err_fail(EINVAL, "node_token: longer than %d characters", NODE_TOKEN_TEXT_SIZE - 1);
+    for (const char *c = token; *c; c++)
+        if (*c <= ' ' || *c > '~')
+            return err_fail(EINVAL, "node_token: only printable ASCII without blanks");
+    return 0;
+}
+
 /* ---- registering --------------------------------------------------------------------------- */
 
 int api_register_request_from_json(const json_t *body, struct api_register_request *ret)
@@ -249,8 +260,8 @@ int api_register_request_from_json(const json_t *body, struct api_register_reque
         r = named(parse_uuid(request.node_id), "node_id");
     if (r == 0)
         r = get_optional_string(body, "node_token", &request.node_token);
-    if (r == 0 && request.node_token && strlen(request.node_token) >= NODE_TOKEN_TEXT_SIZE)
-        r = err_fail(EINVAL, "node_token: longer than %d characters", NODE_TOKEN_TEXT_SIZE - 1);
+    if (r == 0 && request.node_token)
+        r = check_token(request.node_token);
     if (r == 0)
         r = get_optional_prefix(body, "subnet", &request.subnet);
     if (r == 0)
@@ -370,8 +381,8 @@ int api_register_reply_from_json(const json_t *value, struct api_register_reply 
         r = get_prefix(value, "subnet", &reply.subnet);
     if (r == 0)
         r = get_optional_string(value, "node_token", &token);
-    if (r == 0 && token && strlen(token) >= sizeof reply.node_token)
-        r = err_fail(EINVAL, "node_token: longer than %d characters", NODE_TOKEN_TEXT_SIZE - 1);
+    if (r == 0 && token)
+        r = check_token(token);
     if (r == 0)
         r = get_cluster(value, &reply.cluster);
     if (r == 0)

@@ -159,6 +159,9 @@ def test_a_peer_that_cannot_be_is_named_and_not_programmed(liar, agent, lie, wor
     {"peer_sync_interval_ms": 0},
     {"node_id": "../../etc"},
     {"node_token": "x" * 65},
+    {"node_token": "x\r\nHost: elsewhere"},
+    {"node_token": "x y"},
+    {"node_token": "\u00fc"},
 ])
 def test_an_identity_that_cannot_be_is_refused_and_the_old_one_stays(liar, agent, lie):
     before = agent.status()
@@ -207,3 +210,17 @@ def test_nobody_without_the_token_makes_the_node_leave(agent, header):
         urllib.request.urlopen(request, timeout=DEADLINE_S)
     assert refused.value.code == 403
     assert agent.programmed() == {"10.42.2.0/24"}
+
+
+def test_thousands_of_impossible_peers_are_counted_and_not_told_one_by_one(liar, agent):
+    crowd = [node(i, f"127.{i >> 16}.{i >> 8 & 255}.{i & 255}", "10.42.3.0/24") for i in range(10, 30010)]
+    liar.nodes = [node(2, "192.168.1.12"), node(4, "192.168.1.14"), *crowd]
+    wait_for(lambda: agent.programmed() == {"10.42.2.0/24", "10.42.4.0/24"}, agent.log.read_text)
+    text = agent.log.read_text()
+    assert text.count("peer is ignored") == 16
+    assert len(re.findall('msg="more peers are ignored.* count=29984', text)) == 1
+    problems = agent.status()["problems"]
+    assert sum("no address that a host can have" in problem for problem in problems) == 16
+    assert any("29984 more peers are ignored" in problem for problem in problems)
+    liar.nodes = [node(2, "192.168.1.12"), node(4, "192.168.1.14")]
+    wait_for(lambda: agent.status()["problems"] == [], agent.log.read_text)
