@@ -139,8 +139,8 @@ void http_peers_remove(struct http_server *server, uint32_t addr);
 /* A listening socket, TCP_NODELAY for all that is accepted. *port is 0 for any; gets the real one.
  */
 int http_listen(uint32_t addr, uint16_t *port, int *ret_fd);
-/* Raises the soft limit of open files as far as allowed. Returns how many connections there are files
- * for, at most those that are wanted; warns when that is fewer. */
+/* Raises the soft limit of open files as far as allowed. Returns how many connections there are
+ * files for, at most those that are wanted; warns when that is fewer. */
 unsigned int http_fit_connections(unsigned int wanted);
 
 /* ---- exchange.c: libmicrohttpd's callbacks --------------------------------------------------- */
