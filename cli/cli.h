@@ -25,4 +25,5 @@ int cmd_endpoint_detach(struct cli *cli, char **args);
 int cmd_endpoint_ls(struct cli *cli, char **args);
 int cmd_route_ls(struct cli *cli, char **args);
 int cmd_status(struct cli *cli, char **args);
+int cmd_backup(struct cli *cli, char **args);
 int cmd_version(struct cli *cli, char **args);

@@ -33,10 +33,15 @@ static int fail_with_reply(const struct http_reply *reply, const char *base, con
     return err_fail(errnum, "%s: %s (HTTP %u from %s)", what, detail, reply->status, base);
 }
 
+static bool is_success(const struct http_reply *reply)
+{
+    return reply->status >= 200 && reply->status <= 299;
+}
+
 static int take_reply(const struct http_reply *reply, const char *base, const char *what,
                       json_t **ret_body)
 {
-    if (reply->status < 200 || reply->status > 299)
+    if (!is_success(reply))
         return fail_with_reply(reply, base, what);
     if (!ret_body)
         return 0;
@@ -92,18 +97,16 @@ static void find_control_plane(struct cli *cli)
     cli->control_planes.count = 1;
 }
 
-int edge_control(struct cli *cli, const char *method, const char *path, const char *what,
-                 json_t **ret_body)
+static int ask_control(struct cli *cli, const char *method, const char *path, const char *what,
+                       struct http_reply *ret_reply, const char **ret_base)
 {
-    struct http_reply reply = {0};
-    const char *base = NULL;
     int r = 0;
 
     if (cli->control_planes.count == 0)
         find_control_plane(cli);
     for (size_t i = 0; i < cli->control_planes.count; i++) {
-        base = cli->control_planes.items[i];
-        r = fetch(base, method, path, NULL, &reply);
+        *ret_base = cli->control_planes.items[i];
+        r = fetch(*ret_base, method, path, NULL, ret_reply);
         if (r == 0)
             break;
     }
@@ -111,6 +114,37 @@ int edge_control(struct cli *cli, const char *method, const char *path, const ch
         return fail_with_advice(
             r, what,
             "is quilt-mesh-control running there? --control-plane URL names another place");
+    return 0;
+}
+
+int edge_control_bytes(struct cli *cli, const char *path, const char *what, char **ret_bytes,
+                       size_t *ret_n)
+{
+    struct http_reply reply = {0};
+    const char *base = NULL;
+    int r = ask_control(cli, "GET", path, what, &reply, &base);
+
+    if (r < 0)
+        return r;
+    if (!is_success(&reply)) {
+        r = fail_with_reply(&reply, base, what);
+    } else {
+        *ret_bytes = TAKE_PTR(reply.body);
+        *ret_n = reply.body_len;
+    }
+    http_reply_deinit(&reply);
+    return r;
+}
+
+int edge_control(struct cli *cli, const char *method, const char *path, const char *what,
+                 json_t **ret_body)
+{
+    struct http_reply reply = {0};
+    const char *base = NULL;
+    int r = ask_control(cli, method, path, what, &reply, &base);
+
+    if (r < 0)
+        return r;
     r = take_reply(&reply, base, what, ret_body);
     http_reply_deinit(&reply);
     return r;

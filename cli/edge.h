@@ -15,6 +15,10 @@
 int edge_control(struct cli *cli, const char *method, const char *path, const char *what,
                  json_t **ret_body);
 
+/* As edge_control() with GET, for what is no JSON. */
+int edge_control_bytes(struct cli *cli, const char *path, const char *what, char **ret_bytes,
+                       size_t *ret_n);
+
 /* The agent; token may be NULL. */
 int edge_agent(const struct cli *cli, const char *method, const char *path, const char *token,
                const char *what, json_t **ret_body);

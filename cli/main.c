@@ -24,6 +24,7 @@ static const struct verb verbs[] = {
     {"endpoint", "ls", "", 0, 0, "List the endpoints of this node", cmd_endpoint_ls},
     {"route", "ls", "", 0, 0, "List the routes to the other nodes", cmd_route_ls},
     {NULL, "status", "", 0, 0, "Is this node healthy, and what is wrong", cmd_status},
+    {NULL, "backup", "FILE", 1, 0, "Save the control plane's state to a file", cmd_backup},
     {NULL, "version", "", 0, 0, "Print the version", cmd_version},
 };
 

@@ -157,6 +157,8 @@ static void on_stored(struct store_change *set, void *data)
 
     if (set == &c->health.probe)
         health_on_stored(&c->health);
+    else if (set == &c->backup.set)
+        backup_on_stored(&c->backup);
     else
         operations_on_stored(c, set);
     go_if_idle(c);
@@ -263,6 +265,7 @@ static void control_deinit(struct control *c)
     watchers_deinit(&c->watchers);
     health_deinit(&c->health);
     writer_free(c->writer);
+    backup_deinit(&c->backup);
     operations_free_all(&c->registry);
     events_deinit(&c->events);
     if (c->is_loaded)

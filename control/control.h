@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "control/api/backup.h"
 #include "control/api/health.h"
 #include "control/api/metrics.h"
 #include "control/api/watch.h"
@@ -40,6 +41,7 @@ struct control {
     struct events events;
     struct writer *writer;
     struct health health;
+    struct backup backup;
     struct watchers watchers;
     struct metrics metrics;
     struct http_body *list; /* the latest answer with all nodes; NULL: none yet */

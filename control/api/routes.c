@@ -1,6 +1,7 @@
 /* The REST API's route table. */
 #include "control/api/routes.h"
 
+#include "control/api/backup.h"
 #include "control/api/health.h"
 #include "control/api/metrics.h"
 #include "control/api/nodes.h"
@@ -12,6 +13,7 @@ const struct http_route control_routes[ROUTE_COUNT] = {
     {"DELETE", "/api/nodes/:id", nodes_delete},
     {"POST", "/api/nodes/:id/heartbeat", nodes_heartbeat},
     {"POST", "/api/nodes/:id/deregister", nodes_deregister},
+    {"GET", "/api/backup", backup_show},
     {"GET", "/health", health_show},
     {"GET", "/livez", health_live},
     {"GET", "/readyz", health_ready},

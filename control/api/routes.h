@@ -3,6 +3,6 @@
 
 #include "lib/http/server.h"
 
-#define ROUTE_COUNT 10
+#define ROUTE_COUNT 11
 
 extern const struct http_route control_routes[ROUTE_COUNT];

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "lib/base/error.h"
 #include "lib/base/list.h"
 
 struct record {
@@ -143,6 +144,11 @@ static int commit(struct store *store, struct store_change *first)
     return 0;
 }
 
+static int copy(struct store *store, char **ret_bytes, size_t *ret_n)
+{
+    return err_fail(ENOTSUP, "a store in memory has no file");
+}
+
 static void memory_free(struct store *store)
 {
     struct store_memory *m = self(store);
@@ -154,7 +160,7 @@ static void memory_free(struct store *store)
 
 struct store *store_memory_new(void)
 {
-    static const struct store_ops ops = {load, commit, memory_free};
+    static const struct store_ops ops = {load, commit, copy, memory_free};
     struct store_memory *m = NEW(struct store_memory);
 
     m->store.ops = &ops;

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "control/store/sqlite_copy.h"
 #include "control/store/sqlite_file.h"
 #include "control/store/wal_room.h"
 #include "lib/base/error.h"
@@ -159,7 +160,7 @@ static int write_ops(struct store_sqlite *s, const struct store_change *change, 
     int r = STORE_DONE;
 
     if (change->op_count == 0)
-        return run(s, SQL_PROBE);
+        return change->copy ? STORE_DONE : run(s, SQL_PROBE);
     for (size_t i = 0; i < change->op_count && r == STORE_DONE; i++)
         r = write_op(s, &change->ops[i], revision, change->at_unix_s);
     return r;
@@ -255,6 +256,13 @@ static int commit(struct store *store, struct store_change *first)
     return 0;
 }
 
+static int copy(struct store *store, char **ret_bytes, size_t *ret_n)
+{
+    struct store_sqlite *s = self(store);
+
+    return sqlite_copy(s->db, s->path, ret_bytes, ret_n);
+}
+
 static int on_wal(void *data, sqlite3 *db, const char *name, int pages)
 {
     struct store_sqlite *s = data;
@@ -333,7 +341,7 @@ static int prepare_all(struct store_sqlite *s)
 
 int store_sqlite_open(const char *path, struct store **ret_store)
 {
-    static const struct store_ops ops = {load, commit, sqlite_store_free};
+    static const struct store_ops ops = {load, commit, copy, sqlite_store_free};
     sqlite3 *db = NULL;
     struct store_sqlite *s;
     int r = sqlite_file_open(path, &db);

@@ -178,7 +178,7 @@ static int create(const char *path)
 
 /* ---- judging ------------------------------------------------------------------------------- */
 
-static int check_content(sqlite3 *db, const char *path)
+int sqlite_file_check(sqlite3 *db, const char *path)
 {
     sqlite3_stmt *statement = NULL;
     const char *verdict;
@@ -225,7 +225,7 @@ static int prepare(sqlite3 *db, const char *path)
                 "PRAGMA cache_size=-8192; PRAGMA wal_autocheckpoint=0;"
                 "BEGIN IMMEDIATE; COMMIT");
     if (r == 0)
-        r = check_content(db, path);
+        r = sqlite_file_check(db, path);
     return r != 0 ? r : migrate(db, path);
 }
 

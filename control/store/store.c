@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "lib/base/error.h"
+
 int store_load(struct store *store, store_record_fn fn, void *data, uint64_t *ret_revision)
 {
     return store->ops->load(store, fn, data, ret_revision);
@@ -11,6 +13,22 @@ int store_load(struct store *store, store_record_fn fn, void *data, uint64_t *re
 int store_commit(struct store *store, struct store_change *first)
 {
     return store->ops->commit(store, first);
+}
+
+void store_copy(struct store *store, struct store_copy *ret_copy)
+{
+    struct store_copy copy = {0};
+
+    if (store->ops->copy(store, &copy.bytes, &copy.n) != 0)
+        copy.error = mem_strdup(err_text());
+    *ret_copy = copy;
+}
+
+void store_copy_deinit(struct store_copy *copy)
+{
+    free(copy->bytes);
+    free(copy->error);
+    *copy = (struct store_copy){0};
 }
 
 void store_free(struct store *store)

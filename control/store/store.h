@@ -41,7 +41,15 @@ struct store_op {
     uint64_t if_revision; /* update and delete: only if the record has it */
 };
 
+/* The whole store as the bytes of a file that can be put in its place. */
+struct store_copy {
+    char *bytes; /* owned; NULL: there is none, and error says why */
+    size_t n;
+    char *error; /* owned */
+};
+
 /* A change set. Without operations it is a probe: it makes the store write, and uses no revision.
+ * With copy (the submitter's) it does neither, and the writer fills in the copy after the commit.
  */
 struct store_change {
     struct mailbox_item item;
@@ -50,6 +58,7 @@ struct store_change {
     int64_t at_unix_s; /* for people who read the log of changes */
     int outcome;       /* store_commit: an enum store_outcome, or negative: unknown */
     uint64_t revision; /* store_commit: of the change when it is done, else 0 */
+    struct store_copy *copy;
 };
 
 struct store_record {
@@ -67,6 +76,7 @@ struct store;
 struct store_ops {
     int (*load)(struct store *store, store_record_fn fn, void *data, uint64_t *ret_revision);
     int (*commit)(struct store *store, struct store_change *first);
+    int (*copy)(struct store *store, char **ret_bytes, size_t *ret_n);
     void (*free)(struct store *store);
 };
 struct store {
@@ -80,6 +90,10 @@ int store_load(struct store *store, store_record_fn fn, void *data, uint64_t *re
 /* Commits a list of change sets (linked by item.next) durably and in order, all in one go. 0: each
  * has its outcome. Negative: what is on the disk is unknown; the store must not be used again. */
 int store_commit(struct store *store, struct store_change *first);
+
+/* A copy of what is committed, checked to be whole. It always has bytes or an error. */
+void store_copy(struct store *store, struct store_copy *ret_copy);
+void store_copy_deinit(struct store_copy *copy);
 
 void store_free(struct store *store);
 

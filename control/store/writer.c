@@ -39,6 +39,16 @@ static int64_t now_us(void)
 
 /* ---- the thread ---------------------------------------------------------------------------- */
 
+static void make_copies(struct store *store, struct mailbox_item *list)
+{
+    for (struct mailbox_item *item = list; item; item = item->next) {
+        struct store_change *change = CONTAINER_OF(item, struct store_change, item);
+
+        if (change->copy)
+            store_copy(store, change->copy);
+    }
+}
+
 static struct batch *commit_batch(struct store *store, struct mailbox_item *list)
 {
     struct batch *b = NEW(struct batch);
@@ -49,6 +59,8 @@ static struct batch *commit_batch(struct store *store, struct mailbox_item *list
     b->took_us = now_us() - began_us;
     if (b->result != 0)
         b->text = mem_strdup(err_text());
+    else
+        make_copies(store, list);
     return b;
 }
 

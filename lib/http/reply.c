@@ -42,6 +42,18 @@ uint32_t http_request_client(const struct http_request *request)
     return http_conn_of(request->mhd)->addr;
 }
 
+bool http_request_is_local(const struct http_request *request)
+{
+    const struct http_conn *conn = http_conn_of(request->mhd);
+    struct sockaddr_in own = {0};
+    socklen_t size = sizeof own;
+
+    if (conn->addr >> 24 == INADDR_LOOPBACK >> 24)
+        return true;
+    return getsockname(conn->fd, (struct sockaddr *)&own, &size) == 0 &&
+           own.sin_family == AF_INET && ntohl(own.sin_addr.s_addr) == conn->addr;
+}
+
 void http_request_on_gone(struct http_request *request, http_gone_fn fn, void *data)
 {
     request->gone = fn;

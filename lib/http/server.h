@@ -66,6 +66,9 @@ const char *http_request_query(const struct http_request *request, const char *n
 const char *http_request_body(const struct http_request *request, size_t *ret_n);
 /* The client's address, host order. */
 uint32_t http_request_client(const struct http_request *request);
+/* Whether the client is on this host: it came from a loopback address, or from the very address
+ * that it came to (which the kernel lets nobody else do). */
+bool http_request_is_local(const struct http_request *request);
 
 /* Called when nobody waits for the answer any more: its server ends. (A client that goes away
  * meanwhile is not noticed; answering it is harmless.) Not called after the answer. */

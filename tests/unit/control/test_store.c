@@ -362,6 +362,45 @@ static void overwrite(const char *path, off_t at, size_t n)
     assert_int_equal(pwrite(fd, bytes, n, at), n);
 }
 
+static void a_copy_is_whole_and_has_what_is_committed(void **state)
+{
+    struct fixture *f = *state;
+    AUTO_FREE char *path = mem_printf("%s/copy.db", f->dir);
+    struct store_copy copy;
+    struct store *second = NULL;
+
+    assert_int_equal(create(f->store, "node", "a", "{}"), STORE_DONE);
+    assert_int_equal(create(f->store, "node", "b", "{}"), STORE_DONE);
+    store_copy(f->store, &copy);
+    assert_non_null(copy.bytes);
+    assert_int_equal(create(f->store, "node", "c", "{}"), STORE_DONE); /* the store goes on */
+    assert_int_equal(file_write_atomic(path, copy.bytes, copy.n, 0600), 0);
+    assert_int_equal(store_sqlite_open(path, &second), 0);
+    assert_records(second, "node/a@1/1={} node/b@2/2={} ", 2);
+    store_free(second);
+    store_copy_deinit(&copy);
+    assert_int_equal(unlink(path), 0);
+}
+
+static void a_damaged_store_gives_no_copy(void **state)
+{
+    struct fixture *f = *state;
+    AUTO_FREE char *body = mem_zalloc(500001);
+    struct store_copy copy;
+
+    memset(body, ' ', 500000);
+    memcpy(body, "{}", 2);
+    for (char id[] = "a"; id[0] <= 'z'; id[0]++) /* far more than is cached */
+        assert_int_equal(create(f->store, "node", id, body), STORE_DONE);
+    reopen(f); /* all is in the file itself */
+    for (off_t page = 100; page < 2900; page++)
+        overwrite(f->path, page * 4096, 8);
+    store_copy(f->store, &copy);
+    assert_null(copy.bytes);
+    assert_non_null(strstr(copy.error, f->path));
+    store_copy_deinit(&copy);
+}
+
 static int distrust(const struct store_record *record, void *data)
 {
     (void)err_fail(EIO, "record %s makes no sense", record->id);
@@ -538,6 +577,8 @@ int main(void)
         OPENED(the_file_is_for_its_owner_only),
         OPENED(a_second_process_is_told_that_it_is_locked),
         OPENED(a_file_of_a_later_version_is_refused),
+        OPENED(a_copy_is_whole_and_has_what_is_committed),
+        OPENED(a_damaged_store_gives_no_copy),
         OPENED(a_senseless_record_is_told_with_the_file_and_a_way_out),
         OPENED(damage_inside_the_file_is_found_at_start),
         OPENED(a_cut_file_is_found_at_start),

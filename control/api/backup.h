@@ -1,0 +1,23 @@
+/* GET /api/backup: the whole store as a file, while it is in use. For this host only: it is all
+ * that the control plane knows, and making it is work. One at a time. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "control/store/store.h"
+#include "lib/http/server.h"
+
+struct control;
+
+struct backup {
+    struct store_change set;
+    struct store_copy copy;
+    bool is_under_way;
+    struct http_request *request; /* NULL: nobody waits for it any more */
+};
+
+void backup_deinit(struct backup *backup);
+/* For the writer: the copy is made, or is not to be had. */
+void backup_on_stored(struct backup *backup);
+
+void backup_show(struct http_request *request, void *control);

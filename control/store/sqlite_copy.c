@@ -1,0 +1,53 @@
+/* A copy of an SQLite database that is in use. */
+#include "control/store/sqlite_copy.h"
+
+#include <string.h>
+
+#include "control/store/sqlite_file.h"
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+
+/* Of the header: whether writers and readers use a write-ahead log (https://sqlite.org/fileformat2,
+ * section 1.3). The copy has none, and what is in memory cannot have one. */
+#define WRITE_VERSION_AT 18
+#define READ_VERSION_AT 19
+#define VERSION_ROLLBACK 1
+#define HEADER_SIZE 100
+
+/* A second handle, on the copy: what it says is said of the bytes and not of what the first one has
+ * in its cache. */
+static int check(const char *path, unsigned char *bytes, sqlite3_int64 n)
+{
+    sqlite3 *db = NULL;
+    int r;
+
+    if (sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
+            SQLITE_OK ||
+        sqlite3_deserialize(db, "main", bytes, n, n, SQLITE_DESERIALIZE_READONLY) != SQLITE_OK)
+        r = sqlite_file_fail(db, path, "check the copy of");
+    else
+        r = sqlite_file_check(db, path);
+    (void)sqlite3_close(db);
+    return r;
+}
+
+int sqlite_copy(sqlite3 *db, const char *path, char **ret_bytes, size_t *ret_n)
+{
+    sqlite3_int64 n = 0;
+    unsigned char *bytes = sqlite3_serialize(db, "main", &n, 0);
+    int r = 0;
+
+    if (!bytes || n < HEADER_SIZE) {
+        r = err_fail(EIO, "copy %s: it cannot be read", path);
+    } else {
+        bytes[WRITE_VERSION_AT] = VERSION_ROLLBACK;
+        bytes[READ_VERSION_AT] = VERSION_ROLLBACK;
+        r = check(path, bytes, n);
+    }
+    if (r == 0) {
+        *ret_bytes = memcpy(mem_alloc((size_t)n), bytes, (size_t)n);
+        *ret_n = (size_t)n;
+    }
+    sqlite3_free(bytes);
+    return r;
+}

@@ -1,0 +1,10 @@
+/* A copy of an SQLite database that is in use. */
+#pragma once
+
+#include <sqlite3.h>
+#include <stddef.h>
+
+/* All that is committed, also what is still in the write-ahead log, as the bytes of one file; takes
+ * no room on the disk, so it works when that is full. The copy is opened and checked: STORE_DAMAGED
+ * when it is not whole. path is for the texts. */
+int sqlite_copy(sqlite3 *db, const char *path, char **ret_bytes, size_t *ret_n);
