@@ -47,7 +47,7 @@ struct plan {
     uint32_t delay_ms;
     _Atomic uint32_t steps;   /* so many have begun */
     _Atomic uint32_t matches; /* so many of fail_calls have begun */
-    uint32_t unused;
+    uint32_t long_write;      /* writes of so many bytes or more are no steps; 0: all are */
 };
 static_assert(sizeof(struct plan) == 48, "as disk.py has it");
 
@@ -212,7 +212,7 @@ static ssize_t do_write(int fd, const void *bytes, size_t n, int64_t offset, boo
     int64_t began = now_ns();
     ssize_t done;
 
-    if (!step(CALL_WRITE))
+    if (!(plan->long_write > 0 && n >= plan->long_write) && !step(CALL_WRITE))
         return -1;
     if (!is_at)
         offset = lseek(fd, 0, SEEK_CUR);

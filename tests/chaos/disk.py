@@ -16,7 +16,7 @@ SECTOR = 512
 PLAN_SIZE = 48
 FIELDS = {name: 8 + 4 * index for index, name in enumerate(
     ["kill_at", "fail_calls", "fail_from", "fail_count", "fail_errno", "delay_calls", "delay_ms",
-     "steps", "matches"])}
+     "steps", "matches", "long_write"])}
 STEP = struct.Struct("<qQqIIII")
 
 

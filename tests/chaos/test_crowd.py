@@ -98,12 +98,7 @@ def test_little_memory(make_plane, tmp_path, figure):
         directory.mkdir()
         plane = make_plane(directory=directory)
         plane.prefix = ["prlimit", f"--as={mib << 20}"]
-        plane.spawn()
-        wait_for(lambda p=plane: p.process.poll() is not None or p._ready(), 20, plane.log)
-        granted = {}
-        if plane.process.poll() is None:
-            plane.port = int(plane._ready().group(1))
-            granted = crowd_memory(plane)
+        granted = crowd_memory(plane) if plane.spawn().wait_started() else {}
         plane.process.send_signal(signal.SIGTERM)
         code = plane.wait_exit()
         assert code == 0 or (code in (1, 127) and "memory" in plane.log()), f"{code}: {plane.log()}"

@@ -70,11 +70,7 @@ class Acts:
 
 def start_hurt(plane):
     """Starts it where the start itself may be hit. True when it is ready."""
-    plane.spawn()
-    wait_for(lambda: plane.process.poll() is not None or plane._ready(), 20, plane.log)
-    if plane.process.poll() is None:
-        plane.port = int(plane._ready().group(1))
-    return plane.process.poll() is None
+    return plane.spawn().wait_started()
 
 
 # ---- F1 to F4 -----------------------------------------------------------------------------------
@@ -117,7 +113,8 @@ def test_kill_at_each_step(disk, make_plane, figure, full):
         shutil.rmtree(disk.directory)
         disk.directory.mkdir()
         disk.heal()
-        disk.set(kill_at=step)
+        # The room for the log is made in long writes, and each is as the other.
+        disk.set(kill_at=step, long_write=0 if full else 16384)
         acts = Acts()
         if start_hurt(plane) and acts.run(plane, 8 if full else 2):
             plane.process.send_signal(signal.SIGTERM)
@@ -322,7 +319,7 @@ def test_two_on_one_file(make_plane, figure):
         plane.spawn()
     wait_for(lambda: sum(plane.process.poll() is None for plane in others) == 1, 20, "one to win")
     winner = next(plane for plane in others if plane.process.poll() is None)
-    wait_for(winner._ready, 20, winner.log)
+    assert winner.wait_started()
     assert all(plane.process.poll() in (None, 1) for plane in others)
     figure("5 of 5 refused beside a running one, 4 of 5 when all make the file")
 

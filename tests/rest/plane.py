@@ -65,6 +65,13 @@ class Plane:
         assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.log()}"
         return READY.search(self.log())
 
+    def wait_started(self):
+        """After spawn(): until it is ready (True), or has ended."""
+        wait_for(lambda: READY.search(self.log()) or self.process.poll() is not None, 20, self.log)
+        found = READY.search(self.log())
+        self.port = int(found.group(1)) if found else None
+        return found is not None
+
     def log(self):
         """What it has said since its latest start."""
         return self.log_path.read_bytes()[self.log_from:].decode(errors="replace")
