@@ -58,6 +58,7 @@ struct agent {
     struct control_client *control;
     bool is_control_started;
     bool is_ready;
+    uint64_t revision_applied; /* the kernel is as the cluster was then, or later */
 
     struct http_server *server;
     struct leave *leave; /* while leaving */

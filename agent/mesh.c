@@ -2,6 +2,7 @@
 #include "agent/mesh.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/base/clock.h"
@@ -217,6 +218,34 @@ static void on_origin(void *data, const struct api_origin *origin)
         save_soon(a);
 }
 
+static void on_intervals(void *data, const struct api_cluster *cluster)
+{
+    struct agent *a = data;
+
+    log_info("the cluster's intervals are others now", LOG_I("heartbeat_ms", cluster->heartbeat_ms),
+             LOG_I("peer_sync_ms", cluster->peer_sync_ms));
+    identity(a)->cluster = *cluster;
+    save_soon(a);
+}
+
+static int64_t load_percent(void)
+{
+    double load;
+
+    return getloadavg(&load, 1) == 1 ? (int64_t)(load * 100) : -1;
+}
+
+static void on_report(void *data, struct api_heartbeat *report)
+{
+    const struct agent *a = data;
+
+    (void)snprintf(report->agent_version, sizeof report->agent_version, "%s", QUILT_VERSION);
+    report->revision_applied = (int64_t)a->revision_applied;
+    report->peers = (int64_t)peers_count(&a->peers);
+    report->peers_wanted = (int64_t)a->peers.wanted_count;
+    report->load_percent = load_percent();
+}
+
 static void on_registered(void *data, const struct api_register_reply *reply)
 {
     struct agent *a = data;
@@ -285,6 +314,8 @@ static void on_changed(void *data)
 
 const struct control_client_events mesh_events = {
     .registered = on_registered,
+    .intervals = on_intervals,
+    .report = on_report,
     .origin = on_origin,
     .list = on_list,
     .node = on_node,

@@ -148,6 +148,7 @@ static void run(struct operation *op)
     case REGISTRY_LEFT:
     case REGISTRY_CONFLICT:
     case REGISTRY_EXHAUSTED:
+    case REGISTRY_STALE:
     case REGISTRY_FOREIGN:
         finish(op, outcome);
     }
@@ -323,10 +324,14 @@ void operations_delete(struct control *c, struct http_request *request, const ch
     start_with_id(&op_delete, c, request, node_id);
 }
 
-void operations_heartbeat(struct control *c, struct http_request *request, const char *node_id)
+void operations_heartbeat(struct control *c, struct http_request *request, const char *node_id,
+                          const struct api_heartbeat *report)
 {
     struct registry_change *up = NULL;
-    enum registry_outcome outcome = registry_heartbeat(&c->registry, node_id, control_now(), &up);
+    enum registry_outcome outcome = registry_note_report(&c->registry, node_id, report);
+
+    if (outcome == REGISTRY_READY)
+        outcome = registry_heartbeat(&c->registry, node_id, control_now(), &up);
 
     c->metrics.heartbeats += outcome <= REGISTRY_CHANGE;
     if (outcome == REGISTRY_CHANGE)

@@ -21,7 +21,7 @@ void operations_deregister(struct control *control, struct http_request *request
 void operations_delete(struct control *control, struct http_request *request, const char *node_id);
 /* Answers at once; a node that was down is brought up behind the answer. */
 void operations_heartbeat(struct control *control, struct http_request *request,
-                          const char *node_id);
+                          const char *node_id, const struct api_heartbeat *report);
 
 /* The monitor's and the quarantine's wishes. */
 void operations_mark_down(struct control *control, struct node *node);

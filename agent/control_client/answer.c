@@ -46,6 +46,8 @@ enum control_result control_answer_result(enum control_job job,
         return CONTROL_AWAY;
     if (status == 200 || (job == CONTROL_POLL && status == 304))
         return CONTROL_OK;
+    if (job == CONTROL_BEAT && status == 409 && has_code(response, API_CODE_STALE_GENERATION))
+        return CONTROL_UNKNOWN_NODE;
     if (job == CONTROL_BEAT && is_node_gone(status))
         return CONTROL_UNKNOWN_NODE;
     if (job == CONTROL_STREAM && (status == 404 || status == 406))

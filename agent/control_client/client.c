@@ -13,6 +13,8 @@
 
 #define CALL_TIMEOUT_MS 5000
 #define LIST_TIMEOUT_MS 20000
+/* A node whose registration is overtaken twice in this time has a twin. */
+#define STALE_WINDOW_MS 600000
 /* The control plane says something at least every 10 s. */
 #define STREAM_STALL_MS 15000
 
@@ -100,6 +102,7 @@ static void start_register(struct control_client *c, struct http_request_spec *s
         .node_token = me->node_token[0] ? me->node_token : NULL,
         .subnet = me->subnet,
         .known = me->origin,
+        .generation = me->generation,
     };
 
     *ret_body = api_register_request_to_json(&request);
@@ -109,8 +112,42 @@ static void start_register(struct control_client *c, struct http_request_spec *s
 
 /* ---- heartbeat ----------------------------------------------------------------------------- */
 
+static void start_beat(struct control_client *c, struct http_request_spec *spec, char **ret_body)
+{
+    struct api_heartbeat report = api_heartbeat_empty();
+    struct strbuf out = {0};
+
+    c->config.events->report(c->config.data, &report);
+    if (c->config.identity->generation > 0)
+        report.generation = c->config.identity->generation;
+    api_heartbeat_to_json(&report, &out);
+    *ret_body = strbuf_take(&out);
+    spec->method = "POST";
+    spec->body = *ret_body;
+}
+
+/* A first release's control plane says what it likes. */
+static void take_intervals(struct control_client *c, const struct http_response *response)
+{
+    const struct api_cluster *old = &c->config.identity->cluster;
+    struct api_cluster told = *old;
+    AUTO_JSON json_t *value = NULL;
+
+    if (json_parse(response->body, response->body_len, &value) < 0 ||
+        api_heartbeat_reply_take(value, &told) < 0) {
+        log_debug("heartbeat: the answer tells no intervals", LOG_ERR());
+        return;
+    }
+    if (told.heartbeat_ms == old->heartbeat_ms && told.node_timeout_ms == old->node_timeout_ms &&
+        told.peer_sync_ms == old->peer_sync_ms)
+        return;
+    control_machine_set_intervals(&c->machine, told.heartbeat_ms, told.peer_sync_ms);
+    c->config.events->intervals(c->config.data, &told);
+}
+
 static void on_beat(struct control_client *c, struct job *job, const struct http_response *response)
 {
+    take_intervals(c, response);
     c->heartbeats++;
     job_note_success(job);
     finish(job, CONTROL_OK);
@@ -292,6 +329,18 @@ static char *answer_problem(const struct job *job, enum control_result result,
     return result == CONTROL_FOREIGN ? job_foreign_text(words) : TAKE_PTR(words);
 }
 
+/* Somebody else has registered as this node. Once that is answered by registering again; when it
+ * comes back soon, two agents have one identity, and one of them must not fight. */
+static enum control_result judge_stale(struct control_client *c)
+{
+    int64_t now_ms = clock_boot_ms();
+
+    if (c->stale_ms > 0 && now_ms - c->stale_ms < STALE_WINDOW_MS)
+        return CONTROL_REFUSED;
+    c->stale_ms = now_ms;
+    return CONTROL_UNKNOWN_NODE;
+}
+
 static void on_done(const struct http_response *response, void *data)
 {
     struct job *job = data;
@@ -312,6 +361,8 @@ static void on_done(const struct http_response *response, void *data)
         finish(job, result);
         return;
     }
+    if (result == CONTROL_UNKNOWN_NODE && response->status == 409)
+        result = judge_stale(c);
     if (response->error == ECANCELED) /* by on_stream_chunk(), which has said why */
         finish(job, job->is_foreign ? CONTROL_FOREIGN : result);
     else
@@ -358,8 +409,7 @@ static void start(struct control_client *c, struct job *job)
     char *lines[4] = {NULL};
     AUTO_FREE char *body = NULL, *url = NULL;
     struct http_request_spec spec = {
-        .method = job->kind == CONTROL_BEAT ? "POST" : "GET",
-        .body = job->kind == CONTROL_BEAT ? "{}" : NULL,
+        .method = "GET",
         .timeout_ms = job->kind == CONTROL_POLL ? LIST_TIMEOUT_MS : CALL_TIMEOUT_MS,
         .done = on_done,
         .data = job,
@@ -374,6 +424,8 @@ static void start(struct control_client *c, struct job *job)
     spec.headers = (const char *const *)lines;
     if (job->kind == CONTROL_REGISTER)
         start_register(c, &spec, &body);
+    if (job->kind == CONTROL_BEAT)
+        start_beat(c, &spec, &body);
     if (job->kind == CONTROL_STREAM)
         fill_watch(c, &spec);
     r = http_client_start(c->http, &spec, &job->call);

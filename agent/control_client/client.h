@@ -12,12 +12,16 @@
 struct control_client_events {
     /* Registered, anew or again. */
     void (*registered)(void *data, const struct api_register_reply *reply);
+    /* The cluster's intervals are others than told before. */
+    void (*intervals)(void *data, const struct api_cluster *cluster);
     /* What the state is that the next list, node or deletion is of; cluster_id may be "". */
     void (*origin)(void *data, const struct api_origin *origin);
     /* All nodes. nodes NULL: the same list as last time. */
     void (*list)(void *data, const struct api_node *nodes, size_t count);
     void (*node)(void *data, const struct api_node *node);
     void (*deleted)(void *data, const char *node_id);
+    /* What the next heartbeat says; all but the generation. */
+    void (*report)(void *data, struct api_heartbeat *report);
     /* Something in control_client_status() changed. */
     void (*changed)(void *data);
 };

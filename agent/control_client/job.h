@@ -30,6 +30,7 @@ struct control_client {
     size_t good_url;      /* answered last */
     bool is_stopped;
     int64_t last_contact_ms;
+    int64_t stale_ms;      /* when a stale registration was renewed last; 0: never */
     int64_t away_since_ms; /* something fails since then; 0: all is well */
     uint64_t registrations, heartbeats, heartbeats_failed;
 };

@@ -2,8 +2,6 @@
 #include "control/api/answer.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "control/control.h"
@@ -21,6 +19,8 @@ static const struct {
     [REGISTRY_LEFT] = {410, "the node has left; it must register again"},
     [REGISTRY_CONFLICT] = {409, NULL},
     [REGISTRY_EXHAUSTED] = {507, NULL},
+    [REGISTRY_STALE] = {409, "another agent has registered as this node since; register again",
+                        API_CODE_STALE_GENERATION},
     [REGISTRY_FOREIGN] = {409, NULL, API_CODE_OTHER_CLUSTER},
 };
 static_assert(ARRAY_LEN(failures) == REGISTRY_FOREIGN + 1, "a status an outcome");
@@ -45,6 +45,7 @@ void answer_grant(struct http_request *request, const struct control *c,
         .subnet = grant->subnet,
         .cluster = cluster_to_api(&c->cluster, c->config.node_timeout_ms),
         .origin.revision = c->registry.revision,
+        .generation = grant->generation,
     };
     AUTO_FREE char *json = NULL;
 
@@ -59,18 +60,25 @@ void answer_grant(struct http_request *request, const struct control *c,
 void answer_node(struct http_request *request, const struct control *c, const char *node_id)
 {
     const struct node *node = registry_find(&c->registry, node_id);
+    AUTO_STRBUF struct strbuf out = {0};
 
-    if (node)
-        http_reply_json(request, 200, node->json);
-    else
+    if (!node) {
         answer_failure(request, REGISTRY_UNKNOWN);
+        return;
+    }
+    node_to_json(node, &out);
+    http_reply_json(request, 200, out.data);
 }
 
 void answer_heartbeat(struct http_request *request, const struct control *c)
 {
-    char json[64];
+    const struct api_heartbeat_reply reply = {
+        .revision = c->registry.revision,
+        .server_time = clock_unix_s(),
+        .cluster = cluster_to_api(&c->cluster, c->config.node_timeout_ms),
+    };
+    AUTO_STRBUF struct strbuf out = {0};
 
-    (void)snprintf(json, sizeof json, "{\"status\":\"ok\",\"revision\":%" PRIu64 "}",
-                   c->registry.revision);
-    http_reply_json(request, 200, json);
+    api_heartbeat_reply_to_json(&reply, &out);
+    http_reply_json(request, 200, out.data);
 }

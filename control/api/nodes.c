@@ -173,25 +173,31 @@ void nodes_register(struct http_request *request, void *data)
     operations_register(c, request, body, &wish);
 }
 
-/* A heartbeat needs no body; what is there must at least be an object. */
-static bool check_heartbeat_body(struct http_request *request)
+/* A heartbeat needs no body. False: what is there is wrong, and was answered so. */
+static bool read_report(struct http_request *request, struct api_heartbeat *ret_report)
 {
     AUTO_JSON json_t *body = NULL;
     size_t n;
 
+    *ret_report = api_heartbeat_empty();
     (void)http_request_body(request, &n);
     if (n == 0)
         return true;
     body = parse_body(request);
-    if (body && !json_is_object(body))
-        http_reply_problem(request, 422, "the body must be a JSON object");
-    return json_is_object(body);
+    if (!body)
+        return false;
+    if (api_heartbeat_from_json(body, ret_report) == 0)
+        return true;
+    http_reply_problem(request, 422, "%s", err_text());
+    return false;
 }
 
 void nodes_heartbeat(struct http_request *request, void *data)
 {
-    if (check_heartbeat_body(request))
-        operations_heartbeat(data, request, http_request_param(request, 0));
+    struct api_heartbeat report;
+
+    if (read_report(request, &report))
+        operations_heartbeat(data, request, http_request_param(request, 0), &report);
 }
 
 void nodes_deregister(struct http_request *request, void *data)

@@ -20,8 +20,11 @@ char *node_facts_to_json(const struct node_facts *facts)
 
     api_node_to_json(&facts->api, &out, NULL);
     out.data[--out.len] = '\0'; /* the closing brace comes behind our members */
-    strbuf_addf(&out, ",\"has_left\":%s,\"holds_address\":%s,\"token_sha256\":\"%s\"}",
-                bool_word(facts->has_left), bool_word(facts->holds_address), facts->token_sha256);
+    strbuf_addf(&out,
+                ",\"has_left\":%s,\"holds_address\":%s,\"generation\":%lld,"
+                "\"token_sha256\":\"%s\"}",
+                bool_word(facts->has_left), bool_word(facts->holds_address),
+                (long long)facts->generation, facts->token_sha256);
     return strbuf_take(&out);
 }
 
@@ -34,6 +37,10 @@ static int read_own_members(const json_t *object, struct node_facts *facts)
         r = json_get_bool(object, "holds_address", &facts->holds_address);
     if (r == 0)
         r = json_get_string(object, "token_sha256", &digest);
+    if (r == 0)
+        r = json_get_int(object, "generation", 0, INT64_MAX, &facts->generation);
+    if (r == -ENOENT && digest) /* stored before there were generations */
+        r = 0;
     if (r < 0)
         return r;
     if (strlen(digest) != SHA256_HEX_SIZE - 1)
@@ -65,7 +72,8 @@ bool node_facts_equal(const struct node_facts *a, const struct node_facts *b)
            ip4_prefix_equal(a->api.subnet, b->api.subnet) && a->api.cpu_cores == b->api.cpu_cores &&
            a->api.ram_mb == b->api.ram_mb && a->api.is_up == b->api.is_up &&
            a->api.registered_at == b->api.registered_at && a->has_left == b->has_left &&
-           a->holds_address == b->holds_address && strcmp(a->token_sha256, b->token_sha256) == 0;
+           a->holds_address == b->holds_address && a->generation == b->generation &&
+           strcmp(a->token_sha256, b->token_sha256) == 0;
 }
 
 static void make_json(struct node *node)
@@ -83,8 +91,20 @@ struct node *node_new(const struct node_facts *facts)
     struct node *node = NEW(struct node);
 
     node->facts = *facts;
+    node->report = api_heartbeat_empty();
     make_json(node);
     return node;
+}
+
+void node_to_json(const struct node *node, struct strbuf *out)
+{
+    strbuf_add(out, node->json, node->json_len);
+    if (!node->report.agent_version[0])
+        return;
+    out->len--; /* the closing brace comes behind the report */
+    strbuf_adds(out, ",\"agent\":");
+    api_heartbeat_to_json(&node->report, out);
+    strbuf_adds(out, "}");
 }
 
 void node_free(struct node *node)

@@ -19,6 +19,7 @@ struct node_facts {
     bool has_left;      /* deregistered: it must register before it is heard again */
     bool holds_address; /* whoever registers from api.host_ip without a token is this node. Lost to
                          * the node that comes to the address while this one is down. */
+    int64_t generation; /* raised by each registration of one that knows of generations */
     char token_sha256[SHA256_HEX_SIZE];
 };
 
@@ -27,6 +28,7 @@ struct node {
     uint64_t revision; /* of its record */
     uint32_t subnet_index;
     struct monitor_entry watch;
+    struct api_heartbeat report;    /* what its latest heartbeat said; not stored */
     struct registry_change *change; /* in flight; NULL: none */
     char *json;                     /* as the API shows it; owned */
     size_t json_len;
@@ -41,6 +43,9 @@ char *node_facts_to_json(const struct node_facts *facts);
 int node_facts_from_json(const char *text, struct node_facts *ret_facts);
 /* Whether they say the same, last_heartbeat aside. */
 bool node_facts_equal(const struct node_facts *a, const struct node_facts *b);
+
+/* Appends what the API shows of one node: the list's members, and what its agent reported. */
+void node_to_json(const struct node *node, struct strbuf *out);
 
 struct node *node_new(const struct node_facts *facts);
 void node_free(struct node *node);

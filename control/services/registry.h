@@ -47,6 +47,7 @@ enum registry_outcome {
     REGISTRY_LEFT,      /* the node must register again */
     REGISTRY_CONFLICT,  /* the text (err_text) says with whom */
     REGISTRY_EXHAUSTED, /* no subnet is free; the text has the counts */
+    REGISTRY_STALE,     /* a heartbeat of an earlier registration: somebody has registered since */
     REGISTRY_FOREIGN /* the node knows another cluster, or more of this one; the text says what */
 };
 
@@ -67,6 +68,7 @@ struct registry_grant {
     char node_id[UUID_TEXT_SIZE];
     struct ip4_prefix subnet;
     char token[NODE_TOKEN_TEXT_SIZE]; /* "": none minted */
+    int64_t generation;
 };
 
 enum registry_change_type {
@@ -142,6 +144,10 @@ enum registry_outcome registry_plan_down(struct registry *registry, struct node 
 enum registry_outcome registry_plan_release(struct registry *registry, struct moment now,
                                             struct registry_change **ret_change);
 
+/* What comes with a sign of life: REGISTRY_READY, noted; REGISTRY_STALE, to be heard no further; or
+ * REGISTRY_UNKNOWN. */
+enum registry_outcome registry_note_report(struct registry *registry, const char *node_id,
+                                           const struct api_heartbeat *report);
 /* A sign of life. Heard at once; REGISTRY_CHANGE when the node was down and is to be up. Never
  * REGISTRY_WAIT. */
 enum registry_outcome registry_heartbeat(struct registry *registry, const char *node_id,

@@ -121,9 +121,12 @@ static enum registry_outcome plan_rejoin(struct registry *r, struct node *node, 
     take_over(&next, request, now);
     if (fresh)
         mint(&next, fresh, grant);
+    next.generation += request->generation >= 0 || fresh;
+    grant->generation = next.generation;
+    if (node->facts.api.is_up) /* a sign of life, whatever becomes of the rest */
+        monitor_beat(&r->monitor, &node->watch, now.boot_ms);
     if (node_facts_equal(&next, &node->facts)) {
         r->edition += node_set_heartbeat(node, now.unix_s);
-        monitor_beat(&r->monitor, &node->watch, now.boot_ms);
         return REGISTRY_READY;
     }
     return plan_update(r, node, &next, loser, now, ret_change);
@@ -149,6 +152,7 @@ static struct node *make_node(struct registry *r, uint32_t index,
     memcpy(facts.api.node_id, fresh->node_id, sizeof facts.api.node_id);
     facts.api.subnet = grant->subnet;
     facts.api.registered_at = now.unix_s;
+    facts.generation = grant->generation = 1;
     take_over(&facts, request, now);
     mint(&facts, fresh, grant);
     node = node_new(&facts);
@@ -311,6 +315,19 @@ enum registry_outcome registry_plan_down(struct registry *r, struct node *node, 
 static bool must_register(const struct node *node)
 {
     return node->facts.has_left || !node->facts.holds_address;
+}
+
+enum registry_outcome registry_note_report(struct registry *r, const char *node_id,
+                                           const struct api_heartbeat *report)
+{
+    struct node *node = registry_find(r, node_id);
+
+    if (!node)
+        return REGISTRY_UNKNOWN;
+    if (report->generation >= 0 && report->generation < node->facts.generation)
+        return REGISTRY_STALE;
+    node->report = *report;
+    return REGISTRY_READY;
 }
 
 enum registry_outcome registry_heartbeat(struct registry *r, const char *node_id, struct moment now,

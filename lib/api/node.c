@@ -90,6 +90,13 @@ static int require_object(const json_t *value)
     return json_is_object(value) ? 0 : err_fail(EINVAL, "must be a JSON object");
 }
 
+/* Left out when it is negative. */
+static void add_int(struct strbuf *out, const char *key, int64_t value)
+{
+    if (value >= 0)
+        strbuf_addf(out, ",\"%s\":%lld", key, (long long)value);
+}
+
 static void add_int_or_null(struct strbuf *out, const char *key, int64_t value)
 {
     if (value < 0)
@@ -241,7 +248,7 @@ static int check_token(const char *token)
 
 int api_register_request_from_json(const json_t *body, struct api_register_request *ret)
 {
-    struct api_register_request request = {.cpu_cores = -1, .ram_mb = -1};
+    struct api_register_request request = {.cpu_cores = -1, .ram_mb = -1, .generation = -1};
     int r = require_object(body);
 
     if (r == 0)
@@ -266,6 +273,8 @@ int api_register_request_from_json(const json_t *body, struct api_register_reque
         r = get_optional_prefix(body, "subnet", &request.subnet);
     if (r == 0)
         r = api_origin_from_json(body, &request.known);
+    if (r == 0)
+        r = get_optional_int(body, "generation", INT64_MAX, &request.generation);
     if (r < 0)
         return r;
     *ret = request;
@@ -294,6 +303,7 @@ char *api_register_request_to_json(const struct api_register_request *request)
         strbuf_addf(&out, ",\"subnet\":\"%s\"", ip4_prefix_format(request->subnet, subnet));
     if (request->known.cluster_id[0])
         add_origin(&out, &request->known);
+    add_int(&out, "generation", request->generation);
     strbuf_adds(&out, "}");
     return strbuf_take(&out);
 }
@@ -326,6 +336,31 @@ int api_cluster_check_cidr(struct ip4_prefix cidr)
     return 0;
 }
 
+static int get_intervals(const json_t *object, struct api_cluster *cluster)
+{
+    int r =
+        get_optional_int(object, "heartbeat_interval_ms", INTERVAL_MS_MAX, &cluster->heartbeat_ms);
+
+    if (r == 0)
+        r = get_optional_int(object, "node_timeout_ms", INTERVAL_MS_MAX, &cluster->node_timeout_ms);
+    if (r == 0)
+        r = get_optional_int(object, "peer_sync_interval_ms", INTERVAL_MS_MAX,
+                             &cluster->peer_sync_ms);
+    if (r == 0 &&
+        (cluster->heartbeat_ms < 10 || cluster->node_timeout_ms < 10 || cluster->peer_sync_ms < 10))
+        r = err_fail(EINVAL, "the cluster's settings contradict each other");
+    return r;
+}
+
+static void add_intervals(struct strbuf *out, const struct api_cluster *c)
+{
+    strbuf_addf(out,
+                ",\"heartbeat_interval_ms\":%lld,\"node_timeout_ms\":%lld,"
+                "\"peer_sync_interval_ms\":%lld",
+                (long long)c->heartbeat_ms, (long long)c->node_timeout_ms,
+                (long long)c->peer_sync_ms);
+}
+
 static int get_cluster(const json_t *object, struct api_cluster *cluster)
 {
     int64_t node_prefix = cluster->node_prefix_len, vni = cluster->vni, port = cluster->vxlan_port;
@@ -338,17 +373,10 @@ static int get_cluster(const json_t *object, struct api_cluster *cluster)
     if (r == 0)
         r = get_optional_int(object, "vxlan_port", 65535, &port);
     if (r == 0)
-        r = get_optional_int(object, "heartbeat_interval_ms", INTERVAL_MS_MAX,
-                             &cluster->heartbeat_ms);
-    if (r == 0)
-        r = get_optional_int(object, "node_timeout_ms", INTERVAL_MS_MAX, &cluster->node_timeout_ms);
-    if (r == 0)
-        r = get_optional_int(object, "peer_sync_interval_ms", INTERVAL_MS_MAX,
-                             &cluster->peer_sync_ms);
+        r = get_intervals(object, cluster);
     if (r < 0)
         return r;
-    if (node_prefix <= cluster->cidr.len || vni == 0 || port == 0 || cluster->heartbeat_ms < 10 ||
-        cluster->node_timeout_ms < 10 || cluster->peer_sync_ms < 10)
+    if (node_prefix <= cluster->cidr.len || vni == 0 || port == 0)
         return err_fail(EINVAL, "the cluster's settings contradict each other");
     cluster->node_prefix_len = (uint8_t)node_prefix;
     cluster->vni = (uint32_t)vni;
@@ -389,6 +417,8 @@ int api_register_reply_from_json(const json_t *value, struct api_register_reply 
         r = check_own_subnet(&reply);
     if (r == 0)
         r = api_origin_from_json(value, &reply.origin);
+    if (r == 0)
+        r = get_optional_int(value, "generation", INT64_MAX, &reply.generation);
     if (r < 0)
         return r;
     if (token)
@@ -411,12 +441,84 @@ char *api_register_reply_to_json(const struct api_register_reply *reply)
     }
     strbuf_addf(&out, ",\"cluster_cidr\":\"%s\",\"node_prefix\":%u,\"vni\":%u,\"vxlan_port\":%u",
                 ip4_prefix_format(c->cidr, cidr), c->node_prefix_len, c->vni, c->vxlan_port);
-    strbuf_addf(&out,
-                ",\"heartbeat_interval_ms\":%lld,\"node_timeout_ms\":%lld,"
-                "\"peer_sync_interval_ms\":%lld",
-                (long long)c->heartbeat_ms, (long long)c->node_timeout_ms,
-                (long long)c->peer_sync_ms);
+    add_intervals(&out, c);
     add_origin(&out, &reply->origin);
+    if (reply->generation > 0)
+        add_int(&out, "generation", reply->generation);
     strbuf_adds(&out, "}");
     return strbuf_take(&out);
+}
+
+/* ---- heartbeats ---------------------------------------------------------------------------- */
+
+struct api_heartbeat api_heartbeat_empty(void)
+{
+    return (struct api_heartbeat){.generation = -1,
+                                  .revision_applied = -1,
+                                  .peers = -1,
+                                  .peers_wanted = -1,
+                                  .load_percent = -1};
+}
+
+int api_heartbeat_from_json(const json_t *body, struct api_heartbeat *ret)
+{
+    struct api_heartbeat h = api_heartbeat_empty();
+    const struct {
+        const char *key;
+        int64_t *value;
+    } numbers[] = {
+        {"generation", &h.generation},
+        {"revision_applied", &h.revision_applied},
+        {"peers", &h.peers},
+        {"peers_wanted", &h.peers_wanted},
+        {"load_percent", &h.load_percent},
+    };
+    const char *version = NULL;
+    int r = require_object(body);
+
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(numbers); i++)
+        r = get_optional_int(body, numbers[i].key, INT64_MAX, numbers[i].value);
+    if (r == 0)
+        r = get_optional_string(body, "agent_version", &version);
+    if (r == 0 && version && strlen(version) >= sizeof h.agent_version)
+        r = err_fail(EINVAL, "agent_version: longer than %zu characters",
+                     sizeof h.agent_version - 1);
+    if (r < 0)
+        return r;
+    if (version)
+        memcpy(h.agent_version, version, strlen(version) + 1);
+    *ret = h;
+    return 0;
+}
+
+void api_heartbeat_to_json(const struct api_heartbeat *h, struct strbuf *out)
+{
+    strbuf_adds(out, "{\"agent_version\":");
+    strbuf_add_json(out, h->agent_version);
+    add_int(out, "generation", h->generation);
+    add_int(out, "revision_applied", h->revision_applied);
+    add_int(out, "peers", h->peers);
+    add_int(out, "peers_wanted", h->peers_wanted);
+    add_int(out, "load_percent", h->load_percent);
+    strbuf_adds(out, "}");
+}
+
+void api_heartbeat_reply_to_json(const struct api_heartbeat_reply *reply, struct strbuf *out)
+{
+    strbuf_addf(out, "{\"status\":\"ok\",\"revision\":%llu,\"server_time\":%lld",
+                (unsigned long long)reply->revision, (long long)reply->server_time);
+    add_intervals(out, &reply->cluster);
+    strbuf_adds(out, "}");
+}
+
+int api_heartbeat_reply_take(const json_t *value, struct api_cluster *cluster)
+{
+    struct api_cluster told = *cluster;
+    int r = require_object(value);
+
+    if (r == 0)
+        r = get_intervals(value, &told);
+    if (r == 0)
+        *cluster = told;
+    return r;
 }

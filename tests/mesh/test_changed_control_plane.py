@@ -104,3 +104,27 @@ def test_a_restored_backup_is_refused_until_it_is_accepted(bed, is_agent_restart
     mesh.wait_joined()
     assert {node.name: kernel.dump(node) for node in mesh.nodes[:3]} == {
         node.name: before[node.name] for node in mesh.nodes[:3]}
+
+
+def test_an_agent_whose_registration_is_overtaken_registers_once_and_does_not_fight(bed):
+    mesh = bed.mesh(hosts=2, control_options="--node-timeout 2s")
+    node = mesh.nodes[1]
+    body = json.dumps({"hostname": node.name, "host_ip": node.ip, "generation": 0})
+    url = f"{mesh.control_url}/api/nodes"
+
+    def overtake():
+        return json.loads(node.out("curl", "-sS", "-d", body, f"{url}/register"))["generation"]
+
+    def shown():
+        node_id = mesh.listed()[node.name]["node_id"]
+        return mesh.get(f"/api/nodes/{node_id}")["agent"]
+
+    wait_for(lambda: "agent" in mesh.get(f"/api/nodes/{mesh.listed()[node.name]['node_id']}"), 5,
+             "the first report")
+    assert shown()["peers_wanted"] == 1
+    before = overtake()
+    wait_for(lambda: shown()["generation"] == before + 1, 10, "the agent to register again")
+    overtake()
+    wait_for(lambda: any("register again" in problem for problem in status(node)["problems"]), 10,
+             lambda: f"the agent to give up: {status(node)}")
+    assert mesh.routes_of(node) == {mesh.subnet_of(mesh.nodes[0])}

@@ -127,6 +127,25 @@ def test_who_belongs_to_another_cluster_is_told_so_before_anything_changes(plane
     assert plane.join(2, cluster_id=own["cluster_id"], revision=own["revision"])["node_id"]
 
 
+def test_a_heartbeat_of_an_earlier_registration_is_refused(plane):
+    one = plane.join(1, generation=0)
+    path = f"/api/nodes/{one['node_id']}/heartbeat"
+    again = plane.join(1, generation=1)
+    assert (one["generation"], again["generation"]) == (1, 2)
+    plane.restart()
+    reply = plane.ask("POST", path, {"generation": 1})
+    assert problem(reply, 409, "register again")["code"] == "stale_generation"
+    said = {"generation": 2, "revision_applied": 1, "agent_version": "9.9", "peers": 3}
+    reply = plane.ask("POST", path, said).json()
+    assert abs(reply["server_time"] - time.time()) < 60
+    assert (reply["heartbeat_interval_ms"], reply["node_timeout_ms"],
+            reply["peer_sync_interval_ms"]) == (10000, 30000, 5000)
+    assert plane.ask("GET", f"/api/nodes/{one['node_id']}").json()["agent"] == said
+    assert plane.beat(one["node_id"]) == 200  # the first release says nothing
+    problem(plane.ask("POST", path, {"generation": "2"}), 422, "generation")
+    problem(plane.ask("POST", path, {"agent_version": "x" * 32}), 422, "agent_version")
+
+
 def test_a_live_node_is_not_robbed_of_its_address(plane):
     plane.join(1)
     problem(plane.register(1, hostname="thief"), 409, "192.168.0.2", "node1")

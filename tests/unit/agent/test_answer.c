@@ -58,6 +58,14 @@ static void another_cluster_is_told_from_other_conflicts(void **state)
     assert_int_equal(control_answer_result(CONTROL_REGISTER, &response), CONTROL_REFUSED);
 }
 
+static void a_stale_registration_is_to_be_renewed(void **state)
+{
+    struct http_response response = make(409, "{\"code\":\"stale_generation\"}");
+
+    assert_int_equal(control_answer_result(CONTROL_BEAT, &response), CONTROL_UNKNOWN_NODE);
+    assert_int_equal(control_answer_result(CONTROL_REGISTER, &response), CONTROL_REFUSED);
+}
+
 static void no_answer_is_being_away(void **state)
 {
     struct http_response response = make(0, "");
@@ -97,6 +105,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_answer_has_its_meaning),
         cmocka_unit_test(another_cluster_is_told_from_other_conflicts),
+        cmocka_unit_test(a_stale_registration_is_to_be_renewed),
         cmocka_unit_test(no_answer_is_being_away),
         cmocka_unit_test(a_refusal_is_told_in_the_control_planes_own_words),
     };

@@ -92,7 +92,8 @@ enum registry_outcome plan(struct mesh *m, const char *hostname, const char *ip,
                                            .cpu_cores = -1,
                                            .ram_mb = -1,
                                            .node_id = node_id,
-                                           .node_token = token};
+                                           .node_token = token,
+                                           .generation = -1};
     struct registry_fresh fresh = fresh_identity(m);
 
     assert_int_equal(ip4_parse(ip, &request.host_ip), 0);

@@ -194,8 +194,11 @@ static void a_down_node_loses_its_address_but_not_its_subnet(void **state)
 static void what_a_node_says_of_itself_is_taken_over_or_kept(void **state)
 {
     struct mesh *m = *state;
-    struct api_register_request request = {
-        .hostname = "node1", .host_ip = 0xc0a80101, .cpu_cores = 8, .ram_mb = 16384};
+    struct api_register_request request = {.hostname = "node1",
+                                           .host_ip = 0xc0a80101,
+                                           .cpu_cores = 8,
+                                           .ram_mb = 16384,
+                                           .generation = -1};
     struct registry_fresh fresh = fresh_identity(m);
     struct registry_change *change = NULL;
 
@@ -217,7 +220,8 @@ static void what_a_node_says_of_itself_is_taken_over_or_kept(void **state)
 /* Who registers with nothing but a wish for a subnet. */
 static void join_wishing(struct mesh *m, const char *ip, const char *subnet)
 {
-    struct api_register_request request = {.hostname = "node", .cpu_cores = -1, .ram_mb = -1};
+    struct api_register_request request = {
+        .hostname = "node", .cpu_cores = -1, .ram_mb = -1, .generation = -1};
     struct registry_fresh fresh = fresh_identity(m);
     struct registry_change *change = NULL;
 
@@ -265,7 +269,8 @@ static enum registry_outcome join_knowing(struct mesh *m, const char *cluster_id
                                            .host_ip = 0xc0a80109,
                                            .cpu_cores = -1,
                                            .ram_mb = -1,
-                                           .known.revision = revision};
+                                           .known.revision = revision,
+                                           .generation = -1};
     struct registry_fresh fresh = fresh_identity(m);
     struct registry_change *change = NULL;
     enum registry_outcome outcome;
@@ -288,6 +293,80 @@ static void who_knows_another_cluster_or_more_of_this_one_changes_nothing(void *
     assert_int_equal(m->registry.count, 0);
     assert_int_equal(join_knowing(m, "11111111-2222-4333-8444-555555555555", 0), REGISTRY_CHANGE);
     assert_int_equal(join_knowing(m, "11111111-2222-4333-8444-555555555555", 1), REGISTRY_READY);
+}
+
+static enum registry_outcome report(struct mesh *m, const char *node_id, int64_t generation)
+{
+    struct api_heartbeat said = api_heartbeat_empty();
+
+    said.generation = generation;
+    return registry_note_report(&m->registry, node_id, &said);
+}
+
+static void register_knowing_generations(struct mesh *m)
+{
+    struct api_register_request request = {
+        .hostname = "node1", .host_ip = 0xc0a80101, .cpu_cores = -1, .ram_mb = -1};
+    struct registry_fresh fresh = fresh_identity(m);
+    struct registry_change *change = NULL;
+
+    assert_int_equal(
+        registry_plan_register(&m->registry, &request, &fresh, m->now, &change, &m->grant),
+        REGISTRY_CHANGE);
+    assert_int_equal(finish(m, change), STORE_DONE);
+}
+
+static void each_registration_raises_the_generation_and_makes_the_earlier_ones_stale(void **state)
+{
+    struct mesh *m = *state;
+    char id[UUID_TEXT_SIZE];
+
+    for (int64_t i = 1; i <= 3; i++) {
+        register_knowing_generations(m);
+        assert_int_equal(m->grant.generation, i);
+    }
+    memcpy(id, m->grant.node_id, sizeof id);
+    restart(m);
+    assert_int_equal(report(m, id, 3), REGISTRY_READY);
+    assert_int_equal(report(m, id, 2), REGISTRY_STALE);
+    assert_int_equal(report(m, id, -1), REGISTRY_READY); /* a first-release client */
+    assert_int_equal(report(m, "nobody", 3), REGISTRY_UNKNOWN);
+    assert_int_equal(m->registry.count, 1);
+}
+
+static void note_due(struct monitor_entry *entry, void *data)
+{
+    *(bool *)data = true;
+}
+
+static void to_register_again_is_a_sign_of_life(void **state)
+{
+    struct mesh *m = *state;
+    bool is_due = false;
+
+    register_knowing_generations(m);
+    pass(m, TIMEOUT_MS - 1000);
+    register_knowing_generations(m);
+    pass(m, TIMEOUT_MS - 1000);
+    monitor_check(&m->registry.monitor, m->now.boot_ms, note_due, &is_due);
+    assert_false(is_due);
+    pass(m, 1001);
+    monitor_check(&m->registry.monitor, m->now.boot_ms, note_due, &is_due);
+    assert_true(is_due);
+}
+
+static void a_node_that_was_stored_before_generations_is_loaded(void **state)
+{
+    static const char text[] =
+        "{\"node_id\":\"00000000-0000-4000-8000-000000000001\",\"hostname\":\"node1\","
+        "\"host_ip\":\"192.168.1.1\",\"subnet\":\"10.42.1.0/24\",\"cpu_cores\":null,"
+        "\"ram_mb\":null,\"status\":\"up\",\"registered_at\":1,\"last_heartbeat\":1,"
+        "\"has_left\":false,\"holds_address\":true,\"token_sha256\":\"" TOKEN_1_SHA256 "\"}";
+    struct node_facts facts = {.generation = 9};
+
+    assert_int_equal(node_facts_from_json(text, &facts), 0);
+    assert_int_equal(facts.generation, 0);
+    assert_string_equal(facts.token_sha256, TOKEN_1_SHA256);
 }
 
 static void a_known_node_keeps_its_subnet_whatever_it_wishes_for(void **state)
@@ -320,6 +399,9 @@ int main(void)
         MESH(a_new_node_gets_the_subnet_it_wishes_for_if_that_is_free),
         MESH(a_wish_for_what_nobody_may_have_gets_the_lowest),
         MESH(who_knows_another_cluster_or_more_of_this_one_changes_nothing),
+        MESH(each_registration_raises_the_generation_and_makes_the_earlier_ones_stale),
+        MESH(to_register_again_is_a_sign_of_life),
+        cmocka_unit_test(a_node_that_was_stored_before_generations_is_loaded),
         MESH(a_known_node_keeps_its_subnet_whatever_it_wishes_for),
     };
 
