@@ -27,14 +27,17 @@ uint64_t random_u64(void)
     return v;
 }
 
+/* The bytes come at once, into the text's second half, and are overtaken by their digits only when
+ * they have been read. */
 void random_hex(char *ret_text, size_t n)
 {
     static const char digits[] = "0123456789abcdef";
+    unsigned char *bytes = (unsigned char *)ret_text + n;
 
+    random_bytes(bytes, n);
     for (size_t i = 0; i < n; i++) {
-        unsigned char byte;
+        unsigned char byte = bytes[i];
 
-        random_bytes(&byte, 1);
         ret_text[2 * i] = digits[byte >> 4];
         ret_text[2 * i + 1] = digits[byte & 15];
     }
