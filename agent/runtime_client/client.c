@@ -19,6 +19,8 @@
 #define SLOT_QUIET_MS 60000
 /* More route changes at once are not logged one by one. */
 #define SAY_MAX 16
+/* A route that is asked for more often in a row is not there, whatever the runtime says. */
+#define BELIEVED_TRIES 3
 
 /* gRPC statuses (grpc/status.h) that say that nobody answered. */
 #define STATUS_CANCELLED 1
@@ -316,10 +318,12 @@ static void route_ended(struct slot *slot, const char *problem)
     slot->is_running = false;
     c->running--;
     c->calls_failed += problem != NULL;
+    pace_ended(&slot->pace, !problem, now_ms);
+    if (!problem && slot->pace.tries > BELIEVED_TRIES)
+        problem = "the runtime says again and again that it is done, the kernel does not keep it";
     say_route(slot, problem);
     free(slot->problem);
     slot->problem = problem ? mem_strdup(problem) : NULL;
-    pace_ended(&slot->pace, !problem, now_ms);
     pump(c);
     if (c->running == 0) {
         prune_slots(c, now_ms);
