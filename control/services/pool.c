@@ -102,6 +102,15 @@ void pool_quarantine(struct pool *p, uint32_t index, int64_t until_ms)
     DL_APPEND(p->waits, wait);
 }
 
+bool pool_peek_due(const struct pool *p, int64_t now_ms, uint32_t *ret_index, int64_t *ret_until_ms)
+{
+    if (!p->waits || p->waits->until_ms > now_ms)
+        return false;
+    *ret_index = p->waits->index;
+    *ret_until_ms = p->waits->until_ms;
+    return true;
+}
+
 bool pool_take_due(struct pool *p, int64_t now_ms, uint32_t *ret_index)
 {
     struct pool_wait *wait = p->waits;

@@ -47,6 +47,9 @@ bool pool_take(struct pool *pool, uint32_t index);
 void pool_give_back(struct pool *pool, uint32_t index);
 /* From used or free; until_ms must not be before that of those already waiting. */
 void pool_quarantine(struct pool *pool, uint32_t index, int64_t until_ms);
+/* The subnet that waits longest, if its until_ms is over; *ret_until_ms is that time. */
+bool pool_peek_due(const struct pool *pool, int64_t now_ms, uint32_t *ret_index,
+                   int64_t *ret_until_ms);
 /* The subnet whose quarantine is over and that waits longest, taken off the list (it stays
  * quarantined until it is given back); false when there is none. */
 bool pool_take_due(struct pool *pool, int64_t now_ms, uint32_t *ret_index);

@@ -109,7 +109,10 @@ struct registry {
     struct registry_change *claims;  /* those with an address, by it */
 };
 
-/* A subnet stays in quarantine for two timeouts: by then everybody has heard. */
+/* A subnet stays in quarantine for two timeouts (a minute of the default ones) and until every live
+ * node has said that it has applied the deletion, but for no more than 120 (an hour). A node that
+ * never says what it has applied, as the first release's, is not waited for: it polls far more
+ * often than that. */
 void registry_init(struct registry *registry, const struct cluster *cluster,
                    int64_t node_timeout_ms);
 /* Also of the changes under way; the store must have let go of them. */

@@ -4,6 +4,10 @@
 
 #include "control/services/registry_tables.h"
 #include "lib/base/error.h"
+#include "lib/base/list.h"
+
+/* So many times as long as it must last, a quarantine may last. */
+#define QUARANTINE_MAX_FACTOR 60
 
 static struct registry_change *change_new(enum registry_change_type type, struct node *node,
                                           struct moment now)
@@ -380,6 +384,27 @@ enum registry_outcome registry_plan_delete(struct registry *r, const char *node_
     return REGISTRY_CHANGE;
 }
 
+/* Subnets wait in the order of their deletions: what holds up the first would hold up the rest. */
+static bool has_quarantine_ended(const struct registry *r, struct moment now)
+{
+    const struct node *node;
+    int64_t until_ms;
+    uint32_t index;
+
+    if (!pool_peek_due(&r->pool, now.boot_ms, &index, &until_ms))
+        return false;
+    if (now.boot_ms - until_ms >= (QUARANTINE_MAX_FACTOR - 1) * r->quarantine_ms)
+        return true;
+    DL_FOREACH(r->first, node)
+    {
+        int64_t applied = node->report.revision_applied;
+
+        if (node->facts.api.is_up && applied >= 0 && (uint64_t)applied < r->pool.revisions[index])
+            return false;
+    }
+    return true;
+}
+
 enum registry_outcome registry_plan_release(struct registry *r, struct moment now,
                                             struct registry_change **ret_change)
 {
@@ -387,7 +412,7 @@ enum registry_outcome registry_plan_release(struct registry *r, struct moment no
     struct registry_change *change;
     uint32_t index;
 
-    if (!pool_take_due(&r->pool, now.boot_ms, &index))
+    if (!has_quarantine_ended(r, now) || !pool_take_due(&r->pool, now.boot_ms, &index))
         return REGISTRY_READY;
     change = change_new(REGISTRY_RELEASE, NULL, now);
     change->subnet_index = index;

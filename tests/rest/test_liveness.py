@@ -85,6 +85,21 @@ def test_a_deleted_nodes_subnet_comes_back_after_the_quarantine(quick):
     assert quick.join(3)["subnet"] == "10.42.1.0/24"
 
 
+def test_a_quarantine_waits_for_a_live_node_that_has_not_applied_the_deletion(quick):
+    keeper, gone = quick.join(1), quick.join(2)
+    path = f"/api/nodes/{keeper['node_id']}/heartbeat"
+    quarantined = 'quilt_control_subnets{state="quarantined"}'
+    quick.ask("DELETE", f"/api/nodes/{gone['node_id']}")
+    end = time.monotonic() + TIMEOUT_S * 4
+    while time.monotonic() < end:
+        assert quick.ask("POST", path, {"revision_applied": gone["revision"]}).status == 200
+        assert quick.metric(quarantined) == 1
+        time.sleep(TIMEOUT_S / 5)
+    revision = quick.ask("POST", path, {"revision_applied": gone["revision"] + 1}).json()["revision"]
+    assert revision == gone["revision"] + 1
+    wait_for(lambda: quick.metric(quarantined) == 0, TIMEOUT_S, "the quarantine to end")
+
+
 def test_many_that_fall_silent_together_are_doubted(quick):
     ids = [quick.join(number)["node_id"] for number in range(6)]
     alive = ids[3:]

@@ -78,6 +78,61 @@ static void a_deleted_nodes_subnet_returns_after_the_quarantine(void **state)
     assert_subnet(m, "10.42.1.0/24");
 }
 
+static void confirm(struct mesh *m, const char *node_id, uint64_t revision)
+{
+    struct api_heartbeat said = api_heartbeat_empty();
+
+    said.revision_applied = (int64_t)revision;
+    assert_int_equal(registry_note_report(&m->registry, node_id, &said), REGISTRY_READY);
+}
+
+static void
+a_quarantine_lasts_until_every_live_node_that_tells_has_applied_the_deletion(void **state)
+{
+    const char *gone = "00000000-0000-4000-8000-000000000001";
+    const char *slow = "00000000-0000-4000-8000-000000000002";
+    struct mesh *m = *state;
+    uint64_t deletion;
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    assert_int_equal(join(m, "node2", "192.168.1.2"), REGISTRY_CHANGE);
+    assert_int_equal(join(m, "silent", "192.168.1.3"), REGISTRY_CHANGE); /* tells nothing */
+    assert_int_equal(delete_node(m, gone), REGISTRY_CHANGE);
+    deletion = m->registry.revision;
+    confirm(m, slow, deletion - 1);
+    pass(m, 60000);
+    release_due(m);
+    assert_int_equal(m->registry.pool.counts[POOL_QUARANTINED], 1);
+    confirm(m, slow, deletion);
+    release_due(m);
+    assert_int_equal(m->registry.pool.counts[POOL_QUARANTINED], 0);
+}
+
+static void a_quarantine_lasts_an_hour_at_most_and_does_not_wait_for_the_dead(void **state)
+{
+    const char *slow = "00000000-0000-4000-8000-000000000001";
+    struct mesh *m = *state;
+
+    assert_int_equal(join(m, "slow", "192.168.1.1"), REGISTRY_CHANGE);
+    assert_int_equal(join(m, "node2", "192.168.1.2"), REGISTRY_CHANGE);
+    assert_int_equal(delete_node(m, m->grant.node_id), REGISTRY_CHANGE);
+    confirm(m, slow, 1);
+    pass(m, 3599999);
+    release_due(m);
+    assert_int_equal(m->registry.pool.counts[POOL_QUARANTINED], 1);
+    pass(m, 1);
+    release_due(m);
+    assert_int_equal(m->registry.pool.counts[POOL_QUARANTINED], 0);
+    assert_int_equal(join(m, "node3", "192.168.1.3"), REGISTRY_CHANGE);
+    assert_int_equal(delete_node(m, m->grant.node_id), REGISTRY_CHANGE);
+    pass(m, 60000);
+    release_due(m);
+    assert_int_equal(m->registry.pool.counts[POOL_QUARANTINED], 1);
+    assert_int_equal(mark_down(m, slow), REGISTRY_CHANGE);
+    release_due(m);
+    assert_int_equal(m->registry.pool.counts[POOL_QUARANTINED], 0);
+}
+
 static void a_restart_begins_the_quarantine_anew(void **state)
 {
     struct mesh *m = *state;
@@ -421,6 +476,8 @@ int main(void)
         MESH(leaving_with_a_token_works_the_same),
         MESH(unknown_nodes_are_unknown),
         MESH(a_deleted_nodes_subnet_returns_after_the_quarantine),
+        MESH(a_quarantine_lasts_until_every_live_node_that_tells_has_applied_the_deletion),
+        MESH(a_quarantine_lasts_an_hour_at_most_and_does_not_wait_for_the_dead),
         MESH(a_restart_begins_the_quarantine_anew),
         SMALL(a_full_cluster_says_so_with_counts),
         MESH(a_beat_of_a_down_node_brings_it_up),
