@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(Path(__file__).parent), str(TESTS), str(TESTS / "rest")]
+sys.path[:0] = [str(Path(__file__).parent), str(TESTS), str(TESTS / "rest"), str(TESTS / "interop")]
 from disk import Disk  # noqa: E402 (beside this file)
 from plane import Plane  # noqa: E402 (of the tests of the REST API)
 

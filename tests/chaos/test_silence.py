@@ -1,16 +1,14 @@
 """Nodes that are silent, and a control plane that was away: who is down is down, and nobody else."""
 import os
 import signal
-import subprocess
 import time
 
 import pytest
+from agents import Agent
 from disk import Disk
 from lab.wait import seconds_until, wait_for
-from plane import BUILD
 from swarm import Swarm
 
-AGENT = BUILD / "agent" / "quilt-mesh-agent"
 NODES = 100
 # The times of the rows are those of the default timeout of 30 s; here they are as much shorter as
 # the timeout is.
@@ -105,39 +103,14 @@ def test_control_plane_stopped(plane, figure):
     figure(f"0 of {NODES} down, 0 changes")
 
 
-class Agent:
-    """The real agent, without a dataplane and without a runtime."""
-
-    def __init__(self, plane, directory, ip, env=None):
-        directory.mkdir()
-        self.log_path = directory / "agent.log"
-        argv = [AGENT, "--control-plane", f"http://127.0.0.1:{plane.port}", "--host-ip", ip, "--dataplane",
-                "none", "--state-dir", directory / "state", "--status-addr", "127.0.0.1:0", "--hostname",
-                directory.name]
-        with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen([str(word) for word in argv], stdout=log, stderr=log,
-                                            env={**os.environ, **(env or {})})
-        try:
-            self.node_id = wait_for(lambda: self._node_id(plane, directory.name), 20, self.log_path.read_text)
-        except BaseException:
-            self.end()
-            raise
-
-    @staticmethod
-    def _node_id(plane, name):
-        return next((node["node_id"] for node in plane.nodes() if node["hostname"] == name), None)
-
-    def end(self):
-        self.process.kill()
-        self.process.wait(10)
-
-
 @pytest.fixture
 def make_agent(tmp_path):
     agents = []
 
     def make(plane, name, ip, env=None):
+        (tmp_path / name).mkdir()
         agents.append(Agent(plane, tmp_path / name, ip, env))
+        agents[-1].wait_known()
         return agents[-1]
     yield make
     for agent in agents:
@@ -154,11 +127,11 @@ def test_agent_stopped(plane, make_agent, figure):
         before = revision(plane)
         stopped.process.send_signal(signal.SIGSTOP)
         if changes:
-            wait_for(lambda: plane.status_of(stopped.node_id) == "down", scaled(60), "it to be down")
+            wait_for(lambda: plane.status_of(stopped.node_id()) == "down", scaled(60), "it to be down")
         else:
             time.sleep(scaled(seconds))
         stopped.process.send_signal(signal.SIGCONT)
-        wait_for(lambda: plane.status_of(stopped.node_id) == "up", scaled(20) + 1, "it to be up")
+        wait_for(lambda: plane.status_of(stopped.node_id()) == "up", scaled(20) + 1, "it to be up")
         time.sleep(scaled(15))
         assert revision(plane) - before == changes
     assert downs(plane) == 0
