@@ -13,3 +13,5 @@ int64_t clock_boot_ms(void);
 
 /* Seconds since 1970 of the wall clock. */
 int64_t clock_unix_s(void);
+/* The same in milliseconds. */
+int64_t clock_unix_ms(void);

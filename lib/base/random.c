@@ -44,15 +44,34 @@ void random_hex(char *ret_text, size_t n)
     ret_text[2 * n] = '\0';
 }
 
-void random_uuid(char ret_text[static UUID_TEXT_SIZE])
+static void write_uuid(unsigned char b[static 16], unsigned char version,
+                       char ret_text[static UUID_TEXT_SIZE])
 {
-    unsigned char b[16];
-
-    random_bytes(b, sizeof b);
-    b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+    b[6] = (unsigned char)((b[6] & 0x0f) | version << 4);
     b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
     (void)snprintf(ret_text, UUID_TEXT_SIZE,
                    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
                    b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
                    b[14], b[15]);
+}
+
+void random_uuid(char ret_text[static UUID_TEXT_SIZE])
+{
+    unsigned char b[16];
+
+    random_bytes(b, sizeof b);
+    write_uuid(b, 4, ret_text);
+}
+
+/*      0          6    8
+ *     [ unix_ms ][ random ... ]     big endian; version and variant as in all UUIDs
+ */
+void random_uuid_at(int64_t unix_ms, char ret_text[static UUID_TEXT_SIZE])
+{
+    unsigned char b[16];
+
+    for (int i = 0; i < 6; i++)
+        b[i] = (unsigned char)((uint64_t)unix_ms >> (40 - 8 * i));
+    random_bytes(b + 6, sizeof b - 6);
+    write_uuid(b, 7, ret_text);
 }

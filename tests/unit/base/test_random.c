@@ -19,6 +19,22 @@ static void a_uuid_is_of_version_four(void **state)
     }
 }
 
+static void a_uuid_of_a_time_sorts_by_it(void **state)
+{
+    char early[UUID_TEXT_SIZE], same[UUID_TEXT_SIZE], late[UUID_TEXT_SIZE];
+
+    for (int i = 0; i < 200; i++) {
+        random_uuid_at(0x017f22e279b0, early); /* RFC 9562, appendix A.6 */
+        random_uuid_at(0x017f22e279b0, same);
+        random_uuid_at(0x017f22e279b1, late);
+        assert_int_equal(strlen(early), 36);
+        assert_memory_equal(early, "017f22e2-79b0-7", 15);
+        assert_non_null(strchr("89ab", early[19]));
+        assert_string_not_equal(early, same);
+        assert_true(strcmp(early, late) < 0);
+    }
+}
+
 static void hex_has_two_digits_a_byte_and_an_end(void **state)
 {
     char text[66];
@@ -48,6 +64,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_uuid_is_of_version_four),
+        cmocka_unit_test(a_uuid_of_a_time_sorts_by_it),
         cmocka_unit_test(hex_has_two_digits_a_byte_and_an_end),
         cmocka_unit_test(every_bit_of_a_number_changes),
     };
