@@ -18,7 +18,7 @@ from plot import growth_svg
 from report import Row, median_ratio
 
 CONTROL_PORT, SMALL_PORT, LIST_PORT, ETCD_PORT = 8080, 9990, 9991, 2379
-CLUSTER = "--cluster-cidr 10.0.0.0/8 --node-prefix 22 --node-timeout 1h"
+CLUSTER = "--cluster-cidr 10.0.0.0/8 --node-timeout 1h"
 SERVER, LOAD = ["taskset", "-c", "0"], ["taskset", "-c", "1"]
 NODES, CROWD, MANY = 254, 250, 10000
 GROWTH_SIZES = (250, 1000, 2500, 5000, 10000)
@@ -47,12 +47,12 @@ class Bed:
         directory.mkdir()
         return directory
 
-    def control(self, nodes=0, port=CONTROL_PORT):
+    def control(self, nodes=0, port=CONTROL_PORT, node_prefix=22):
         """A control plane with an empty database, then filled."""
         directory = self._directory("db")
         program = self.host.start(
             [*SERVER, "quilt-mesh-control", "--listen", f"127.0.0.1:{port}", "--log-level", "warn",
-             "--db-path", f"{directory}/q.db", *CLUSTER.split()], directory.name)
+             "--db-path", f"{directory}/q.db", *CLUSTER.split(), "--node-prefix", str(node_prefix)], directory.name)
         self.wait_answers(port)
         if nodes:
             self.load("fill", nodes, port=port)
@@ -227,8 +227,7 @@ def measure_writes(bed):
     for number in range(bed.rounds):
         bed.progress(f"durable writes, round {number + 1} of {bed.rounds}")
         for clients, cell in cells.items():
-            control = bed.control()
-            # The pool has 16,382 subnets: a round ends long before they do.
+            control = bed.control(node_prefix=24)  # 65,534 subnets: more than a round can take
             ours = bed.load("register", clients=clients, seconds=1)["per_second"]
             control.kill()
             cell.add(ours, None, etcd and bed.etcd_load("put", clients=clients)["per_second"])
