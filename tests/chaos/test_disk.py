@@ -107,9 +107,12 @@ def test_kill_under_load(make_plane, figure, full):
 @pytest.mark.row("F2", "kill -9 before each step of founding, committing and stopping")
 def test_kill_at_each_step(disk, make_plane, figure, full):
     plane = on(disk, make_plane)
-    step, answered = 0, 0
+    # The quick part takes every other one, now these, now those.
+    stride = 1 if full else 2
+    step, rounds, answered = random.randint(1, stride) - stride, 0, 0
     while True:
-        step += 1
+        step += stride
+        rounds += 1
         shutil.rmtree(disk.directory)
         disk.directory.mkdir()
         disk.heal()
@@ -128,7 +131,7 @@ def test_kill_at_each_step(disk, make_plane, figure, full):
         plane.stop()
         check_file(plane)
     assert step > 40
-    figure(f"{step - 1} steps, {answered} answered changes, 0 lost")
+    figure(f"{rounds - 1} of {step - 1} steps, {answered} answered changes, 0 lost")
 
 
 def cut_points(steps, wanted):
@@ -145,15 +148,16 @@ def test_power_cut(disk, make_plane, tmp_path, figure, full):
     plane = on(disk, make_plane, *WIDE)
     plane.env = disk.env(is_traced=True)
     plane.start()
-    threads = start_load(plane, 0, clients=3, each=150)  # the log is put back into the file on the way
+    each = 400 if full else 60  # in full the log is put back into the file on the way
+    threads = start_load(plane, 0, clients=3, each=each)
     for thread in threads:
         thread.join()
     plane.stop()
     acks = sorted((at, grant) for thread in threads
                   for at, grant in zip(thread.granted_ns, thread.granted))
-    assert len(acks) == 450
+    assert len(acks) == 3 * each
     steps = disk.trace()
-    points = cut_points(steps, 400 if full else 25)
+    points = cut_points(steps, 400 if full else 16)
     replay, cuts = Replay(disk.directory.stat().st_ino), 0
     for index, step in enumerate(steps):
         replay.apply(step)
@@ -165,7 +169,7 @@ def test_power_cut(disk, make_plane, tmp_path, figure, full):
             replay.write_state(tmp_path / "cut", kind)
             check_cut(tmp_path / "cut", granted, f"{kind} after step {index}")
             cuts += 1
-    assert cuts >= 50 and steps[-1].began_ns > acks[-1][0]
+    assert cuts >= 30 and steps[-1].began_ns > acks[-1][0]
     figure(f"{cuts} power cuts in {len(steps):,} steps, 0 answered lost, 0 subnets doubled")
 
 

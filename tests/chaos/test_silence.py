@@ -42,7 +42,7 @@ def test_away_and_back(plane, figure):
         time.sleep(scaled(12))
         before = revision(plane)
         plane.kill()
-        time.sleep(scaled(300 if TIMEOUT_S > 10 else 90))
+        time.sleep(scaled(300 if TIMEOUT_S > 10 else 60))
         assert swarm.unanswered > 0
         plane.start("--listen", f"127.0.0.1:{plane.port}")
         swarm.took_s.clear()

@@ -163,11 +163,13 @@ class Host:
     def end(self):
         if self.channel:
             self.channel.close()
-        if self.process and self.process.poll() is None:
-            self.stop()
-        self.holder.kill()
-        self.holder.wait(DEADLINE_S)
-        self.holder.stdout.close()
+        try:
+            if self.process and self.process.poll() is None:
+                self.stop()
+        finally:
+            self.holder.kill()
+            self.holder.wait(DEADLINE_S)
+            self.holder.stdout.close()
         text = self.log.read_text()
         assert not re.search(r"Sanitizer|runtime error", text), text
 
