@@ -163,10 +163,12 @@ static int require_privilege(const struct agent *a)
                              "run it as root, or with --dataplane none to change nothing");
 }
 
-static int init(struct agent *a)
+int agent_init(struct agent *a, const struct agent_config *config)
 {
-    int r = require_privilege(a);
+    int r;
 
+    *a = (struct agent){.config = config, .file = {.lock_fd = -1}};
+    r = require_privilege(a);
     if (r == 0)
         r = open_state(a);
     if (r == 0)
@@ -190,7 +192,7 @@ static int init(struct agent *a)
     return 0;
 }
 
-static void deinit(struct agent *a)
+void agent_deinit(struct agent *a)
 {
     mesh_save(a);
     http_server_free(a->server);
@@ -207,16 +209,16 @@ static void deinit(struct agent *a)
 
 int agent_run(const struct agent_config *config)
 {
-    struct agent a = {.config = config, .file = {.lock_fd = -1}};
+    struct agent a;
     int code = 1;
 
     (void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
     log_info("starting", LOG_S("version", QUILT_VERSION), LOG_S("hostname", config->hostname),
              LOG_S("dataplane", config->is_dry ? "none" : "kernel"));
-    if (init(&a) < 0)
+    if (agent_init(&a, config) < 0)
         log_error("cannot start", LOG_ERR());
     else
         code = daemon_run(&a.daemon);
-    deinit(&a);
+    agent_deinit(&a);
     return code;
 }

@@ -66,3 +66,8 @@ struct agent {
 
 /* Runs until it is told to stop; the process's exit code. */
 int agent_run(const struct agent_config *config);
+
+/* The two ends of agent_run(), for those who turn the loop themselves. config is borrowed. What
+ * agent_init() began is ended by agent_deinit(), also when it failed. */
+int agent_init(struct agent *agent, const struct agent_config *config);
+void agent_deinit(struct agent *agent);

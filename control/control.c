@@ -243,7 +243,7 @@ static int start(struct control *c)
     return r;
 }
 
-static int control_init(struct control *c, const struct control_config *config)
+int control_init(struct control *c, const struct control_config *config)
 {
     int r;
 
@@ -256,7 +256,7 @@ static int control_init(struct control *c, const struct control_config *config)
 
 /* The server goes first: it tells those who wait that nobody will answer. Then the store's thread,
  * so that nothing is in two hands when the registry frees what was under way. */
-static void control_deinit(struct control *c)
+void control_deinit(struct control *c)
 {
     http_server_free(c->server);
     http_body_unref(c->list);

@@ -58,6 +58,11 @@ struct control {
 /* Runs until SIGTERM; returns the process's exit code. */
 int control_run(const struct control_config *config);
 
+/* The two ends of control_run(), for those who turn the loop themselves. What control_init() began
+ * is ended by control_deinit(), also when it failed: STORE_DAMAGED, or negative. */
+int control_init(struct control *control, const struct control_config *config);
+void control_deinit(struct control *control);
+
 /* Both clocks, now. */
 static inline struct moment control_now(void)
 {
