@@ -76,6 +76,20 @@ static void who_comes_to_a_down_nodes_address_is_that_node_with_a_new_token(void
     assert_int_equal(join_as(m, &renewed, "renamed", "192.168.1.1"), REGISTRY_READY);
 }
 
+static void a_node_that_registers_from_another_address_has_been_heard(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_grant who;
+
+    assert_int_equal(join(m, "node1", "192.168.1.10"), REGISTRY_CHANGE);
+    who = m->grant;
+    pass(m, 29000);
+    assert_int_equal(join_as(m, &who, "node1", "192.168.1.20"), REGISTRY_CHANGE);
+    pass(m, 29000);
+    assert_int_equal(monitor_count_silent(&m->registry.monitor, m->now.boot_ms - 15000), 0);
+    assert_int_equal(monitor_count_silent(&m->registry.monitor, m->now.boot_ms), 1);
+}
+
 static void a_token_brings_its_node_along_to_another_address(void **state)
 {
     struct mesh *m = *state;
@@ -388,6 +402,7 @@ int main(void)
         MESH(a_live_node_that_registers_again_is_itself),
         MESH(a_live_node_is_not_robbed_of_its_address),
         MESH(who_comes_to_a_down_nodes_address_is_that_node_with_a_new_token),
+        MESH(a_node_that_registers_from_another_address_has_been_heard),
         MESH(a_token_brings_its_node_along_to_another_address),
         MESH(a_wrong_token_is_nobody),
         MESH(a_node_whose_address_had_a_guest_gets_back_in_when_the_guest_is_down),
