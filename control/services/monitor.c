@@ -62,18 +62,39 @@ static bool is_due(const struct monitor *m, const struct monitor_entry *entry, i
     return entry && now_ms - entry->last_beat_ms > m->timeout_ms;
 }
 
+static bool is_doubtful(const struct monitor *m, int64_t now_ms)
+{
+    size_t silent;
+
+    if (!is_due(m, m->watched, now_ms))
+        return false;
+    silent = monitor_count_silent(m, now_ms);
+    return silent > 2 && silent * 3 > m->count;
+}
+
+/* The silent stand first in the list, and stay there: nobody else's beat is older. */
+static void give_half_again(struct monitor *m, int64_t now_ms)
+{
+    struct monitor_entry *entry;
+
+    DL_FOREACH(m->watched, entry)
+    {
+        if (now_ms - entry->last_beat_ms <= m->timeout_ms / 2)
+            return;
+        entry->last_beat_ms = now_ms - m->timeout_ms / 2;
+    }
+}
+
 void monitor_check(struct monitor *m, int64_t now_ms, monitor_due_fn fn, void *data)
 {
     struct monitor_entry *entry;
-    size_t silent;
+    bool was_doubting = m->is_doubting;
 
-    m->is_doubting = false;
-    if (!is_due(m, m->watched, now_ms))
-        return;
-    silent = monitor_count_silent(m, now_ms);
-    m->is_doubting = silent > 2 && silent * 3 > m->count;
+    m->is_doubting = is_doubtful(m, now_ms);
     if (m->is_doubting)
         return;
+    if (was_doubting)
+        give_half_again(m, now_ms);
     for (entry = m->watched; is_due(m, entry, now_ms); entry = entry->next)
         fn(entry, data);
 }

@@ -5,7 +5,9 @@
  *
  * The monitor doubts itself before it doubts many others: when, at the moment somebody is due, more
  * than two and more than a third of the watched have been silent for over half the timeout, then it
- * is rather this host's network that is gone. It names nobody until the share falls.
+ * is rather this host's network that is gone. It names nobody until the share falls. Then the
+ * network is coming back, and those that have not been heard yet are on their way: they get half a
+ * timeout more.
  */
 #pragma once
 

@@ -124,8 +124,27 @@ static void doubt_ends_when_enough_are_heard_again(void **state)
     assert_int_equal(count_due(&monitor, 31000), 0);
     assert_true(monitor.is_doubting);
     watch_all(&monitor, entries, 7, 31500);
-    assert_int_equal(count_due(&monitor, 32000), 3);
+    assert_int_equal(count_due(&monitor, 32000), 0);
     assert_false(monitor.is_doubting);
+    /* the other three have half a timeout to be heard, from then on */
+    watch_all(&monitor, entries, 7, 41000);
+    assert_int_equal(count_due(&monitor, 47000), 0);
+    assert_int_equal(count_due(&monitor, 47001), 3);
+}
+
+static void who_is_heard_in_time_after_a_doubt_is_not_due(void **state)
+{
+    struct monitor_entry entries[10] = {0};
+    struct monitor monitor;
+
+    monitor_init(&monitor, TIMEOUT_MS);
+    watch_all(&monitor, entries, 10, 0);
+    assert_int_equal(count_due(&monitor, 31000), 0);
+    watch_all(&monitor, entries, 7, 31500);
+    assert_int_equal(count_due(&monitor, 32000), 0);
+    watch_all(&monitor, entries, 7, 40000);
+    monitor_beat(&monitor, &entries[8], 40000);
+    assert_int_equal(count_due(&monitor, 47001), 2);
 }
 
 static void doubt_ends_when_all_are_heard_again(void **state)
@@ -177,6 +196,7 @@ int main(void)
         cmocka_unit_test(doubts_itself_when_many_fall_silent_together),
         cmocka_unit_test(those_on_their_way_to_silence_count_for_the_doubt),
         cmocka_unit_test(doubt_ends_when_enough_are_heard_again),
+        cmocka_unit_test(who_is_heard_in_time_after_a_doubt_is_not_due),
         cmocka_unit_test(doubt_ends_when_all_are_heard_again),
         cmocka_unit_test(its_own_absence_is_nobodys_silence),
         cmocka_unit_test(forgiving_never_reaches_into_the_future),
