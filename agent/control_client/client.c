@@ -153,6 +153,11 @@ static void on_beat(struct control_client *c, struct job *job, const struct http
     finish(job, CONTROL_OK);
 }
 
+static void forget_stream(struct control_client *c)
+{
+    control_events_free(TAKE_PTR(c->stream));
+}
+
 /* ---- list ---------------------------------------------------------------------------------- */
 
 static void say_list(struct control_client *c, const struct api_origin *origin,
@@ -184,9 +189,23 @@ static enum control_result take_list(struct control_client *c, struct job *job, 
     }
     if (!job_believes(job, &origin))
         return CONTROL_FOREIGN;
+    /* Newer than all that the stream has said: to go on there would be to tell old news again. */
+    c->last_event_id[0] = '\0';
     say_list(c, &origin, nodes, count);
     job_note_success(job);
     return CONTROL_OK;
+}
+
+/* A stream that is on its way would go on where it was when it was asked for, behind the list. */
+static void end_outdated_stream(struct control_client *c)
+{
+    struct job *stream = &c->jobs[CONTROL_STREAM];
+
+    if (!stream->call || !c->is_resuming || c->machine.is_stream_up)
+        return;
+    http_call_cancel(TAKE_PTR(stream->call));
+    forget_stream(c);
+    finish(stream, CONTROL_OK);
 }
 
 static void on_poll(struct control_client *c, struct job *job, const struct http_response *response)
@@ -203,15 +222,12 @@ static void on_poll(struct control_client *c, struct job *job, const struct http
     c->etag[0] = '\0';
     if (result == CONTROL_OK && strlen(response->etag) < sizeof c->etag)
         memcpy(c->etag, response->etag, strlen(response->etag) + 1);
+    if (result == CONTROL_OK)
+        end_outdated_stream(c);
     finish(job, result);
 }
 
 /* ---- event stream -------------------------------------------------------------------------- */
-
-static void forget_stream(struct control_client *c)
-{
-    control_events_free(TAKE_PTR(c->stream));
-}
 
 static void poll_no_more(struct control_client *c)
 {
@@ -372,6 +388,7 @@ static void on_done(const struct http_response *response, void *data)
 static void fill_watch(struct control_client *c, struct http_request_spec *spec)
 {
     c->stream = control_events_new(on_event, c);
+    c->is_resuming = c->last_event_id[0] != '\0';
     spec->chunk = on_stream_chunk;
     spec->timeout_ms = 0;
     spec->stall_timeout_ms = STREAM_STALL_MS;

@@ -25,6 +25,7 @@ struct control_client {
     struct control_machine machine;
     struct job jobs[CONTROL_JOB_COUNT];
     struct control_events *stream; /* while one is under way */
+    bool is_resuming;              /* that one was asked to go on behind last_event_id */
     char last_event_id[CONTROL_EVENT_ID_SIZE];
     char etag[ETAG_SIZE]; /* of the list polled last; "": none */
     size_t good_url;      /* answered last */
