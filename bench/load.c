@@ -15,6 +15,7 @@
  * Prints one JSON line: replies, those not 200, seconds, requests a second, and latencies.
  */
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -90,6 +91,9 @@ static int make_heartbeat(const char *id, char request[static REQUEST_SIZE])
 
 static int make_request(struct load *load, uint64_t number, char request[static REQUEST_SIZE])
 {
+    /* main() has seen to it that there is something to count by. */
+    assert(load->id_count > 0 || load->what != HEARTBEAT);
+    assert(load->host_count > 0 || load->what != CHANGE);
     switch (load->what) {
     case HEARTBEAT:
         return make_heartbeat(load->ids[number % load->id_count], request);
