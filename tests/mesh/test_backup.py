@@ -2,7 +2,7 @@
 from lab.traffic import ping
 from lab.wait import wait_for
 
-COPY = "/root/quilt-mesh.backup"
+COPY = "/run/quilt-mesh.backup"  # each host has a /run of its own
 
 
 def test_a_backup_is_for_the_own_host_only_and_restores_the_mesh(bed):

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "lib/base/parse.h"
 #include "tests/sim/sim.h"
@@ -61,22 +62,27 @@ static int run_seed(const struct sim_config *config, char **ret_violation, uint6
 
 /* ---- many seeds ---------------------------------------------------------------------------- */
 
-static struct sim_config current; /* for whoever is killed in the middle of it */
+/* How to run the seed again that is running: made before it starts, for whoever is killed in the
+ * middle of it may only write(2). */
+static char replay[256];
 
-static void say_replay(void)
+static void set_replay(const struct sim_config *config)
 {
-    if (current.mutation != MUTATION_NONE)
-        printf("again: %s --trace --mutation %s %" PRIu64 "\n", program,
-               mutation_name(current.mutation), current.seed);
-    else
-        printf("again: %s --trace %" PRIu64 "\n", program, current.seed);
+    bool has_mutation = config->mutation != MUTATION_NONE;
+
+    (void)snprintf(replay, sizeof replay, "again: %s --trace %s%s%s%" PRIu64 "\n", program,
+                   has_mutation ? "--mutation " : "",
+                   has_mutation ? mutation_name(config->mutation) : "", has_mutation ? " " : "",
+                   config->seed);
 }
 
 static void on_fatal_signal(int signo)
 {
-    printf("seed %" PRIu64 ": killed by signal %d\n", current.seed, signo);
-    say_replay();
-    (void)fflush(stdout);
+    static const char text[] = "killed by a signal\n";
+
+    if (write(STDOUT_FILENO, text, sizeof text - 1) < 0 ||
+        write(STDOUT_FILENO, replay, strlen(replay)) < 0)
+        _exit(1);
     (void)signal(signo, SIG_DFL);
     (void)raise(signo);
 }
@@ -88,12 +94,13 @@ static uint64_t run_seeds(const struct sim_config *config, uint64_t from, uint64
     char *violation = NULL;
 
     for (uint64_t seed = from; seed <= to; seed++) {
-        current = *config;
+        struct sim_config current = *config;
+
         current.seed = seed;
+        set_replay(&current);
         if (run_seed(&current, &violation, &one) != 0) {
-            printf("seed %" PRIu64 ": %s\n", seed, violation);
+            printf("seed %" PRIu64 ": %s\n%s", seed, violation, replay);
             free(violation);
-            say_replay();
             return seed;
         }
         digest = (digest ^ one) * 0x100000001b3;
@@ -118,6 +125,7 @@ static bool is_found(enum mutation mutation)
         bool found;
 
         printf("%s: ", mutation_name(mutation));
+        (void)fflush(stdout); /* an abort would lose it */
         found = run_seeds(&config, 1, MUTATION_SEEDS) != 0;
         (void)fflush(stdout);
         _exit(found ? 10 : 0);
