@@ -108,6 +108,12 @@ static bool is_refused(struct http_request *request)
     return false;
 }
 
+/* Whether libmicrohttpd is to go on with the connection, now or after it was suspended. */
+static enum MHD_Result let_go(const struct http_request *request)
+{
+    return request->socket == HTTP_SOCKET_DUPLICATED ? MHD_NO : MHD_YES;
+}
+
 static enum MHD_Result on_headers(struct http_request *request, const char *method,
                                   const char *version)
 {
@@ -116,7 +122,7 @@ static enum MHD_Result on_headers(struct http_request *request, const char *meth
     request->is_http10 = strcmp(version, "HTTP/1.0") == 0;
     if (request->target == ROUTE_FOUND)
         request->route = route_of_method(request->resource, method);
-    return is_refused(request) ? MHD_NO : MHD_YES;
+    return is_refused(request) ? let_go(request) : MHD_YES;
 }
 
 /* The bodies of requests that will be answered 404 and the like are read all the same: the
@@ -125,7 +131,7 @@ static enum MHD_Result on_body(struct http_request *request, const char *bytes, 
 {
     if (*n > HTTP_BODY_MAX - request->body.len) {
         http_request_refuse(request, 413, "the body is longer than 1 MiB");
-        return MHD_NO;
+        return let_go(request);
     }
     strbuf_add(&request->body, bytes, *n);
     *n = 0;
@@ -170,7 +176,7 @@ static enum MHD_Result on_complete(struct http_request *request, const char *met
         ring_append(&request->server->waiting, &request->ring);
         MHD_suspend_connection(request->mhd);
     }
-    return request->is_socket_taken ? MHD_NO : MHD_YES;
+    return let_go(request);
 }
 
 enum MHD_Result http_exchange_go_on(void *server, struct MHD_Connection *mhd, const char *url,

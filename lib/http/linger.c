@@ -5,8 +5,9 @@
  * thrown away until the client closes too, has sent too much, or its time is up.
  */
 #include <errno.h>
-#include <sys/socket.h>
+#include <sys/epoll.h>
 
+#include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/http/server_internal.h"
 
@@ -16,8 +17,7 @@ struct http_linger {
     struct ring ring;
     struct http_server *server;
     struct loop_source *io;
-    int fd;
-    uint32_t addr;
+    struct http_wire wire;
     size_t discarded;
     int64_t cut_ms;
 };
@@ -26,8 +26,7 @@ static void linger_free(struct http_linger *linger)
 {
     ring_remove(&linger->ring);
     loop_source_free(linger->io);
-    close(linger->fd);
-    http_peers_remove(linger->server, linger->addr);
+    http_wire_close(&linger->wire);
     free(linger);
 }
 
@@ -35,7 +34,7 @@ static void on_readable(void *data, uint32_t events)
 {
     struct http_linger *linger = data;
     char scratch[16384];
-    ssize_t n = recv(linger->fd, scratch, sizeof scratch, MSG_DONTWAIT);
+    ssize_t n = http_wire_receive(&linger->wire, scratch, sizeof scratch);
 
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
@@ -45,24 +44,32 @@ static void on_readable(void *data, uint32_t events)
         linger_free(linger);
 }
 
-void http_linger_start(struct http_server *server, int fd, uint32_t addr, const char *bytes,
-                       size_t n)
+/* The answer is short; a socket that has no room for it belongs to nobody who waits for it. */
+static int begin(struct http_linger *linger, char *bytes, size_t n)
+{
+    struct iovec iov = {.iov_base = bytes, .iov_len = n};
+    int r;
+
+    if (http_wire_send(&linger->wire, &iov, 1) != (ssize_t)n)
+        return err_fail(EIO, "the answer was not taken");
+    r = http_wire_say_end(&linger->wire);
+    return r < 0 ? r
+                 : loop_add_io(linger->server->loop, linger->wire.fd, EPOLLIN, on_readable, linger,
+                               &linger->io);
+}
+
+void http_linger_start(struct http_wire *wire, char *bytes, size_t n)
 {
     struct http_linger *linger = NEW(struct http_linger);
 
-    linger->server = server;
-    linger->fd = fd;
-    linger->addr = addr;
-    linger->addr = addr;
+    linger->server = wire->server;
+    linger->wire = *wire;
     ring_init(&linger->ring);
-    http_peers_add(server, addr);
-    if (send(fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n ||
-        shutdown(fd, SHUT_WR) < 0 ||
-        loop_add_io(server->loop, fd, EPOLLIN, on_readable, linger, &linger->io) < 0) {
+    if (begin(linger, bytes, n) < 0)
         linger_free(linger);
-        return;
-    }
-    http_server_sweep_later(server, &server->lingering, &linger->ring, &linger->cut_ms);
+    else
+        http_server_sweep_later(linger->server, &linger->server->lingering, &linger->ring,
+                                &linger->cut_ms);
 }
 
 int64_t http_lingers_sweep(struct http_server *server)

@@ -1,6 +1,5 @@
 /* What handlers may ask of a request, and the ways to answer it. */
 #include <assert.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,6 +53,32 @@ bool http_request_is_local(const struct http_request *request)
            own.sin_family == AF_INET && ntohl(own.sin_addr.s_addr) == conn->addr;
 }
 
+size_t http_request_certificates(const struct http_request *request,
+                                 struct http_certificate *ret_chain, size_t max)
+{
+    return http_tls_chain(http_conn_of(request->mhd), ret_chain, max);
+}
+
+bool http_request_is_encrypted(const struct http_request *request)
+{
+    return http_conn_of(request->mhd)->session != NULL;
+}
+
+void *http_connection_note(const struct http_request *request)
+{
+    return http_conn_of(request->mhd)->note;
+}
+
+void http_connection_set_note(struct http_request *request, void *note, void (*free_fn)(void *note))
+{
+    struct http_conn *conn = http_conn_of(request->mhd);
+
+    if (conn->free_note)
+        conn->free_note(conn->note);
+    conn->note = note;
+    conn->free_note = free_fn;
+}
+
 void http_request_on_gone(struct http_request *request, http_gone_fn fn, void *data)
 {
     request->gone = fn;
@@ -89,17 +114,6 @@ void http_head_write(const struct http_request *request, unsigned int status,
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-int http_request_take_socket(struct http_request *request, int *ret_fd)
-{
-    int fd = fcntl(http_conn_of(request->mhd)->fd, F_DUPFD_CLOEXEC, 0);
-
-    request->is_socket_taken = true;
-    if (fd < 0)
-        return err_sys(errno, "take over a connection's socket");
-    *ret_fd = fd;
-    return 0;
-}
-
 void http_request_answered(struct http_request *request, unsigned int status)
 {
     bool is_waiting = request->state == HTTP_REQUEST_WAITING;
@@ -107,7 +121,7 @@ void http_request_answered(struct http_request *request, unsigned int status)
     request->state = HTTP_REQUEST_ANSWERED;
     request->status = status;
     ring_remove(&request->ring);
-    if (!is_waiting)
+    if (!is_waiting || request->socket == HTTP_SOCKET_BORROWED)
         return;
     MHD_resume_connection(request->mhd);
     http_server_kick(request->server);
@@ -117,12 +131,12 @@ void http_request_refuse(struct http_request *request, unsigned int status, cons
 {
     AUTO_FREE char *json = problem_to_json(status, NULL, detail);
     AUTO_STRBUF struct strbuf out = {0};
-    int fd;
+    struct http_wire wire;
 
     http_head_write(request, status, PROBLEM_TYPE, (ssize_t)strlen(json), &out);
     strbuf_adds(&out, json);
-    if (http_request_take_socket(request, &fd) == 0)
-        http_linger_start(request->server, fd, http_request_client(request), out.data, out.len);
+    if (http_wire_take(request, &wire) == 0)
+        http_linger_start(&wire, out.data, out.len);
     else
         log_debug("request refused without an answer", LOG_ERR());
     http_request_answered(request, status);

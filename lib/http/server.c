@@ -163,6 +163,8 @@ static struct http_conn *conn_new(struct http_server *server, struct MHD_Connect
     ring_init(&conn->half_closed);
     http_half_closes_watch(conn);
     http_peers_add(server, conn->addr);
+    if (server->tls)
+        http_tls_adopt(conn, mhd);
     return conn;
 }
 
@@ -172,6 +174,9 @@ static void conn_free(struct http_conn *conn)
     ring_remove(&conn->ring);
     http_half_closes_forget(conn);
     http_peers_remove(conn->server, conn->addr);
+    http_tls_unref(conn->tls);
+    if (conn->free_note)
+        conn->free_note(conn->note);
     free(conn);
 }
 
@@ -189,6 +194,21 @@ static void on_connection(void *server, struct MHD_Connection *mhd, void **conte
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+/* What the library insists on; each connection gets the server's present credentials (tls.c). */
+static unsigned int tls_options(const struct http_tls *tls, struct MHD_OptionItem ret_options[4])
+{
+    /* libmicrohttpd takes these as pointers that it may write through, and does not. */
+    const struct MHD_OptionItem options[4] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)http_tls_cert_pem(tls)},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)http_tls_key_pem(tls)},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)http_tls_priorities},
+        {MHD_OPTION_END, 0, NULL},
+    };
+
+    memcpy(ret_options, options, sizeof options);
+    return MHD_USE_TLS;
+}
+
 static int start_mhd(struct http_server *server, int listen_fd)
 {
     struct MHD_OptionItem options[] = {
@@ -204,12 +224,17 @@ static int start_mhd(struct http_server *server, int listen_fd)
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server},
         {MHD_OPTION_END, 0, NULL},
     };
-
+    struct MHD_OptionItem tls[4] = {{MHD_OPTION_END, 0, NULL}};
     /* MHD_USE_TURBO: among others, it closes without shutdown(2), which would reach the sockets
      * that were taken over as well. */
-    server->mhd = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, on_accept,
-        server, http_exchange_go_on, server, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    unsigned int flags =
+        MHD_USE_EPOLL | MHD_USE_TURBO | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+
+    if (server->tls)
+        flags |= tls_options(server->tls, tls);
+    server->mhd =
+        MHD_start_daemon(flags, 0, on_accept, server, http_exchange_go_on, server, MHD_OPTION_ARRAY,
+                         options, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
     return server->mhd ? 0 : err_fail(EIO, "libmicrohttpd does not start");
 }
 
@@ -288,6 +313,8 @@ int http_server_new(struct loop *loop, const struct http_server_config *config,
     int r = route_table_new(config->routes, config->route_count, &server->routes);
 
     fit_to_files(&server->config);
+    if (r == 0 && config->tls)
+        r = http_tls_load(config->tls, &server->tls);
     if (r == 0)
         r = listen_and_start(server);
     if (r < 0) {
@@ -319,12 +346,25 @@ void http_server_free(struct http_server *server)
     loop_source_free(server->sweep_timer);
     loop_source_free(server->mhd_timer);
     route_table_free(server->routes);
+    http_tls_unref(server->tls);
     free(server);
 }
 
 uint16_t http_server_port(const struct http_server *server)
 {
     return server->port;
+}
+
+int http_server_set_tls(struct http_server *server, const struct http_tls_config *config)
+{
+    struct http_tls *fresh;
+    int r = http_tls_load(config, &fresh);
+
+    if (r < 0)
+        return r;
+    http_tls_unref(server->tls);
+    server->tls = fresh;
+    return 0;
 }
 
 void http_server_drain(struct http_server *server)

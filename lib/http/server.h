@@ -1,5 +1,6 @@
-/* An HTTP/1.1 server in the daemon's loop: a table of routes, handlers that answer at once or
- * later, and event streams. The only user of libmicrohttpd (epoll mode, no threads, TCP_NODELAY).
+/* An HTTP/1.1 server in the daemon's loop, plain or over TLS: a table of routes, handlers that
+ * answer at once or later, and event streams. The only user of libmicrohttpd (epoll mode, no
+ * threads, TCP_NODELAY).
  *
  * What every server here answers by itself, as RFC 9457 problems: unknown path 404, wrong method
  * 405 with Allow, body over the limit 413, a target that is no path 400. HEAD is answered where GET
@@ -29,12 +30,18 @@ struct http_route {
     http_handler_fn fn;
 };
 
+struct http_tls_config {
+    const char *cert_file; /* PEM: the server's certificate, then those above it */
+    const char *key_file;  /* PEM */
+};
+
 struct http_server_config {
     uint32_t addr;                   /* host order */
     uint16_t port;                   /* 0: any; see http_server_port() */
     const struct http_route *routes; /* borrowed; outlives the server */
     size_t route_count;
-    void *data;                   /* handed to every handler */
+    const struct http_tls_config *tls; /* read, not kept; NULL: plain HTTP */
+    void *data;                        /* handed to every handler */
     unsigned int max_connections; /* 0: 1024. Streams count; more are refused. Fewer, and fewer per
                                    * address, when the limit of open files leaves no room. */
     unsigned int max_per_address; /* 0: no limit of its own */
@@ -50,6 +57,9 @@ int http_server_new(struct loop *loop, const struct http_server_config *config,
  * handler. */
 void http_server_free(struct http_server *server);
 uint16_t http_server_port(const struct http_server *server);
+/* Connections from now on get this certificate; those that are open keep theirs. When it cannot be
+ * read nothing changes: -errno with a text. Only for a server that has one. */
+int http_server_set_tls(struct http_server *server, const struct http_tls_config *config);
 /* Stops taking connections; those that are open get "Connection: close" with their next answer.
  * Streams go on until the server is freed or they end. */
 void http_server_drain(struct http_server *server);
@@ -69,6 +79,26 @@ uint32_t http_request_client(const struct http_request *request);
 /* Whether the client is on this host: it came from a loopback address, or from the very address
  * that it came to (which the kernel lets nobody else do). */
 bool http_request_is_local(const struct http_request *request);
+
+bool http_request_is_encrypted(const struct http_request *request);
+
+/* A certificate as bytes (DER); borrowed, until the request ends. */
+struct http_certificate {
+    const unsigned char *der;
+    size_t n;
+};
+/* The chain that the client showed, its own certificate first; returns how many, 0 for none, or
+ * more than max. The client has proved that it holds the key of the first; nothing else is checked.
+ */
+size_t http_request_certificates(const struct http_request *request,
+                                 struct http_certificate *ret_chain, size_t max);
+
+/* A place for what was found out about the request's connection and holds for its next requests;
+ * NULL at first. free_fn (may be NULL) is called when the connection ends or the note is replaced.
+ */
+void *http_connection_note(const struct http_request *request);
+void http_connection_set_note(struct http_request *request, void *note,
+                              void (*free_fn)(void *note));
 
 /* Called when nobody waits for the answer any more: its server ends. (A client that goes away
  * meanwhile is not noticed; answering it is harmless.) Not called after the answer. */

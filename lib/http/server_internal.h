@@ -6,7 +6,7 @@
  *                                                             the socket leaves libmicrohttpd
  *
  * libmicrohttpd parses requests and sends ordinary answers. Two things it cannot do well, so these
- * take the connection's socket over (http_request_take_socket) and work on it from our own loop:
+ * take the connection's socket over (http_wire_take) and work on it from our own loop:
  *
  *     http_stream  endless answers. libmicrohttpd's way, a suspended connection, is searched for
  *                  in a list of all suspended ones whenever one wakes, keeps its buffers, and does
@@ -18,17 +18,20 @@
 
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <sys/uio.h>
 
 #include "lib/base/strbuf.h"
 #include "lib/http/ring.h"
 #include "lib/http/route.h"
 #include "lib/http/server.h"
+#include "lib/http/tls.h"
 
 struct http_server {
     struct loop *loop;
     struct MHD_Daemon *mhd;
     struct route_table *routes;
     struct http_server_config config;
+    struct http_tls *tls; /* of connections from now on; NULL: plain HTTP */
     int64_t idle_timeout_ms;
     int64_t now_ms; /* of the round under way */
     uint16_t port;
@@ -67,6 +70,11 @@ struct http_conn {
     uint32_t addr;
     int64_t cut_ms;
     struct http_request *request; /* begun and not ended; NULL: none */
+    gnutls_session_t session;     /* libmicrohttpd's; NULL: plain HTTP */
+    struct http_tls *tls;         /* what the session began with */
+    bool speaks_tls;              /* its first byte was of a handshake */
+    void *note;                   /* see http_connection_note() */
+    void (*free_note)(void *note);
 };
 
 enum http_request_state {
@@ -77,6 +85,12 @@ enum http_request_state {
     HTTP_REQUEST_ANSWERED,
 };
 
+enum http_request_socket {
+    HTTP_SOCKET_LIBRARYS,
+    HTTP_SOCKET_DUPLICATED, /* libmicrohttpd is to let go of it */
+    HTTP_SOCKET_BORROWED,   /* libmicrohttpd is to leave it alone until it is given back */
+};
+
 struct http_request {
     struct ring ring; /* in waiting, or in no list */
     struct http_server *server;
@@ -84,10 +98,10 @@ struct http_request {
     enum http_request_state state;
     bool is_head;
     bool is_http10;
-    bool is_socket_taken; /* libmicrohttpd is to let go of it */
-    bool is_streamed;     /* the stream reports the end, not the request */
-    int route;            /* -1: none */
-    unsigned int status;  /* when answered */
+    bool is_streamed; /* the stream reports the end, not the request */
+    enum http_request_socket socket;
+    int route;           /* -1: none */
+    unsigned int status; /* when answered */
 
     enum route_outcome target;
     const struct route_resource *resource; /* when target is ROUTE_FOUND */
@@ -159,9 +173,6 @@ void http_exchange_abandon(struct http_request *request);
 
 /* ---- reply.c --------------------------------------------------------------------------------- */
 
-/* A descriptor of our own for the request's socket; libmicrohttpd forgets the connection without
- * closing the socket under us. -errno with a text. */
-int http_request_take_socket(struct http_request *request, int *ret_fd);
 /* Marks the request as answered and, when it waited, hands it back to libmicrohttpd. */
 void http_request_answered(struct http_request *request, unsigned int status);
 /* Answers although the body has not been read: the rest of it is thrown away. */
@@ -170,6 +181,29 @@ void http_request_refuse(struct http_request *request, unsigned int status, cons
 void http_head_write(const struct http_request *request, unsigned int status,
                      const char *content_type, ssize_t body_len, struct strbuf *out);
 
+/* ---- wire.c: sockets that libmicrohttpd no longer serves ------------------------------------- */
+
+struct http_wire {
+    struct http_server *server; /* NULL: closed */
+    uint32_t addr;
+    int fd;
+    gnutls_session_t session;      /* NULL: plain */
+    struct MHD_Connection *lender; /* with session: the connection, suspended */
+};
+
+/* Takes the request's socket; counts as a connection of its address as long as it is open. What
+ * libmicrohttpd has read and not handed over is lost. The request must then be marked as answered.
+ * -errno with a text. */
+int http_wire_take(struct http_request *request, struct http_wire *ret_wire);
+/* Whoever watches fd lets go of it before. */
+void http_wire_close(struct http_wire *wire);
+/* As sendmsg and recv without waiting; at most a record's worth over TLS. -1 and errno. After
+ * EAGAIN the same bytes must come again first. */
+ssize_t http_wire_send(const struct http_wire *wire, struct iovec *iov, size_t count);
+ssize_t http_wire_receive(const struct http_wire *wire, void *bytes, size_t n);
+/* Nothing more will be sent. */
+int http_wire_say_end(const struct http_wire *wire);
+
 /* ---- stream.c, linger.c ---------------------------------------------------------------------- */
 
 int http_streams_init(struct http_server *server);
@@ -177,8 +211,8 @@ void http_streams_deinit(struct http_server *server);
 /* For the sweep: cuts off those whose time has come. Returns the next one's time, 0 for none. */
 int64_t http_streams_sweep(struct http_server *server);
 
-/* Sends these bytes, then throws away what the client still sends until it closes. Takes fd. */
-void http_linger_start(struct http_server *server, int fd, uint32_t addr, const char *bytes,
-                       size_t n);
+/* Sends these bytes, then throws away what the client still sends until it closes. Takes the wire
+ * over. */
+void http_linger_start(struct http_wire *wire, char *bytes, size_t n);
 int64_t http_lingers_sweep(struct http_server *server);
 void http_lingers_deinit(struct http_server *server);

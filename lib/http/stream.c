@@ -23,7 +23,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
@@ -40,9 +39,8 @@
 struct http_stream {
     struct ring ring; /* in the server's awake, asleep or blocked */
     struct http_server *server;
-    int fd;
+    struct http_wire wire;
     int route;
-    uint32_t addr;
     enum { ASLEEP, AWAKE, BLOCKED } state;
     bool is_chunked;
     bool is_over;    /* next() has no more */
@@ -73,12 +71,11 @@ static void stream_free(struct http_stream *stream)
     if (server->config.on_done)
         server->config.on_done(server->config.data, stream->route, 200);
     http_body_unref(stream->piece);
-    if (stream->fd >= 0) {
+    if (stream->wire.fd >= 0) {
         /* Closing would not do: libmicrohttpd may not have closed its descriptor yet. */
-        (void)epoll_ctl(server->stream_epoll_fd, EPOLL_CTL_DEL, stream->fd, NULL);
-        close(stream->fd);
+        (void)epoll_ctl(server->stream_epoll_fd, EPOLL_CTL_DEL, stream->wire.fd, NULL);
+        http_wire_close(&stream->wire);
     }
-    http_peers_remove(server, stream->addr);
     free(stream);
 }
 
@@ -182,8 +179,7 @@ enum sending { SENDING_DONE, SENDING_PART, SENDING_BLOCKED, SENDING_FAILED };
 static enum sending send_piece(struct http_stream *stream)
 {
     struct iovec iov[3];
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = fill_iov(stream, iov)};
-    ssize_t n = sendmsg(stream->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t n = http_wire_send(&stream->wire, iov, fill_iov(stream, iov));
 
     if (n < 0)
         return errno == EAGAIN ? SENDING_BLOCKED : errno == EINTR ? SENDING_PART : SENDING_FAILED;
@@ -199,7 +195,7 @@ static int watch(struct http_stream *stream, int operation, uint32_t events)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP | events, .data.ptr = stream};
 
-    if (epoll_ctl(stream->server->stream_epoll_fd, operation, stream->fd, &event) < 0)
+    if (epoll_ctl(stream->server->stream_epoll_fd, operation, stream->wire.fd, &event) < 0)
         return err_sys(errno, "watch a stream's socket");
     return 0;
 }
@@ -255,7 +251,7 @@ static void on_turn(void *data)
 static bool is_still_there(struct http_stream *stream)
 {
     char scratch[4096];
-    ssize_t n = recv(stream->fd, scratch, sizeof scratch, MSG_DONTWAIT);
+    ssize_t n = http_wire_receive(&stream->wire, scratch, sizeof scratch);
 
     return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
@@ -347,11 +343,11 @@ static int set_socket_options(int fd, int64_t timeout_ms)
 
 static int open_socket(struct http_stream *stream, struct http_request *request)
 {
-    int r = http_request_take_socket(request, &stream->fd);
+    int r = http_wire_take(request, &stream->wire);
 
     if (r < 0)
         return r;
-    r = set_socket_options(stream->fd, stream->server->idle_timeout_ms);
+    r = set_socket_options(stream->wire.fd, stream->server->idle_timeout_ms);
     if (r < 0)
         return r;
     return watch(stream, EPOLL_CTL_ADD, 0);
@@ -361,13 +357,11 @@ static struct http_stream *stream_alloc(struct http_request *request)
 {
     struct http_stream *stream = NEW(struct http_stream);
 
-    stream->fd = -1;
+    stream->wire.fd = -1;
     stream->server = request->server;
-    stream->addr = http_request_client(request);
     stream->route = request->route;
     stream->is_chunked = !request->is_http10;
     ring_init(&stream->ring);
-    http_peers_add(stream->server, stream->addr);
     return stream;
 }
 

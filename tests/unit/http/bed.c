@@ -21,6 +21,7 @@ struct bed {
     struct mailbox *mailbox;
     struct loop_source *mail_io;
     struct mailbox_item stop;
+    struct bed_identity identity; /* when it speaks TLS */
     pthread_t thread;
     struct ring waiting; /* struct pending */
     struct ring streams; /* struct reader */
@@ -236,6 +237,39 @@ static void on_done(void *data, int route, unsigned int status)
     bed->last_status = status;
 }
 
+/* Whom the server takes the client for, and how often it has looked on this connection. */
+static void on_who(struct http_request *request, void *data)
+{
+    struct http_certificate chain[4];
+    size_t count = http_request_certificates(request, chain, ARRAY_LEN(chain));
+    unsigned int *looks = http_connection_note(request);
+    AUTO_FREE char *text = NULL;
+
+    if (!looks) {
+        looks = NEW(unsigned int);
+        http_connection_set_note(request, looks, free);
+    }
+    text =
+        mem_printf("encrypted=%d certificates=%zu bytes=%zu looks=%u",
+                   http_request_is_encrypted(request), count, count > 0 ? chain[0].n : 0, ++*looks);
+    http_reply_text(request, 200, "text/plain", text);
+}
+
+/* From now on there is another certificate. */
+static void on_renew(struct http_request *request, void *data)
+{
+    struct bed *bed = data;
+    struct http_tls_config tls = {bed->identity.cert_file, bed->identity.key_file};
+    struct http_tls_config none = {"/nowhere", "/nowhere"};
+
+    assert_int_equal(http_server_set_tls(bed->server, &none), -ENOENT);
+    bed_identity_deinit(&bed->identity);
+    bed_identity_init(&bed->identity, "bed-2");
+    tls = (struct http_tls_config){bed->identity.cert_file, bed->identity.key_file};
+    assert_int_equal(http_server_set_tls(bed->server, &tls), 0);
+    http_reply_empty(request, 204);
+}
+
 static const struct http_route routes[] = {
     {"GET", "/echo/:word", on_echo_word},
     {"POST", "/echo", on_echo},
@@ -250,6 +284,8 @@ static const struct http_route routes[] = {
     {"POST", "/end", on_end},
     {"GET", "/state", on_state},
     {"POST", "/drain", on_drain},
+    {"GET", "/who", on_who},
+    {"POST", "/renew", on_renew},
 };
 
 /* ---- its life -------------------------------------------------------------------------------- */
@@ -269,9 +305,12 @@ static void *run(void *data)
     return NULL;
 }
 
+bool bed_speaks_tls;
+
 struct bed *bed_start(const struct bed_limits *limits)
 {
     struct bed *bed = NEW(struct bed);
+    struct http_tls_config tls;
     struct http_server_config config = {.addr = INADDR_LOOPBACK,
                                         .routes = routes,
                                         .route_count = ARRAY_LEN(routes),
@@ -282,6 +321,11 @@ struct bed *bed_start(const struct bed_limits *limits)
         config.max_connections = limits->max_connections;
         config.max_per_address = limits->max_per_address;
         config.idle_timeout_s = limits->idle_timeout_s;
+    }
+    if (bed_speaks_tls) {
+        bed_identity_init(&bed->identity, "bed");
+        tls = (struct http_tls_config){bed->identity.cert_file, bed->identity.key_file};
+        config.tls = &tls;
     }
     ring_init(&bed->waiting);
     ring_init(&bed->streams);
@@ -307,114 +351,11 @@ void bed_stop(struct bed *bed, unsigned int *ret_gone)
     (void)mailbox_take_all(bed->mailbox);
     mailbox_free(bed->mailbox);
     loop_free(bed->loop);
+    bed_identity_deinit(&bed->identity);
     free(bed);
 }
 
 uint16_t bed_port(const struct bed *bed)
 {
     return http_server_port(bed->server);
-}
-
-/* ---- a client of bytes ----------------------------------------------------------------------- */
-
-int raw_open(const struct bed *bed)
-{
-    struct sockaddr_in name = {.sin_family = AF_INET,
-                               .sin_port = htons(bed_port(bed)),
-                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct timeval limit = {.tv_sec = READ_LIMIT_S};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    assert_true(fd >= 0);
-    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&name, sizeof name), 0);
-    return fd;
-}
-
-void raw_send(int fd, const char *text)
-{
-    assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
-}
-
-void raw_send_what_fits(int fd, const char *bytes, size_t n)
-{
-    size_t sent = 0;
-
-    while (sent < n) {
-        ssize_t k = send(fd, bytes + sent, n - sent, MSG_NOSIGNAL);
-
-        if (k < 0)
-            return;
-        sent += (size_t)k;
-    }
-}
-
-static bool read_some(int fd, struct strbuf *text)
-{
-    char bytes[65536];
-    ssize_t n = recv(fd, bytes, sizeof bytes, 0);
-
-    if (n < 0)
-        fail_msg("read: %s; so far:\n%s", strerrordesc_np(errno), text->data ? text->data : "");
-    if (n > 0)
-        strbuf_add(text, bytes, (size_t)n);
-    return n > 0;
-}
-
-char *raw_read_to_end(int fd)
-{
-    struct strbuf text = {0};
-
-    while (read_some(fd, &text))
-        ;
-    return strbuf_take(&text);
-}
-
-char *raw_read_until(int fd, const char *part)
-{
-    struct strbuf text = {0};
-
-    while (!text.data || !strstr(text.data, part))
-        if (!read_some(fd, &text))
-            fail_msg("closed before '%s' came; so far:\n%s", part, text.data ? text.data : "");
-    return strbuf_take(&text);
-}
-
-char *raw_ask(const struct bed *bed, const char *request)
-{
-    int fd = raw_open(bed);
-    char *answer;
-
-    raw_send(fd, request);
-    answer = raw_read_to_end(fd);
-    close(fd);
-    return answer;
-}
-
-void raw_post(const struct bed *bed, const char *path, const char *body)
-{
-    AUTO_FREE char *request = mem_printf("POST %s HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"
-                                         "Content-Length: %zu\r\n\r\n%s",
-                                         path, strlen(body), body);
-    AUTO_FREE char *answer = raw_ask(bed, request);
-
-    assert_starts(answer, "HTTP/1.1 204 ");
-}
-
-void raw_wait_state(const struct bed *bed, const char *text)
-{
-    int64_t end_ms = clock_boot_ms() + READ_LIMIT_S * 1000;
-    int fd = raw_open(bed);
-    bool is_so = false;
-
-    while (!is_so && clock_boot_ms() < end_ms) {
-        AUTO_FREE char *answer = NULL;
-
-        raw_send(fd, "GET /state HTTP/1.1\r\nHost: t\r\n\r\n");
-        answer = raw_read_until(fd, "last=");
-        is_so = strstr(answer, text) != NULL;
-    }
-    close(fd);
-    if (!is_so)
-        fail_msg("never became '%s'", text);
 }

@@ -12,6 +12,8 @@
  *     GET  /flood            pieces without end, of 64 KiB
  *     GET  /state            "waiting=1 streams=2 gone=3 done=4 status=200 last="
  *     POST /drain
+ *     GET  /who              "encrypted=1 certificates=1 bytes=350 looks=1"
+ *     POST /renew            another server certificate from now on
  */
 #pragma once
 
@@ -24,8 +26,12 @@
 
 #include "lib/base/strbuf.h"
 #include "lib/http/server.h"
+#include "tests/unit/http/raw.h"
 
 struct bed;
+
+/* Set before bed_start(): the server and its raw clients speak TLS. */
+extern bool bed_speaks_tls;
 
 /* Zeroes take the server's defaults. */
 struct bed_limits {
@@ -38,31 +44,3 @@ struct bed *bed_start(const struct bed_limits *limits);
 /* Stops the thread and frees the server; *ret_gone (may be NULL) gets how often gone was called. */
 void bed_stop(struct bed *bed, unsigned int *ret_gone);
 uint16_t bed_port(const struct bed *bed);
-
-/* ---- a client of bytes ----------------------------------------------------------------------- */
-
-int raw_open(const struct bed *bed);
-void raw_send(int fd, const char *text);
-/* As much as is taken; for servers that close. */
-void raw_send_what_fits(int fd, const char *bytes, size_t n);
-/* Reads to the end, or until it has seen text. Fails when nothing comes for 10 seconds. */
-char *raw_read_to_end(int fd);
-char *raw_read_until(int fd, const char *text);
-/* One request on a connection of its own; the whole answer. Caller frees. */
-char *raw_ask(const struct bed *bed, const char *request);
-/* POST without a body. */
-void raw_post(const struct bed *bed, const char *path, const char *body);
-/* Asks GET /state until it contains text. */
-void raw_wait_state(const struct bed *bed, const char *text);
-
-#define GET(path) "GET " path " HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
-#define assert_contains(text, part)                          \
-    do {                                                     \
-        if (!strstr((text), (part)))                         \
-            fail_msg("'%s' is not in:\n%s", (part), (text)); \
-    } while (0)
-#define assert_starts(text, part)                                 \
-    do {                                                          \
-        if (strncmp((text), (part), strlen(part)) != 0)           \
-            fail_msg("'%s' does not begin:\n%s", (part), (text)); \
-    } while (0)

@@ -38,7 +38,7 @@ static void a_body_comes_whole_also_in_pieces(void **state)
     raw_send(fd, "\n2\r\nde\r\n0\r\n\r\n");
     answer = raw_read_to_end(fd);
     assert_contains(answer, "\r\n\r\nabcde");
-    close(fd);
+    raw_close(fd);
 }
 
 static void a_connection_serves_many_requests_also_pipelined(void **state)
@@ -53,7 +53,7 @@ static void a_connection_serves_many_requests_also_pipelined(void **state)
     assert_contains(answers, "HTTP/1.1 404 Not Found\r\n");
     assert_contains(answers, "\r\n\r\nhiHTTP/1.1 200");
     assert_contains(answers, "word=4 ");
-    close(fd);
+    raw_close(fd);
 }
 
 static void an_unknown_path_is_a_404_problem(void **state)
@@ -152,7 +152,7 @@ static void a_client_that_sends_a_huge_body_first_still_reads_its_413(void **sta
     raw_send_what_fits(fd, body, n);
     answer = raw_read_to_end(fd);
     assert_starts(answer, "HTTP/1.1 413 ");
-    close(fd);
+    raw_close(fd);
 }
 
 static void a_chunked_body_without_end_is_a_413(void **state)
@@ -167,7 +167,7 @@ static void a_chunked_body_without_end_is_a_413(void **state)
     raw_send_what_fits(fd, chunk, n);
     answer = raw_read_to_end(fd);
     assert_starts(answer, "HTTP/1.1 413 ");
-    close(fd);
+    raw_close(fd);
 }
 
 static void a_body_of_just_the_limit_is_taken(void **state)
@@ -183,7 +183,7 @@ static void a_body_of_just_the_limit_is_taken(void **state)
     answer = raw_read_to_end(fd);
     assert_starts(answer, "HTTP/1.1 200 ");
     assert_int_equal(strlen(strstr(answer, "\r\n\r\n") + 4), HTTP_BODY_MAX);
-    close(fd);
+    raw_close(fd);
 }
 
 static void a_body_framed_twice_is_refused(void **state)
@@ -228,7 +228,7 @@ static void a_query_without_room_harms_nobody(void **state)
         int fd = raw_open(*state);
 
         raw_send_what_fits(fd, request.data, request.len);
-        close(fd);
+        raw_close(fd);
     }
     strbuf_deinit(&request);
     raw_wait_state(*state, "waiting=0");
@@ -245,7 +245,7 @@ static void an_answer_may_come_later(void **state)
     answer = raw_read_to_end(fd);
     assert_starts(answer, "HTTP/1.1 201 Created\r\n");
     assert_contains(answer, "\r\n\r\n{\"late\":true}");
-    close(fd);
+    raw_close(fd);
 }
 
 static void a_late_answer_to_a_client_that_has_gone_harms_nobody(void **state)
@@ -254,7 +254,7 @@ static void a_late_answer_to_a_client_that_has_gone_harms_nobody(void **state)
 
     raw_send(fd, GET("/later"));
     raw_wait_state(*state, "waiting=1");
-    close(fd);
+    raw_close(fd);
     raw_post(*state, "/answer", "");
     raw_wait_state(*state, "waiting=0");
 }
@@ -269,7 +269,7 @@ static void a_server_that_ends_tells_those_who_wait(void **state)
     raw_wait_state(bed, "waiting=1");
     bed_stop(bed, &gone);
     assert_int_equal(gone, 1);
-    close(fd);
+    raw_close(fd);
 }
 
 static void garbage_is_answered_or_cut_off_and_the_server_lives_on(void **state)
@@ -296,7 +296,7 @@ static void garbage_is_answered_or_cut_off_and_the_server_lives_on(void **state)
         answer = raw_read_to_end(fd);
         if (*answer && !strstr(answer, "HTTP/1.1 4") && !strstr(answer, "HTTP/1.1 5"))
             fail_msg("garbage %zu got:\n%s", i, answer);
-        close(fd);
+        raw_close(fd);
     }
     raw_wait_state(*state, "waiting=0");
 }
@@ -318,7 +318,7 @@ static void a_client_that_ends_in_the_middle_is_cut_off_at_once(void **state)
         assert_int_equal(shutdown(fd, SHUT_WR), 0);
         answer = raw_read_to_end(fd);
         assert_string_equal(answer, "");
-        close(fd);
+        raw_close(fd);
     }
     /* One alone would have stood for 30 s. */
     assert_in_range(clock_boot_ms() - began_ms, 0, 9999);
@@ -334,7 +334,7 @@ static void a_whole_request_whose_sender_has_ended_is_answered(void **state)
         assert_int_equal(shutdown(fd, SHUT_WR), 0);
         answer = raw_read_to_end(fd);
         assert_non_null(strstr(answer, "HTTP/1.1 200"));
-        close(fd);
+        raw_close(fd);
     }
 }
 
@@ -348,12 +348,12 @@ static void a_sender_that_drips_is_cut_off(void **state)
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &pace, sizeof pace), 0);
     raw_send(fd, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 1000\r\n\r\n");
     /* A byte each time the read waited in vain: never idle for as long as the limit. */
-    while (recv(fd, &byte, 1, 0) < 0 && errno == EAGAIN && drops < 100) {
+    while (raw_receive(fd, &byte, 1) < 0 && errno == EAGAIN && drops < 100) {
         raw_send_what_fits(fd, "x", 1);
         drops++;
     }
     assert_in_range(drops, 5, 40);
-    close(fd);
+    raw_close(fd);
     bed_stop(bed, NULL);
 }
 
@@ -381,9 +381,9 @@ static void a_draining_server_answers_what_is_open_and_takes_nothing_new(void **
     answer = raw_read_to_end(late);
     assert_starts(answer, "HTTP/1.1 201 ");
     assert_contains(answer, "Connection: close\r\n");
-    close(other);
-    close(late);
-    close(open);
+    raw_close(other);
+    raw_close(late);
+    raw_close(open);
     bed_stop(bed, NULL);
 }
 
@@ -401,9 +401,9 @@ static void connections_above_the_limit_are_refused_and_the_others_served(void *
     raw_send(b, GET("/echo/b"));
     served = raw_read_to_end(b);
     assert_contains(served, "word=b");
-    close(a);
-    close(b);
-    close(c);
+    raw_close(a);
+    raw_close(b);
+    raw_close(c);
     bed_stop(bed, NULL);
 }
 
@@ -418,12 +418,12 @@ static void one_address_gets_no_more_than_its_share(void **state)
     b = raw_open(bed);
     refused = raw_read_to_end(b);
     assert_string_equal(refused, "");
-    close(a);
-    close(b);
+    raw_close(a);
+    raw_close(b);
     bed_stop(bed, NULL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_handler_gets_parameters_and_arguments_decoded),
@@ -455,5 +455,6 @@ int main(void)
         cmocka_unit_test(one_address_gets_no_more_than_its_share),
     };
 
+    bed_speaks_tls = argc > 1; /* the same over TLS */
     return cmocka_run_group_tests_name("http server", tests, start, stop);
 }

@@ -42,7 +42,7 @@ static void pieces_come_as_they_are_pushed(void **state)
     free(raw_read_until(fd, "\r\ndata: one\n\n\r\n"));
     raw_post(bed, "/push", "data: two\n\n");
     free(raw_read_until(fd, "b\r\ndata: two\n\n\r\n"));
-    close(fd);
+    raw_close(fd);
     raw_wait_state(bed, "streams=0");
 }
 
@@ -55,7 +55,7 @@ static void a_stream_ends_with_its_last_piece(void **state)
     raw_post(bed, "/end", "bye");
     rest = raw_read_to_end(fd);
     assert_string_equal(rest, "3\r\nbye\r\n0\r\n\r\n");
-    close(fd);
+    raw_close(fd);
     raw_wait_state(bed, "streams=0");
 }
 
@@ -68,7 +68,7 @@ static void a_stream_may_end_without_a_piece(void **state)
     raw_post(bed, "/end", "");
     rest = raw_read_to_end(fd);
     assert_string_equal(rest, "0\r\n\r\n");
-    close(fd);
+    raw_close(fd);
 }
 
 static void an_old_client_gets_the_pieces_as_they_are(void **state)
@@ -85,7 +85,7 @@ static void an_old_client_gets_the_pieces_as_they_are(void **state)
     raw_post(bed, "/end", "b");
     rest = raw_read_to_end(fd);
     assert_string_equal(rest, "ab");
-    close(fd);
+    raw_close(fd);
 }
 
 static void a_stream_may_be_the_late_answer(void **state)
@@ -99,7 +99,7 @@ static void a_stream_may_be_the_late_answer(void **state)
     free(raw_read_until(fd, "chunked\r\n"));
     raw_post(bed, "/end", "late");
     free(raw_read_until(fd, "4\r\nlate\r\n0\r\n\r\n"));
-    close(fd);
+    raw_close(fd);
 }
 
 static void a_late_stream_to_a_client_that_has_gone_is_over_at_once(void **state)
@@ -109,7 +109,7 @@ static void a_late_stream_to_a_client_that_has_gone_is_over_at_once(void **state
 
     raw_send(fd, "GET /later HTTP/1.1\r\nHost: t\r\n\r\n");
     raw_wait_state(bed, "waiting=1");
-    close(fd);
+    raw_close(fd);
     raw_post(bed, "/stream-late", "");
     raw_wait_state(bed, "waiting=0 streams=0");
 }
@@ -129,7 +129,7 @@ static void a_client_that_closes_is_noticed_though_nothing_is_sent(void **state)
     int fd = open_stream(bed);
 
     raw_wait_state(bed, "streams=1");
-    close(fd);
+    raw_close(fd);
     raw_wait_state(bed, "streams=0");
 }
 
@@ -141,7 +141,7 @@ static void what_a_client_says_on_a_stream_is_ignored(void **state)
     raw_send(fd, "noise noise noise");
     raw_post(bed, "/push", "still here");
     free(raw_read_until(fd, "still here"));
-    close(fd);
+    raw_close(fd);
     raw_wait_state(bed, "streams=0");
 }
 
@@ -160,7 +160,7 @@ static void a_large_piece_comes_whole(void **state)
     assert_starts(rest, "f4240\r\nzzz");
     assert_int_equal(strlen(rest), 7 + n + 2 + 5);
     assert_string_equal(rest + 7 + n, "\r\n0\r\n\r\n");
-    close(fd);
+    raw_close(fd);
 }
 
 static void a_client_that_takes_nothing_is_cut_off_while_others_are_served(void **state)
@@ -175,8 +175,8 @@ static void a_client_that_takes_nothing_is_cut_off_while_others_are_served(void 
     raw_wait_state(bed, "streams=1 gone=1");
     raw_post(bed, "/push", "afterwards");
     free(raw_read_until(other, "afterwards"));
-    close(slow);
-    close(other);
+    raw_close(slow);
+    raw_close(other);
     bed_stop(bed, NULL);
 }
 
@@ -191,8 +191,8 @@ static void a_server_that_ends_tells_the_streams_owners(void **state)
     assert_int_equal(gone, 2);
     rest = raw_read_to_end(a);
     assert_string_equal(rest, "");
-    close(a);
-    close(b);
+    raw_close(a);
+    raw_close(b);
 }
 
 static void many_streams_all_get_what_is_pushed(void **state)
@@ -205,7 +205,7 @@ static void many_streams_all_get_what_is_pushed(void **state)
     raw_post(bed, "/push", "to all");
     for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
         free(raw_read_until(fds[i], "to all"));
-        close(fds[i]);
+        raw_close(fds[i]);
     }
     raw_wait_state(bed, "streams=0");
 }
@@ -215,13 +215,13 @@ static void a_finished_stream_counts_as_a_finished_exchange(void **state)
     struct bed *bed = bed_start(NULL);
     int fd = open_stream(bed);
 
-    close(fd);
+    raw_close(fd);
     raw_wait_state(bed, "streams=0 gone=1");
     raw_wait_state(bed, "status=200");
     bed_stop(bed, NULL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_come_as_they_are_pushed),
@@ -240,5 +240,6 @@ int main(void)
         cmocka_unit_test(a_finished_stream_counts_as_a_finished_exchange),
     };
 
+    bed_speaks_tls = argc > 1; /* the same over TLS */
     return cmocka_run_group_tests_name("http stream", tests, start, stop);
 }

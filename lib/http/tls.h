@@ -1,0 +1,26 @@
+/* The server's credentials, and TLS sessions of libmicrohttpd's connections. Internal to lib/http.
+ */
+#pragma once
+
+#include <gnutls/gnutls.h>
+#include <microhttpd.h>
+
+#include "lib/http/server.h"
+
+struct http_conn;
+struct http_tls; /* certificate and key; counted references */
+
+/* TLS 1.2 and 1.3 with ephemeral keys and authenticated encryption, nothing else. */
+extern const char http_tls_priorities[];
+
+/* -EINVAL and the file system's errors, with a text. */
+int http_tls_load(const struct http_tls_config *config, struct http_tls **ret_tls);
+void http_tls_unref(struct http_tls *tls);
+const char *http_tls_cert_pem(const struct http_tls *tls);
+const char *http_tls_key_pem(const struct http_tls *tls);
+
+/* A connection that has just been accepted gets the server's present credentials and is asked for
+ * a certificate. One that begins with plain HTTP is told so (426), and ends. */
+void http_tls_adopt(struct http_conn *conn, struct MHD_Connection *mhd);
+/* What http_request_certificates() says. */
+size_t http_tls_chain(const struct http_conn *conn, struct http_certificate *ret_chain, size_t max);
