@@ -155,12 +155,7 @@ static void on_stored(struct store_change *set, void *data)
 {
     struct control *c = data;
 
-    if (set == &c->health.probe)
-        health_on_stored(&c->health);
-    else if (set == &c->backup.set)
-        backup_on_stored(&c->backup);
-    else
-        operations_on_stored(c, set);
+    set->on_outcome(set, c);
     go_if_idle(c);
 }
 

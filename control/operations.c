@@ -33,6 +33,7 @@ struct operation_type {
 };
 
 static void run(struct operation *op);
+static void on_outcome(struct store_change *set, void *data);
 
 static struct operation *operation_new(const struct operation_type *type, struct control *control)
 {
@@ -137,6 +138,7 @@ static void run(struct operation *op)
     switch (outcome) {
     case REGISTRY_CHANGE:
         change->owner = op;
+        change->set.on_outcome = on_outcome;
         writer_submit(op->control->writer, &change->set);
         return;
     case REGISTRY_WAIT:
@@ -246,8 +248,9 @@ static void run_waiting(struct operation *waiting)
     }
 }
 
-void operations_on_stored(struct control *c, struct store_change *set)
+static void on_outcome(struct store_change *set, void *data)
 {
+    struct control *c = data;
     struct registry_change *change = CONTAINER_OF(set, struct registry_change, set);
     struct operation *op = change->owner;
     struct operation *waiting;

@@ -11,7 +11,6 @@
 struct control;
 struct node;
 struct registry;
-struct store_change;
 
 /* Answer the request, now or later. body is taken over; wish borrows from it. */
 void operations_register(struct control *control, struct http_request *request, json_t *body,
@@ -26,9 +25,6 @@ void operations_heartbeat(struct control *control, struct http_request *request,
 /* The monitor's and the quarantine's wishes. */
 void operations_mark_down(struct control *control, struct node *node);
 void operations_release_due(struct control *control);
-
-/* For the writer: a change of ours has its outcome. */
-void operations_on_stored(struct control *control, struct store_change *set);
 
 /* At the end: the operations of changes that are still under way. The store has let go of them. */
 void operations_free_all(struct registry *registry);

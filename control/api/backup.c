@@ -32,8 +32,11 @@ static void answer(struct http_request *request, struct store_copy *copy)
     http_body_unref(body);
 }
 
-void backup_on_stored(struct backup *b)
+/* The copy is made, or is not to be had. */
+static void on_outcome(struct store_change *set, void *data)
 {
+    struct backup *b = CONTAINER_OF(set, struct backup, set);
+
     if (b->copy.error)
         log_error("no backup could be made", LOG_S("error", b->copy.error));
     else
@@ -63,6 +66,7 @@ void backup_show(struct http_request *request, void *data)
     }
     *b = (struct backup){.is_under_way = true, .request = request};
     b->set.copy = &b->copy;
+    b->set.on_outcome = on_outcome;
     http_request_on_gone(request, on_gone, b);
     writer_submit(c->writer, &b->set);
 }

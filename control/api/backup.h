@@ -17,7 +17,5 @@ struct backup {
 };
 
 void backup_deinit(struct backup *backup);
-/* For the writer: the copy is made, or is not to be had. */
-void backup_on_stored(struct backup *backup);
 
 void backup_show(struct http_request *request, void *control);

@@ -71,8 +71,10 @@ static void on_gone(void *data)
     question_free(q->health, q);
 }
 
-void health_on_stored(struct health *h)
+static void on_outcome(struct store_change *probe, void *data)
 {
+    struct health *h = CONTAINER_OF(probe, struct health, probe);
+
     h->is_under_way = false;
     h->is_known = true;
     h->can_write = h->probe.outcome == STORE_DONE;
@@ -122,6 +124,7 @@ static void ask(struct control *c, struct http_request *request,
 int health_init(struct health *h, struct control *control)
 {
     h->control = control;
+    h->probe.on_outcome = on_outcome;
     return loop_add_timer(control->daemon.loop, on_limit, h, &h->limit);
 }
 

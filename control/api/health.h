@@ -25,8 +25,6 @@ struct health {
 
 int health_init(struct health *health, struct control *control);
 void health_deinit(struct health *health);
-/* For the writer: the probe has its outcome. */
-void health_on_stored(struct health *health);
 
 void health_live(struct http_request *request, void *control);
 void health_ready(struct http_request *request, void *control);

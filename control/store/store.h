@@ -59,6 +59,8 @@ struct store_change {
     int outcome;       /* store_commit: an enum store_outcome, or negative: unknown */
     uint64_t revision; /* store_commit: of the change when it is done, else 0 */
     struct store_copy *copy;
+    /* Its submitter's, for who gets it back from the writer; the store does not look at it. */
+    void (*on_outcome)(struct store_change *change, void *data);
 };
 
 struct store_record {
