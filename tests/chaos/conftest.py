@@ -10,7 +10,8 @@ import pytest
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(Path(__file__).parent), str(TESTS), str(TESTS / "rest"), str(TESTS / "interop")]
 from disk import Disk  # noqa: E402 (beside this file)
-from plane import Plane  # noqa: E402 (of the tests of the REST API)
+from lab.bed import add_logs, bed_of  # noqa: E402 (the tests' own package)
+from plane import make_plane  # noqa: E402, F401 (of the tests of the REST API; a fixture)
 
 FULL = os.environ.get("QUILT_CHAOS") == "full"
 ROWS = []
@@ -35,16 +36,9 @@ def figure(request):
 
 
 @pytest.fixture
-def make_plane(tmp_path):
-    """Makes control planes that are not started yet; all are ended with the test."""
-    planes = []
-
-    def make(*options, directory=tmp_path):
-        planes.append(Plane(directory, *options))
-        return planes[-1]
-    yield make
-    for plane in planes:
-        plane.end()
+def bed(request):
+    """For a row that draws a mesh of its own."""
+    yield from bed_of(request.node)
 
 
 @pytest.fixture
@@ -58,6 +52,7 @@ def disk(tmp_path):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
+    add_logs(item, call, report)
     row = item.get_closest_marker("row")
     if not row or (report.when != "call" and report.passed):
         return

@@ -2,8 +2,7 @@
 import re
 from datetime import datetime, timezone
 
-from conftest import RELEASE
-
+from lab.bed import RELEASE
 from lab.traffic import ping
 from lab.wait import wait_for
 

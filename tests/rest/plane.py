@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lab.wait import wait_for  # noqa: E402 (the tests' own package)
 
@@ -157,3 +159,16 @@ def problem(reply, status, *words):
     for word in words:
         assert word in value["detail"], value
     return value
+
+
+@pytest.fixture
+def make_plane(tmp_path):
+    """Makes control planes that are not started yet; all are ended with the test."""
+    planes = []
+
+    def make(*options, directory=tmp_path):
+        planes.append(Plane(directory, *options))
+        return planes[-1]
+    yield make
+    for plane in planes:
+        plane.end()
