@@ -103,6 +103,9 @@ struct host {
     struct sim_event *restart; /* of its agent */
 };
 
+/* What a seed is about (nemesis.c). */
+enum sim_story { STORY_CHAOS, STORY_GENTLE, STORY_MASS, STORY_SINGLE };
+
 struct sim_config {
     uint64_t seed;
     enum mutation mutation;
@@ -132,7 +135,9 @@ struct sim {
     struct disk *disk;
     struct network *network;
     struct oracle *oracle;
-    struct nemesis *nemesis;
+    enum sim_story story;
+    struct sim_event *supervisor;
+    uint32_t next_ip; /* that no host has had */
 
     char *violation; /* owned; NULL: all is well */
 };
@@ -211,7 +216,7 @@ void kernel_clear(struct kernel *kernel);
 /* The host this kernel's user runs on now. */
 struct host *sim_agent_host(void);
 
-/* ---- what must never be (oracle.c) --------------------------------------------------------- */
+/* ---- what must never be (oracle*.c) -------------------------------------------------------- */
 
 void oracle_init(void);
 void oracle_deinit(void);
@@ -243,5 +248,5 @@ size_t oracle_node_count(void);
 /* Makes the hosts, starts everything, and plays the whole story of this seed. */
 void nemesis_play(void);
 void nemesis_deinit(void);
-/* A list that is not true, for an agent that is to be lied to; caller frees. */
+/* A list that is not true (lies.c), for an agent that is to be lied to; caller frees. */
 char *nemesis_lie(struct host *host);

@@ -1,0 +1,54 @@
+/* What the parts of the oracle share: the truth, as it is durable and as it was really heard. */
+#pragma once
+
+#include "lib/base/hash.h"
+#include "tests/sim/sim.h"
+
+/* The clocks count in milliseconds. */
+#define ROUNDING_US (2 * SIM_MS)
+
+struct truth {
+    char id[UUID_TEXT_SIZE];
+    struct node_facts facts;
+    int64_t heard_us;  /* answered with 200 to a heartbeat or a registration */
+    int64_t up_us;     /* since when it is up */
+    int64_t asked_us;  /* its latest request came in */
+    int64_t judged_us; /* it was found to be silent */
+    UT_hash_handle hh;
+};
+
+struct lease {
+    char owner[UUID_TEXT_SIZE]; /* "": nobody */
+    int64_t freed_us;
+    bool was_used;
+};
+
+/* A subnet on a host, as it was once stored. */
+struct pair {
+    uint32_t key[2]; /* network, host IP */
+    UT_hash_handle hh;
+};
+
+struct stall {
+    int64_t from_us, until_us;
+    struct stall *next;
+};
+
+struct oracle {
+    struct truth *nodes;
+    struct pair *pairs;
+    struct lease *leases;
+    uint64_t seen_revision;
+    int64_t started_us; /* the control plane's latest start */
+    int64_t calm_us;    /* since then nothing has kept it from marking a silent node down */
+    struct stall *stalls;
+    uint64_t status_changes;
+    bool is_silence_expected;
+};
+
+/* NULL: no such node is stored. */
+struct truth *oracle_find(const char *id);
+struct lease *oracle_lease_of(struct ip4_prefix subnet);
+
+/* Looks every second, from the next one on, for what is missed (oracle_liveness.c). */
+void oracle_watch_liveness(void);
