@@ -6,15 +6,32 @@
 #include <stdio.h>
 #include <string.h>
 
-void sha256_hex(const void *bytes, size_t n, char ret_text[static SHA256_HEX_SIZE])
+struct sha256 sha256_of(const void *bytes, size_t n)
 {
-    unsigned char raw[32] = {0};
+    struct sha256 digest = {{0}};
 
     /* SHA-256 is always there; a GnuTLS without it ends here rather than hashing to zeros. */
-    if (gnutls_hash_fast(GNUTLS_DIG_SHA256, bytes, n, raw) < 0)
+    if (gnutls_hash_fast(GNUTLS_DIG_SHA256, bytes, n, digest.bytes) < 0)
         __builtin_trap();
-    for (size_t i = 0; i < sizeof raw; i++)
-        (void)snprintf(ret_text + 2 * i, 3, "%02x", raw[i]);
+    return digest;
+}
+
+void sha256_format(const struct sha256 *digest, char ret_text[static SHA256_HEX_SIZE])
+{
+    for (size_t i = 0; i < SHA256_SIZE; i++)
+        (void)snprintf(ret_text + 2 * i, 3, "%02x", digest->bytes[i]);
+}
+
+bool sha256_equal(const struct sha256 *a, const struct sha256 *b)
+{
+    return gnutls_memcmp(a->bytes, b->bytes, SHA256_SIZE) == 0;
+}
+
+void sha256_hex(const void *bytes, size_t n, char ret_text[static SHA256_HEX_SIZE])
+{
+    struct sha256 digest = sha256_of(bytes, n);
+
+    sha256_format(&digest, ret_text);
 }
 
 bool secret_equal(const char *a, const char *b)

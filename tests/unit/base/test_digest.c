@@ -13,6 +13,18 @@ static void known_texts_have_known_digests(void **state)
     assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+static void digests_compare_and_print(void **state)
+{
+    struct sha256 abc = sha256_of("abc", 3), same = abc;
+    char hex[SHA256_HEX_SIZE];
+
+    sha256_format(&abc, hex);
+    assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_true(sha256_equal(&abc, &same));
+    same.bytes[SHA256_SIZE - 1] ^= 1;
+    assert_false(sha256_equal(&abc, &same));
+}
+
 static void secrets_are_equal_only_when_all_bytes_are(void **state)
 {
     assert_true(secret_equal("", ""));
@@ -26,6 +38,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_texts_have_known_digests),
+        cmocka_unit_test(digests_compare_and_print),
         cmocka_unit_test(secrets_are_equal_only_when_all_bytes_are),
     };
 
