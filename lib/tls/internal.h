@@ -1,0 +1,38 @@
+/* What the files of lib/tls share: our structs around GnuTLS's, and its errors in our words. */
+#pragma once
+
+#include <gnutls/abstract.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+
+#include "lib/tls/ca.h"
+
+struct tls_public_key {
+    gnutls_pubkey_t handle;
+    struct sha256 spki;
+};
+
+struct tls_key {
+    gnutls_x509_privkey_t handle;
+    struct tls_public_key half;
+};
+
+struct tls_cert {
+    gnutls_x509_crt_t handle;
+    struct tls_cert_facts facts;
+};
+
+/* Starts an error text that ends in GnuTLS's words for its code (negative). Returns -EINVAL, or
+ * does not return when it was memory that lacked. */
+int tls_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Fills in the hash. */
+int tls_public_key_hash(struct tls_public_key *key);
+
+/* Takes the text out of what GnuTLS exported, which it frees. */
+char *tls_take_text(gnutls_datum_t *exported);
+
+static inline gnutls_datum_t tls_datum(const void *bytes, size_t n)
+{
+    return (gnutls_datum_t){.data = (unsigned char *)(uintptr_t)bytes, .size = (unsigned int)n};
+}
