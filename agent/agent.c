@@ -145,6 +145,8 @@ static int start_control(struct agent *a)
         .host_ip = a->config->host_ip,
         .cpu_cores = a->config->cpu_cores,
         .ram_mb = a->config->ram_mb,
+        .instance_id = a->instance_id,
+        .new_token = a->state.new_token,
         .identity = &a->state.identity,
         .events = &mesh_events,
         .data = a,
@@ -168,6 +170,7 @@ int agent_init(struct agent *a, const struct agent_config *config)
     int r;
 
     *a = (struct agent){.config = config, .file = {.lock_fd = -1}};
+    random_uuid(a->instance_id);
     r = require_privilege(a);
     if (r == 0)
         r = open_state(a);

@@ -41,6 +41,7 @@ struct agent {
     struct state_file file;
     struct daemon daemon;
 
+    char instance_id[UUID_TEXT_SIZE]; /* of this process */
     struct agent_state
         state; /* identity and host IP; peers only on their way to and from the file */
     bool has_identity;

@@ -361,16 +361,18 @@ static int read_state(const json_t *content, void *data)
     return agent_state_from_json(content, data);
 }
 
-int mesh_start_from_state(struct agent *a)
+/* What was written before agents made their tokens has none; and who lost it makes another. It is
+ * in the file before the control plane can hear of it. */
+static void make_token(struct agent *a)
 {
-    int outcome = state_file_load(&a->file, read_state, &a->state);
+    if (a->state.new_token[0])
+        return;
+    random_hex(a->state.new_token, (NODE_TOKEN_TEXT_SIZE - 1) / 2);
+    save_now(a);
+}
 
-    if (outcome < 0)
-        return outcome;
-    if (outcome != 0)
-        say_loaded(a, outcome);
-    if (outcome == STATE_FILE_NONE || outcome == STATE_FILE_DAMAGED)
-        return 0;
+static void use_known(struct agent *a)
+{
     log_info("known from before", LOG_S("node_id", a->state.identity.node_id),
              LOG_U("peers", a->state.peer_count));
     for (size_t i = 0; i < a->state.peer_count; i++)
@@ -379,6 +381,19 @@ int mesh_start_from_state(struct agent *a)
     a->has_peers = a->state.peer_count > 0;
     a->state.peer_count = 0;
     use_identity(a);
+}
+
+int mesh_start_from_state(struct agent *a)
+{
+    int outcome = state_file_load(&a->file, read_state, &a->state);
+
+    if (outcome < 0)
+        return outcome;
+    if (outcome != 0)
+        say_loaded(a, outcome);
+    if (a->state.identity.node_id[0])
+        use_known(a);
+    make_token(a);
     return 0;
 }
 

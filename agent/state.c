@@ -1,6 +1,8 @@
 /* What the agent remembers, as JSON. */
 #include "agent/state.h"
 
+#include <stdio.h>
+
 #include "lib/base/error.h"
 
 #define STATE_FORMAT 1
@@ -19,9 +21,10 @@ char *agent_state_to_json(const struct agent_state *state)
     struct strbuf out = {0};
     char host_ip[IP4_TEXT_SIZE];
 
-    strbuf_addf(&out, "{\"format\":%d,\"host_ip\":\"%s\",\"identity\":", STATE_FORMAT,
-                ip4_format(state->host_ip, host_ip));
-    strbuf_adds(&out, identity);
+    strbuf_addf(&out, "{\"format\":%d,\"host_ip\":\"%s\",\"new_token\":\"%s\"", STATE_FORMAT,
+                ip4_format(state->host_ip, host_ip), state->new_token);
+    if (state->identity.node_id[0])
+        strbuf_addf(&out, ",\"identity\":%s", identity);
     strbuf_adds(&out, ",\"peers\":[");
     for (size_t i = 0; i < state->peer_count; i++) {
         if (i > 0)
@@ -63,6 +66,27 @@ static int read_peers(const json_t *content, struct agent_state *ret)
     return 0;
 }
 
+static int read_new_token(const json_t *content, struct agent_state *ret)
+{
+    const char *text = "";
+    int r = json_get_string(content, "new_token", &text);
+
+    if (r < 0 && r != -ENOENT)
+        return r;
+    if (text[0] && !api_is_new_token(text))
+        return err_fail(EINVAL, "new_token: is none");
+    (void)snprintf(ret->new_token, sizeof ret->new_token, "%s", text);
+    return 0;
+}
+
+static int read_identity(const json_t *content, struct agent_state *ret)
+{
+    const json_t *identity = json_object_get(content, "identity");
+
+    ret->identity.cluster = api_cluster_default();
+    return identity ? api_register_reply_from_json(identity, &ret->identity) : 0;
+}
+
 static int read_content(const json_t *content, struct agent_state *ret)
 {
     int64_t format;
@@ -71,7 +95,9 @@ static int read_content(const json_t *content, struct agent_state *ret)
     if (r == 0)
         r = get_ip4(content, "host_ip", &ret->host_ip);
     if (r == 0)
-        r = api_register_reply_from_json(json_object_get(content, "identity"), &ret->identity);
+        r = read_new_token(content, ret);
+    if (r == 0)
+        r = read_identity(content, ret);
     if (r == 0)
         r = read_peers(content, ret);
     return r;

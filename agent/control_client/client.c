@@ -100,6 +100,8 @@ static void start_register(struct control_client *c, struct http_request_spec *s
         .ram_mb = c->config.ram_mb,
         .node_id = me->node_id[0] ? me->node_id : NULL,
         .node_token = me->node_token[0] ? me->node_token : NULL,
+        .new_token = c->config.new_token,
+        .instance_id = c->config.instance_id,
         .subnet = me->subnet,
         .known = me->origin,
         .generation = me->generation,

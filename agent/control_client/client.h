@@ -34,6 +34,8 @@ struct control_client_config {
     uint32_t host_ip;
     int64_t cpu_cores; /* -1: unknown */
     int64_t ram_mb;
+    const char *instance_id; /* of this process, a UUID */
+    const char *new_token;   /* what a token given to this node is to be; in the file already */
     /* Borrowed; the owner keeps it up to date. node_id "": none yet. */
     const struct api_register_reply *identity;
     const struct control_client_events *events;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/error.h"
+#include "lib/base/parse.h"
 
 #define BEAT_DIGITS 10
 #define BEAT_MAX 9999999999LL /* the year 2286 */
@@ -22,10 +23,26 @@ char *node_facts_to_json(const struct node_facts *facts)
     out.data[--out.len] = '\0'; /* the closing brace comes behind our members */
     strbuf_addf(&out,
                 ",\"has_left\":%s,\"holds_address\":%s,\"generation\":%lld,"
-                "\"token_sha256\":\"%s\"}",
+                "\"instance_id\":\"%s\",\"token_sha256\":\"%s\"}",
                 bool_word(facts->has_left), bool_word(facts->holds_address),
-                (long long)facts->generation, facts->token_sha256);
+                (long long)facts->generation, facts->instance_id, facts->token_sha256);
     return strbuf_take(&out);
+}
+
+/* Stored before there were any: none is known. */
+static int read_instance(const json_t *object, struct node_facts *facts)
+{
+    const char *text = "";
+    int r = json_get_string(object, "instance_id", &text);
+
+    if (r == -ENOENT)
+        return 0;
+    if (r == 0 && text[0])
+        r = parse_uuid(text);
+    if (r < 0)
+        return err_wrap(r, "instance_id");
+    (void)snprintf(facts->instance_id, sizeof facts->instance_id, "%s", text);
+    return 0;
 }
 
 static int read_own_members(const json_t *object, struct node_facts *facts)
@@ -41,6 +58,8 @@ static int read_own_members(const json_t *object, struct node_facts *facts)
         r = json_get_int(object, "generation", 0, INT64_MAX, &facts->generation);
     if (r == -ENOENT && digest) /* stored before there were generations */
         r = 0;
+    if (r == 0)
+        r = read_instance(object, facts);
     if (r < 0)
         return r;
     if (strlen(digest) != SHA256_HEX_SIZE - 1)
@@ -73,6 +92,7 @@ bool node_facts_equal(const struct node_facts *a, const struct node_facts *b)
            a->api.ram_mb == b->api.ram_mb && a->api.is_up == b->api.is_up &&
            a->api.registered_at == b->api.registered_at && a->has_left == b->has_left &&
            a->holds_address == b->holds_address && a->generation == b->generation &&
+           strcmp(a->instance_id, b->instance_id) == 0 &&
            strcmp(a->token_sha256, b->token_sha256) == 0;
 }
 

@@ -19,7 +19,8 @@ struct node_facts {
     bool has_left;      /* deregistered: it must register before it is heard again */
     bool holds_address; /* whoever registers from api.host_ip without a token is this node. Lost to
                          * the node that comes to the address while this one is down. */
-    int64_t generation; /* raised by each registration of one that knows of generations */
+    int64_t generation; /* raised by each registration of one that knows of generations, */
+    char instance_id[UUID_TEXT_SIZE]; /* unless it is of this process again; "": of none known */
     char token_sha256[SHA256_HEX_SIZE];
 };
 
@@ -35,6 +36,7 @@ struct node {
     size_t beat_offset; /* of the ten digits of last_heartbeat in json */
     UT_hash_handle by_id;
     UT_hash_handle by_address;
+    UT_hash_handle by_token;
     struct node *prev, *next; /* in the order of registration */
 };
 

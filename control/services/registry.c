@@ -24,6 +24,7 @@ void registry_deinit(struct registry *r)
     struct registry_change *change, *next_change;
     struct node *node, *next;
 
+    HASH_CLEAR(by_token, r->minting);
     HASH_CLEAR(by_address, r->claims);
     DL_FOREACH_SAFE2(r->changes, change, next_change, next_change)
     {
@@ -32,6 +33,7 @@ void registry_deinit(struct registry *r)
         store_change_deinit(&change->set);
         free(change);
     }
+    HASH_CLEAR(by_token, r->by_token);
     HASH_CLEAR(by_address, r->by_address);
     HASH_CLEAR(by_id, r->by_id);
     DL_FOREACH_SAFE(r->first, node, next)
@@ -61,6 +63,22 @@ struct registry_change *registry_find_claim(const struct registry *r, uint32_t a
     struct registry_change *change;
 
     HASH_FIND(by_address, r->claims, &address, sizeof address, change);
+    return change;
+}
+
+struct node *registry_find_token(const struct registry *r, const char *token_sha256)
+{
+    struct node *node;
+
+    HASH_FIND(by_token, r->by_token, token_sha256, strlen(token_sha256), node);
+    return node;
+}
+
+struct registry_change *registry_find_minting(const struct registry *r, const char *token_sha256)
+{
+    struct registry_change *change;
+
+    HASH_FIND(by_token, r->minting, token_sha256, strlen(token_sha256), change);
     return change;
 }
 
@@ -102,6 +120,7 @@ static void drop_address(struct registry *r, struct node *node)
 static void link_node(struct registry *r, struct node *node)
 {
     HASH_ADD(by_id, r->by_id, facts.api.node_id, UUID_TEXT_SIZE - 1, node);
+    HASH_ADD(by_token, r->by_token, facts.token_sha256, SHA256_HEX_SIZE - 1, node);
     hold_address(r, node);
     DL_APPEND(r->first, node);
     r->count++;
@@ -112,6 +131,7 @@ static void unlink_node(struct registry *r, struct node *node)
 {
     monitor_forget(&r->monitor, &node->watch);
     drop_address(r, node);
+    HASH_DELETE(by_token, r->by_token, node);
     HASH_DELETE(by_id, r->by_id, node);
     DL_DELETE(r->first, node);
     r->count--;
@@ -121,9 +141,11 @@ static void unlink_node(struct registry *r, struct node *node)
 static void change_facts(struct registry *r, struct node *node, const struct node_facts *facts)
 {
     drop_address(r, node);
+    HASH_DELETE(by_token, r->by_token, node);
     r->up_count -= node->facts.api.is_up;
     node_set_facts(node, facts);
     r->up_count += node->facts.api.is_up;
+    HASH_ADD(by_token, r->by_token, facts.token_sha256, SHA256_HEX_SIZE - 1, node);
     hold_address(r, node);
 }
 
@@ -134,13 +156,15 @@ void registry_begin(struct registry *r, struct registry_change *change)
     DL_APPEND2(r->changes, change, prev, next_change);
     if (change->address)
         HASH_ADD(by_address, r->claims, address, sizeof change->address, change);
+    if (change->token_sha256[0])
+        HASH_ADD(by_token, r->minting, token_sha256, SHA256_HEX_SIZE - 1, change);
     if (change->node)
         change->node->change = change;
     if (change->loser)
         change->loser->change = change;
 }
 
-/* Its nodes and its address are free for others. */
+/* Its nodes, its address and its token are free for others. */
 static void end(struct registry *r, struct registry_change *change)
 {
     if (change->loser)
@@ -149,6 +173,8 @@ static void end(struct registry *r, struct registry_change *change)
         change->node->change = NULL;
     if (change->address)
         HASH_DELETE(by_address, r->claims, change);
+    if (change->token_sha256[0])
+        HASH_DELETE(by_token, r->minting, change);
     DL_DELETE2(r->changes, change, prev, next_change);
 }
 
@@ -265,6 +291,8 @@ static int load_node(struct registry *r, const struct store_record *record, stru
         return damaged(record, "its subnet is none of the cluster's");
     if (facts.holds_address && registry_find_holder(r, facts.api.host_ip))
         return damaged(record, "its address is held by another node");
+    if (registry_find_token(r, facts.token_sha256))
+        return damaged(record, "its token is another node's, too");
     if (facts.api.is_up && (facts.has_left || !facts.holds_address))
         return damaged(record, "is up, but has left or has no address");
     node = node_new(&facts);

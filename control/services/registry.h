@@ -15,13 +15,22 @@
  *     one who knows another cluster_id, or a
  *     later revision than there has been       nobody: REGISTRY_FOREIGN
  *     node_id and its node_token               that node, wherever it comes from
- *     node_id and another token                nobody: REGISTRY_CONFLICT
+ *     the new_token of a node                  that node, wherever it comes from: it has missed the
+ *                                              answer that told it (the token is told again)
+ *     node_id and another token                nobody: REGISTRY_CONFLICT; but that node, with a new
+ *                                              token, when it is down and holds the address
  *     else, the address is held by a node
  *         that is down                         that node, with a new token
  *         that is up, of the same hostname     that node (no token in the answer)
  *         that is up, of another hostname      REGISTRY_CONFLICT: a live node is not robbed
  *     else                                     a new node, with the subnet it wishes for if that is
  *                                              free, or the lowest free one
+ *
+ * A new token is the new_token that was proposed, or a fresh one; no two nodes have the same.
+ *
+ * Each registration begins a generation, and makes the heartbeats of earlier ones stale, except
+ * those of the process (instance_id) that has registered last: it is only heard again.
+ * First-release clients, which know of neither, begin none.
  *
  * An address is held by one node: the one that registered with it last. A node that comes to an
  * address whose holder is up gets REGISTRY_CONFLICT; a holder that is down loses the address and
@@ -87,9 +96,11 @@ struct registry_change {
     struct node *loser;     /* add, update: who loses the address; NULL: nobody */
     uint32_t subnet_index;
     struct moment planned_at;
-    uint32_t address; /* add, update: the address it is about */
-    void *owner;      /* the caller's */
+    uint32_t address;                   /* add, update: the address it is about */
+    char token_sha256[SHA256_HEX_SIZE]; /* add, update: of the new token; "": none */
+    void *owner;                        /* the caller's */
     UT_hash_handle by_address;
+    UT_hash_handle by_token;
     struct registry_change *prev, *next_change;
 };
 
@@ -102,11 +113,13 @@ struct registry {
     uint64_t edition;  /* raised whenever the list as text changes, by beats too */
     struct node *by_id;
     struct node *by_address; /* those that hold theirs */
+    struct node *by_token;   /* by the digest */
     struct node *first;      /* in the order of registration */
     size_t count;
     size_t up_count;
     struct registry_change *changes; /* all under way */
     struct registry_change *claims;  /* those with an address, by it */
+    struct registry_change *minting; /* those with a new token, by its digest */
 };
 
 /* A subnet stays in quarantine for two timeouts (a minute of the default ones) and until every live

@@ -1,5 +1,5 @@
-/* What the two halves of the registry share: the tables (registry.c) and the plans
- * (registry_plan.c). */
+/* What the parts of the registry share: the tables (registry.c), the plans (registry_plan.c) and
+ * the plans for who registers (registry_register.c). */
 #pragma once
 
 #include "control/services/registry.h"
@@ -8,6 +8,20 @@
 struct node *registry_find_holder(const struct registry *registry, uint32_t address);
 /* The change under way that is about the address, or NULL. */
 struct registry_change *registry_find_claim(const struct registry *registry, uint32_t address);
+/* The node whose token has this digest, or NULL; nobody's is "". */
+struct node *registry_find_token(const struct registry *registry, const char *token_sha256);
+/* The change under way that gives a node the token of this digest, or NULL. */
+struct registry_change *registry_find_minting(const struct registry *registry,
+                                              const char *token_sha256);
+
+struct registry_change *registry_change_new(enum registry_change_type type, struct node *node,
+                                            struct moment now);
+const char *registry_subnet_text(const struct registry *registry, uint32_t index,
+                                 char ret_text[static IP4_PREFIX_TEXT_SIZE]);
+/* node gets other facts; loser (or NULL) loses the address to it. REGISTRY_CHANGE. */
+enum registry_outcome registry_plan_update(struct registry *registry, struct node *node,
+                                           const struct node_facts *next, struct node *loser,
+                                           struct moment now, struct registry_change **ret_change);
 /* The change is under way from now on. */
 void registry_begin(struct registry *registry, struct registry_change *change);
 /* The body of a lease's record. Caller frees. */

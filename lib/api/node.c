@@ -85,6 +85,14 @@ static int get_optional_string(const json_t *object, const char *key, const char
     return r == -ENOENT ? 0 : r;
 }
 
+/* A UUID that may be missing or null: then NULL. */
+static int get_optional_uuid(const json_t *object, const char *key, const char **ret_text)
+{
+    int r = get_optional_string(object, key, ret_text);
+
+    return r == 0 && *ret_text ? named(parse_uuid(*ret_text), key) : r;
+}
+
 static int require_object(const json_t *value)
 {
     return json_is_object(value) ? 0 : err_fail(EINVAL, "must be a JSON object");
@@ -95,6 +103,15 @@ static void add_int(struct strbuf *out, const char *key, int64_t value)
 {
     if (value >= 0)
         strbuf_addf(out, ",\"%s\":%lld", key, (long long)value);
+}
+
+/* Left out when it is NULL. */
+static void add_text(struct strbuf *out, const char *key, const char *text)
+{
+    if (!text)
+        return;
+    strbuf_addf(out, ",\"%s\":", key);
+    strbuf_add_json(out, text);
 }
 
 static void add_int_or_null(struct strbuf *out, const char *key, int64_t value)
@@ -246,6 +263,27 @@ static int check_token(const char *token)
 
 /* ---- registering --------------------------------------------------------------------------- */
 
+bool api_is_new_token(const char *text)
+{
+    size_t digits = strspn(text, "0123456789abcdef");
+
+    return digits == NODE_TOKEN_TEXT_SIZE - 1 && text[digits] == '\0';
+}
+
+static int get_tokens(const json_t *body, struct api_register_request *request)
+{
+    int r = get_optional_string(body, "node_token", &request->node_token);
+
+    if (r == 0 && request->node_token)
+        r = check_token(request->node_token);
+    if (r == 0)
+        r = get_optional_string(body, "new_token", &request->new_token);
+    if (r == 0 && request->new_token && !api_is_new_token(request->new_token))
+        r = err_fail(EINVAL, "new_token: must be %d hexadecimal digits (lower case)",
+                     NODE_TOKEN_TEXT_SIZE - 1);
+    return r;
+}
+
 int api_register_request_from_json(const json_t *body, struct api_register_request *ret)
 {
     struct api_register_request request = {.cpu_cores = -1, .ram_mb = -1, .generation = -1};
@@ -262,13 +300,11 @@ int api_register_request_from_json(const json_t *body, struct api_register_reque
     if (r == 0)
         r = get_optional_int(body, "ram_mb", RAM_MB_MAX, &request.ram_mb);
     if (r == 0)
-        r = get_optional_string(body, "node_id", &request.node_id);
-    if (r == 0 && request.node_id)
-        r = named(parse_uuid(request.node_id), "node_id");
+        r = get_optional_uuid(body, "node_id", &request.node_id);
     if (r == 0)
-        r = get_optional_string(body, "node_token", &request.node_token);
-    if (r == 0 && request.node_token)
-        r = check_token(request.node_token);
+        r = get_tokens(body, &request);
+    if (r == 0)
+        r = get_optional_uuid(body, "instance_id", &request.instance_id);
     if (r == 0)
         r = get_optional_prefix(body, "subnet", &request.subnet);
     if (r == 0)
@@ -291,14 +327,10 @@ char *api_register_request_to_json(const struct api_register_request *request)
     strbuf_addf(&out, ",\"host_ip\":\"%s\"", ip4_format(request->host_ip, ip));
     add_int_or_null(&out, "cpu_cores", request->cpu_cores);
     add_int_or_null(&out, "ram_mb", request->ram_mb);
-    if (request->node_id) {
-        strbuf_adds(&out, ",\"node_id\":");
-        strbuf_add_json(&out, request->node_id);
-    }
-    if (request->node_token) {
-        strbuf_adds(&out, ",\"node_token\":");
-        strbuf_add_json(&out, request->node_token);
-    }
+    add_text(&out, "node_id", request->node_id);
+    add_text(&out, "node_token", request->node_token);
+    add_text(&out, "new_token", request->new_token);
+    add_text(&out, "instance_id", request->instance_id);
     if (request->subnet.len > 0)
         strbuf_addf(&out, ",\"subnet\":\"%s\"", ip4_prefix_format(request->subnet, subnet));
     if (request->known.cluster_id[0])

@@ -61,10 +61,15 @@ struct api_register_request {
     int64_t ram_mb;           /* -1: not given */
     const char *node_id;      /* NULL: not given */
     const char *node_token;   /* NULL: not given */
+    const char *new_token;    /* that it would have, if it is given one; NULL: not given */
+    const char *instance_id;  /* of the process that asks, a UUID; NULL: not given */
     struct ip4_prefix subnet; /* that it had and would have again; len 0: not given */
     struct api_origin known;  /* the latest that it heard */
     int64_t generation;       /* its latest; -1: not given, by one that does not know of them */
 };
+/* Whether a node may propose this as its token: 64 lower-case hex digits, of which it is on its
+ * honour to have drawn them by lot. */
+bool api_is_new_token(const char *text);
 /* -EINVAL with a text that names the field ("host_ip: missing"). Strings are borrowed from body. */
 int api_register_request_from_json(const json_t *body, struct api_register_request *ret);
 /* Caller frees. */

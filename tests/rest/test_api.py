@@ -85,6 +85,24 @@ def test_the_whole_life_of_a_node(plane):
     assert plane.join(1)["subnet"] == "10.42.2.0/24"  # the first is in quarantine
 
 
+def test_a_node_that_missed_the_answer_is_known_by_the_token_it_proposed(plane):
+    token = "5a" * 32
+    one = plane.join(1, new_token=token)
+    assert one["node_token"] == token
+    again = plane.join(1, host_ip="172.16.0.9", new_token=token)
+    assert (again["node_id"], again["subnet"], again["node_token"]) == (one["node_id"], one["subnet"], token)
+    known = plane.join(1, host_ip="172.16.0.9", node_id=one["node_id"], node_token=token, new_token=token)
+    assert "node_token" not in known
+    assert plane.join(2, new_token="77" * 32)["node_id"] != one["node_id"]
+
+
+def test_a_process_that_registers_twice_begins_one_generation(plane):
+    here, there = "aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"
+    assert [plane.join(1, instance_id=who)["generation"] for who in (here, here, there, there)] == [1, 1, 2, 2]
+    plane.restart()
+    assert plane.join(1, instance_id=there)["generation"] == 2
+
+
 def test_identity_is_node_id_and_token(plane):
     one = plane.join(1)
     moved = plane.join(1, host_ip="172.16.0.9", hostname="moved", node_id=one["node_id"],
@@ -190,6 +208,10 @@ BAD_FIELDS = [
     ({"node_id": 3}, "node_id"),
     ({"node_token": 3}, "node_token"),
     ({"node_token": "0" * 65}, "node_token"),
+    ({"new_token": "0" * 63}, "new_token"),
+    ({"new_token": "A" * 64}, "new_token"),
+    ({"new_token": 3}, "new_token"),
+    ({"instance_id": "me"}, "instance_id"),
 ]
 
 

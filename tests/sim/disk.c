@@ -271,6 +271,8 @@ int state_file_save(const struct state_file *file, const char *content)
 
     if (host->process.is_crashing)
         return 0;
+    if (sim.config.mutation == MUTATION_TOKEN_KEPT_TOO_LATE && !strstr(content, "\"identity\""))
+        return 0;
     free(host->state_text);
     host->state_text = mem_strdup(content);
     return 0;

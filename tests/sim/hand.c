@@ -1,7 +1,7 @@
 /* What may be done to a host, and how it is undone. */
 #include "tests/sim/hand.h"
 
-#include <string.h>
+#include <stdio.h>
 
 struct host *hand_any_host(void)
 {
@@ -109,11 +109,12 @@ void hand_cut(struct host *host, bool to_server, bool to_client, int64_t for_us)
 
 /* ---- nodes --------------------------------------------------------------------------------- */
 
+/* Whether it has heard of it or not: from the moment that its token is stored it is that node. */
 void hand_remember_identity(struct host *host)
 {
-    if (host->state_text && host->agent.has_identity &&
-        host->agent.state.identity.node_token[0] != '\0' && host->keeps_id[0] == '\0')
-        memcpy(host->keeps_id, host->agent.state.identity.node_id, sizeof host->keeps_id);
+    if (host->process.is_running && host->keeps_id[0] == '\0')
+        (void)snprintf(host->keeps_id, sizeof host->keeps_id, "%s",
+                       oracle_token_owner(host->agent.state.new_token));
 }
 
 void hand_delete_node(const char *id)

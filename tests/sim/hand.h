@@ -22,7 +22,7 @@ void hand_supervise(void);
 void hand_cut(struct host *host, bool to_server, bool to_client, int64_t for_us);
 void hand_mend(struct host *host);
 
-/* What is in its state file now, it must stay. */
+/* It must stay the node that has its token now. */
 void hand_remember_identity(struct host *host);
 /* An operator's request, which may be lost like any other. */
 void hand_delete_node(const char *id);

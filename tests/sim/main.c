@@ -9,7 +9,7 @@
 #include "tests/sim/sim.h"
 
 #define SEEDS_DEFAULT 1000
-#define MUTATION_SEEDS 60
+#define MUTATION_SEEDS 120
 
 static const char *program;
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/control_client/machine.h"
+#include "control/services/registry_tables.h"
 #include "lib/base/list.h"
 #include "tests/sim/sim.h"
 
@@ -31,6 +32,9 @@ static const char *const names[] = {
     [MUTATION_STREAM_FAILURE_IGNORED] = "broken-stream-not-renewed",
     [MUTATION_STALE_LIST_AS_NEW] = "stale-list-as-new",
     [MUTATION_STATE_FILE_FORGETS_TOKEN] = "state-file-forgotten",
+    [MUTATION_TOKEN_KEPT_TOO_LATE] = "token-kept-too-late",
+    [MUTATION_TOKEN_NOT_SOUGHT] = "token-not-sought",
+    [MUTATION_INSTANCE_IGNORED] = "instance-ignored",
     [MUTATION_ROUTES_REWRITTEN] = "kernel-rewritten",
     [MUTATION_WALL_CLOCK_DEADLINES] = "wall-clock-deadlines",
 };
@@ -70,6 +74,23 @@ WRAP(int, registry_load, struct registry *registry, const struct store_record *r
     if (is(MUTATION_NO_GRACE_AFTER_RESTART))
         now.boot_ms -= 25000;
     return __real_registry_load(registry, record, now);
+}
+
+WRAP(struct node *, registry_find_token, const struct registry *registry, const char *token_sha256)
+{
+    return is(MUTATION_TOKEN_NOT_SOUGHT) ? NULL
+                                         : __real_registry_find_token(registry, token_sha256);
+}
+
+WRAP(enum registry_outcome, registry_plan_register, struct registry *registry,
+     const struct api_register_request *request, const struct registry_fresh *fresh,
+     struct moment now, struct registry_change **ret_change, struct registry_grant *ret_grant)
+{
+    struct api_register_request less = *request;
+
+    if (is(MUTATION_INSTANCE_IGNORED))
+        less.instance_id = NULL;
+    return __real_registry_plan_register(registry, &less, fresh, now, ret_change, ret_grant);
 }
 
 WRAP(enum registry_outcome, registry_plan_down, struct registry *registry, struct node *node,

@@ -43,9 +43,13 @@ static void mend_all(void)
 
 static bool is_someone(const char *id)
 {
-    for (size_t i = 1; i < sim.host_count; i++)
-        if (!sim.hosts[i].is_gone && strcmp(host_node_id(&sim.hosts[i]), id) == 0)
+    for (size_t i = 1; i < sim.host_count; i++) {
+        const struct host *host = &sim.hosts[i];
+
+        if (!host->is_gone &&
+            (strcmp(host_node_id(host), id) == 0 || strcmp(host->keeps_id, id) == 0))
             return true;
+    }
     return false;
 }
 
@@ -83,6 +87,14 @@ static void reset_the_refused(void)
     }
 }
 
+/* One that is stopped does not know yet what it has been asked meanwhile. */
+static bool is_control_awake(void)
+{
+    const struct process *p = &sim_control_host()->process;
+
+    return p->is_running && p->stalled_until_us <= sim.now_us;
+}
+
 static void converge(int64_t limit_s)
 {
     AUTO_FREE char *why = NULL;
@@ -92,7 +104,7 @@ static void converge(int64_t limit_s)
         if (sim.violation)
             return;
         free(TAKE_PTR(why));
-        if (sim_control_host()->process.is_running && oracle_is_converged(&why)) {
+        if (is_control_awake() && oracle_is_converged(&why)) {
             sim_trace("all agree");
             return;
         }

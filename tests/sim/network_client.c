@@ -191,14 +191,6 @@ void http_call_cancel(struct http_call *call)
 
 /* ---- to the server ------------------------------------------------------------------------- */
 
-/* Each registration makes those before it stale, and a copy that comes late cannot be told from a
- * new one: the agent would be taken for its own twin. So none is doubled here, and none comes after
- * its sender has given it up. */
-static bool is_registration(const char *target)
-{
-    return strcmp(target, "/api/nodes/register") == 0;
-}
-
 static bool has_address(const struct exchange *x)
 {
     return x->client->ip == x->from_ip && !x->client->is_gone;
@@ -208,10 +200,6 @@ static void on_arrival(void *data)
 {
     struct exchange *x = data;
 
-    if (!x->call && is_registration(x->target)) {
-        exchange_unref(x);
-        return;
-    }
     if (is_cut(x, WAY_TO_SERVER) || !has_address(x)) {
         /* What was sent before its sender gave up may still come. */
         if (x->tries < TRIES_MAX && has_address(x) &&
@@ -288,8 +276,7 @@ int http_client_start(struct http_client *client, const struct http_request_spec
                                          : CALL_LIMIT_MS);
     sim_trace("asks %s %s %s", spec->method, call->exchange->target, call->exchange->body);
     set_out(exchange_ref(call->exchange));
-    if (!call->chunk && !is_registration(call->exchange->target) &&
-        sim_percent(sim.network->faults.doubling))
+    if (!call->chunk && sim_percent(sim.network->faults.doubling))
         set_out(exchange_new(host, spec));
     *ret_call = call;
     return 0;

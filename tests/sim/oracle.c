@@ -100,6 +100,7 @@ static void note_node(const char *id, const char *body, bool is_new)
         t->up_us = sim.now_us;
     }
     take_lease(&facts);
+    oracle_identity_stored(&facts);
     oracle_note_pair(facts.api.subnet.addr, facts.api.host_ip);
     t->facts = facts;
 }
@@ -118,6 +119,7 @@ static void note_deletion(const char *id)
     lease->freed_us = sim.now_us;
     HASH_DEL(sim.oracle->nodes, t);
     free(t);
+    oracle_identity_deleted(id);
 }
 
 void oracle_stored(const struct store_change *change)
@@ -156,28 +158,32 @@ static bool ends_in(const char *text, const char *end)
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-static void check_identity_kept(const char *request, const char *node_id)
+/* Who shows a node's id and token, or has proposed the token that a node has, is that node. */
+static void check_identity_kept(const struct api_register_request *wish, const char *node_id)
 {
-    AUTO_JSON json_t *wish = NULL;
-    const char *asked = NULL, *token = NULL;
+    const struct truth *asked =
+        wish->node_id && wish->node_token ? oracle_find(wish->node_id) : NULL;
+    const char *owner = wish->new_token ? oracle_token_owner(wish->new_token) : "";
 
-    if (json_parse(request, strlen(request), &wish) < 0 ||
-        json_get_string(wish, "node_id", &asked) < 0 ||
-        json_get_string(wish, "node_token", &token) < 0)
-        return;
-    if (oracle_find(asked) && strcmp(asked, node_id) != 0)
-        sim_violate("%s registered with its token and became %s", asked, node_id);
+    if (asked && strcmp(asked->id, node_id) != 0 && strcmp(owner, node_id) != 0)
+        sim_violate("%s registered with its token and became %s", asked->id, node_id);
+    if (owner[0] && !asked && strcmp(owner, node_id) != 0)
+        sim_violate("%s has the token that became %s", owner, node_id);
 }
 
 static void check_registration(const char *request, const char *body)
 {
     AUTO_JSON json_t *value = NULL;
+    AUTO_JSON json_t *asked = NULL;
+    struct api_register_request wish;
     struct api_register_reply reply;
     struct truth *t;
 
     if (json_parse(body, strlen(body), &value) < 0 ||
-        api_register_reply_from_json(value, &reply) < 0) {
-        sim_violate("the answer to a registration cannot be read: %s", err_text());
+        api_register_reply_from_json(value, &reply) < 0 ||
+        json_parse(request, strlen(request), &asked) < 0 ||
+        api_register_request_from_json(asked, &wish) < 0) {
+        sim_violate("a registration and its answer cannot be read: %s", err_text());
         return;
     }
     t = oracle_find(reply.node_id);
@@ -186,7 +192,8 @@ static void check_registration(const char *request, const char *body)
         return;
     }
     t->heard_us = t->asked_us; /* the answer may have waited for the disk */
-    check_identity_kept(request, reply.node_id);
+    check_identity_kept(&wish, reply.node_id);
+    oracle_identity_answered(wish.instance_id, &reply);
 }
 
 static void note_wish(const char *request)
@@ -194,12 +201,14 @@ static void note_wish(const char *request)
     AUTO_JSON json_t *value = NULL;
     struct api_register_request wish;
     struct truth *t, *next;
+    const char *owner;
 
     if (json_parse(request, strlen(request), &value) < 0 ||
         api_register_request_from_json(value, &wish) < 0)
         return;
+    owner = wish.new_token ? oracle_token_owner(wish.new_token) : "";
     HASH_ITER (hh, sim.oracle->nodes, t, next) {
-        if (t->facts.api.host_ip == wish.host_ip ||
+        if (t->facts.api.host_ip == wish.host_ip || strcmp(owner, t->id) == 0 ||
             (wish.node_id && strcmp(wish.node_id, t->id) == 0))
             t->asked_us = sim.now_us;
     }
@@ -334,6 +343,7 @@ void oracle_deinit(void)
     }
     LL_FOREACH_SAFE(o->stalls, stall, next_stall)
     free(stall);
+    oracle_identity_deinit();
     free(o->leases);
     free(o);
 }

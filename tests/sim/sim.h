@@ -243,6 +243,16 @@ bool oracle_is_converged(char **ret_why);
 const char *oracle_node_id(size_t index, bool *ret_is_up);
 size_t oracle_node_count(void);
 
+/* ---- and of who is who (oracle_identity.c) -------------------------------------------------- */
+
+void oracle_identity_stored(const struct node_facts *facts);
+void oracle_identity_deleted(const char *id);
+/* instance_id: that the request told; NULL: none. */
+void oracle_identity_answered(const char *instance_id, const struct api_register_reply *reply);
+/* The node that has this token, or "". */
+const char *oracle_token_owner(const char *token);
+void oracle_identity_deinit(void);
+
 /* ---- what goes wrong (nemesis.c) ----------------------------------------------------------- */
 
 /* Makes the hosts, starts everything, and plays the whole story of this seed. */

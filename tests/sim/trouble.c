@@ -17,10 +17,8 @@ static void crash_agent(void)
     hand_restart_agent_in(host, sim_percent(60) ? hand_seconds(0, 5) : hand_seconds(0, 70));
 }
 
-static void move_agent(void)
+static void move(struct host *host)
 {
-    struct host *host = hand_any_host();
-
     if (host->is_gone || !host->process.is_running)
         return;
     hand_remember_identity(host);
@@ -30,6 +28,11 @@ static void move_agent(void)
     host->ip = hand_fresh_ip();
     sim_trace("%s comes with another IP", host->name);
     hand_restart_agent_in(host, hand_seconds(0, 60));
+}
+
+static void move_agent(void)
+{
+    move(hand_any_host());
 }
 
 /* Two hosts trade addresses while both are away. */
@@ -58,6 +61,28 @@ static void forget_agent(void)
     free(TAKE_PTR(host->state_text));
     host->keeps_id[0] = '\0';
     hand_restart_agent_in(host, hand_seconds(0, 60));
+}
+
+static void on_unheard(void *data)
+{
+    move(data);
+}
+
+/* A new node registers, does not hear the answer, and comes again from elsewhere. */
+static void join_unheard(void)
+{
+    struct host *host = hand_any_host();
+
+    if (host->is_gone)
+        return;
+    agent_end(host, true);
+    sim_trace("%s is set up anew and does not hear", host->name);
+    free(TAKE_PTR(host->state_text));
+    host->keeps_id[0] = '\0';
+    host->ip = hand_fresh_ip();
+    hand_cut(host, false, true, 2 * SIM_S);
+    hand_restart_agent_in(host, 0);
+    (void)sim_in(SIM_S, SIM_FIRST, NULL, on_unheard, host);
 }
 
 static void reboot_agent(void)
@@ -317,7 +342,7 @@ static const struct trouble chaos[] = {
     {stall_control, 5},  {stall_agent, 6},    {jump_clock, 4},     {fill_disk, 3},
     {slow_disk, 3},      {break_disk, 2},     {delete_any, 6},     {deregister_any, 3},
     {lose_host, 4},      {replace_host, 7},   {runtime_away, 4},   {lie_to_agent, 6},
-    {trouble_shrink, 1}, {leave_for_good, 2},
+    {trouble_shrink, 1}, {leave_for_good, 2}, {join_unheard, 4},
 };
 
 static const struct trouble gentle[] = {

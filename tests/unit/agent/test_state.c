@@ -6,9 +6,12 @@
 #include "lib/base/error.h"
 #include "tests/unit/cmocka.h"
 
+#define NEW_TOKEN "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
 static struct agent_state make_state(unsigned int peers)
 {
     struct agent_state state = {
+        .new_token = NEW_TOKEN,
         .identity = {.node_id = "11111111-2222-4333-8444-555555555555",
                      .subnet = {.addr = 0x0a2a0100, .len = 24},
                      .node_token = "aa55",
@@ -37,6 +40,7 @@ static struct agent_state make_state(unsigned int peers)
 
 static void assert_same(const struct agent_state *a, const struct agent_state *b)
 {
+    assert_string_equal(a->new_token, b->new_token);
     assert_string_equal(a->identity.node_id, b->identity.node_id);
     assert_string_equal(a->identity.node_token, b->identity.node_token);
     assert_true(ip4_prefix_equal(a->identity.subnet, b->identity.subnet));
@@ -96,8 +100,36 @@ static void what_is_missing_or_of_another_format_is_named(void **state)
     assert_refused("{\"format\":2}", "format");
     assert_refused("{\"format\":1}", "host_ip");
     assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.300\"}", "host_ip");
-    assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\"}", "object");
+    assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\"}", "peers");
+    assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"new_token\":\"x\"}", "new_token");
+    assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"new_token\":1}", "new_token");
+    assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"identity\":1}", "object");
     assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"identity\":{}}", "node_id");
+}
+
+static void a_node_that_has_not_registered_yet_has_its_token_and_no_identity(void **state)
+{
+    const struct agent_state before = {.new_token = NEW_TOKEN};
+    struct agent_state after;
+    AUTO_FREE char *text = agent_state_to_json(&before);
+    AUTO_JSON json_t *content = parse(text);
+
+    assert_null(strstr(text, "identity"));
+    assert_int_equal(agent_state_from_json(content, &after), 0);
+    assert_string_equal(after.new_token, NEW_TOKEN);
+    assert_string_equal(after.identity.node_id, "");
+    assert_int_equal(after.identity.cluster.heartbeat_ms, 10000);
+    agent_state_deinit(&after);
+}
+
+static void a_file_of_before_there_were_such_tokens_is_read(void **state)
+{
+    AUTO_JSON json_t *content = parse("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"peers\":[]}");
+    struct agent_state after;
+
+    assert_int_equal(agent_state_from_json(content, &after), 0);
+    assert_string_equal(after.new_token, "");
+    agent_state_deinit(&after);
 }
 
 static void one_bad_peer_spoils_all(void **state)
@@ -117,6 +149,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_written_is_read),
         cmocka_unit_test(what_is_missing_or_of_another_format_is_named),
+        cmocka_unit_test(a_node_that_has_not_registered_yet_has_its_token_and_no_identity),
+        cmocka_unit_test(a_file_of_before_there_were_such_tokens_is_read),
         cmocka_unit_test(one_bad_peer_spoils_all),
     };
 

@@ -9,6 +9,8 @@
 #include "lib/api/node.h"
 #include "lib/base/error.h"
 
+#define NEW_TOKEN "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define INSTANCE_ID "aaaaaaaa-0000-4000-8000-000000000001"
 #define NODE_ID "0b5e1c1e-7f0a-4c53-9a52-1f6de2a1b001"
 
 static const struct api_node sample = {
@@ -94,6 +96,12 @@ static void a_bad_registration_is_refused_by_field(void **state)
          "ram_mb: must be from 0 to 1099511627776"},
         {"{\"hostname\":\"a\",\"host_ip\":\"1.2.3.4\",\"node_id\":\"x\"}",
          "node_id: 'x' is not a UUID"},
+        {"{\"hostname\":\"a\",\"host_ip\":\"1.2.3.4\",\"instance_id\":\"x\"}",
+         "instance_id: 'x' is not a UUID"},
+        {"{\"hostname\":\"a\",\"host_ip\":\"1.2.3.4\",\"new_token\":\"00\"}",
+         "new_token: must be 64 hexadecimal digits (lower case)"},
+        {"{\"hostname\":\"a\",\"host_ip\":\"1.2.3.4\",\"new_token\":\"" NEW_TOKEN "0\"}",
+         "new_token: must be 64 hexadecimal digits (lower case)"},
         {"{\"hostname\":\"a\",\"host_ip\":\"1.2.3.4\",\"subnet\":7}", "subnet: must be a string"},
     };
 
@@ -114,6 +122,8 @@ static void a_registration_survives_the_wire(void **state)
                                         .ram_mb = -1,
                                         .node_id = NODE_ID,
                                         .node_token = "abc",
+                                        .new_token = NEW_TOKEN,
+                                        .instance_id = INSTANCE_ID,
                                         .subnet = {.addr = 0x0a2a0900, .len = 24}};
     struct api_register_request got;
     AUTO_FREE char *text = NULL;
@@ -128,6 +138,8 @@ static void a_registration_survives_the_wire(void **state)
     assert_int_equal(got.ram_mb, -1);
     assert_string_equal(got.node_id, NODE_ID);
     assert_string_equal(got.node_token, "abc");
+    assert_string_equal(got.new_token, NEW_TOKEN);
+    assert_string_equal(got.instance_id, INSTANCE_ID);
     assert_int_equal(got.subnet.addr, 0x0a2a0900);
     assert_int_equal(got.subnet.len, 24);
 }

@@ -426,16 +426,19 @@ static void a_restart_changes_nothing(void **state)
 
 static void stored_state_that_contradicts_itself_is_refused(void **state)
 {
-#define NODE(id, ip, subnet)                                            \
+#define NODE(id, ip, subnet)        \
+    NODE_WITH_TOKEN(id, ip, subnet, \
+                    id "f08aace122ee2368432c1ca23a049bc640bafbf00fdf33a52429f38ba12dbf9")
+#define NODE_WITH_TOKEN(id, ip, subnet, token)                          \
     "{\"node_id\":\"00000000-0000-4000-8000-00000000000" id             \
     "\",\"hostname\":\"n\",\"host_ip\":\"" ip "\",\"subnet\":\"" subnet \
     "\",\"status\":\"up\",\"has_left\":false,"                          \
-    "\"holds_address\":true,\"token_sha256\":\"" TOKEN_1_SHA256 "\"}"
+    "\"holds_address\":true,\"token_sha256\":\"" token "\"}"
 #define ID(id) "00000000-0000-4000-8000-00000000000" id
     static const struct store_record good_lease = {"lease", "10.42.1.0/24",
                                                    "{\"state\":\"assigned\"}", 1, 1};
-    static const struct store_record good_node = {"node", ID("1"),
-                                                  NODE("1", "10.0.0.1", "10.42.1.0/24"), 1, 1};
+    static const struct store_record good_node = {
+        "node", ID("1"), NODE_WITH_TOKEN("1", "10.0.0.1", "10.42.1.0/24", TOKEN_1_SHA256), 1, 1};
     static const struct {
         struct store_record record;
         const char *words;
@@ -447,7 +450,10 @@ static void stored_state_that_contradicts_itself_is_refused(void **state)
         {{"node", ID("2"), "{", 2, 2}, "not valid JSON"},
         {{"node", ID("2"), NODE("3", "10.0.0.2", "10.42.1.0/24"), 2, 2}, "about another node"},
         {{"node", ID("2"), NODE("2", "10.0.0.1", "10.42.1.0/24"), 2, 2}, "held by another"},
-        {{"node", ID("2"), NODE("2", "10.0.0.2", "10.42.1.0/24"), 2, 2}, "another node's, too"},
+        {{"node", ID("2"), NODE("2", "10.0.0.2", "10.42.1.0/24"), 2, 2},
+         "subnet is another node's"},
+        {{"node", ID("2"), NODE_WITH_TOKEN("2", "10.0.0.2", "10.42.2.0/24", TOKEN_1_SHA256), 2, 2},
+         "token is another node's"},
         {{"node", ID("2"), NODE("2", "10.0.0.2", "10.42.2.0/24"), 2, 2}, "not leased"},
         {{"node", ID("2"), NODE("2", "10.0.0.2", "10.43.1.0/24"), 2, 2}, "none of the cluster's"},
     };

@@ -1,0 +1,280 @@
+/* The plans of the registry for who registers: who is it, and what does that change? The rules are
+ * in registry.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "control/services/registry_tables.h"
+#include "lib/base/error.h"
+
+/* A registration on its way through the rules. */
+struct joining {
+    struct registry *r;
+    const struct api_register_request *request;
+    const struct registry_fresh *fresh;
+    struct moment now;
+    struct node *holder; /* of the address; NULL: nobody */
+    struct registry_change **ret_change;
+    struct registry_grant *grant;
+};
+
+static enum registry_outcome conflict(const struct node *node)
+{
+    char ip[IP4_TEXT_SIZE];
+
+    (void)err_fail(EEXIST, "host_ip: %s is the address of %s (node %s), which is up",
+                   ip4_format(node->facts.api.host_ip, ip), node->facts.api.hostname,
+                   node->facts.api.node_id);
+    return REGISTRY_CONFLICT;
+}
+
+/* ---- what a registration changes ----------------------------------------------------------- */
+
+static void take_over(const struct joining *j, struct node_facts *facts)
+{
+    const struct api_register_request *request = j->request;
+
+    (void)snprintf(facts->api.hostname, sizeof facts->api.hostname, "%s", request->hostname);
+    facts->api.host_ip = request->host_ip;
+    if (request->cpu_cores >= 0)
+        facts->api.cpu_cores = request->cpu_cores;
+    if (request->ram_mb >= 0)
+        facts->api.ram_mb = request->ram_mb;
+    facts->api.is_up = true;
+    facts->api.last_heartbeat = j->now.unix_s;
+    facts->has_left = false;
+    facts->holds_address = true;
+}
+
+/* The registering node's own proposal; it is nobody's yet, or its node would have been found. */
+static void mint(const struct joining *j, struct node_facts *facts)
+{
+    const char *token = j->request->new_token ? j->request->new_token : j->fresh->token;
+
+    sha256_hex(token, strlen(token), facts->token_sha256);
+    (void)snprintf(j->grant->token, sizeof j->grant->token, "%s", token);
+}
+
+/* A process that registers twice, because its message was doubled or the answer was lost, is still
+ * the same: what it says in its heartbeats must not have become stale by that. */
+static void begin_generation(const struct joining *j, struct node_facts *facts, bool is_minted)
+{
+    const char *instance_id = j->request->instance_id;
+    bool is_same = instance_id && strcmp(instance_id, facts->instance_id) == 0;
+    bool knows_generations = j->request->generation >= 0 || instance_id || is_minted;
+
+    if (!is_same && knows_generations) {
+        facts->generation++;
+        (void)snprintf(facts->instance_id, sizeof facts->instance_id, "%s",
+                       instance_id ? instance_id : "");
+    }
+    j->grant->generation = facts->generation;
+}
+
+/* A node that is known comes (back), maybe from another address, where loser was. */
+static enum registry_outcome plan_rejoin(const struct joining *j, struct node *node,
+                                         struct node *loser, bool gets_token)
+{
+    struct node_facts next = node->facts;
+
+    memcpy(j->grant->node_id, node->facts.api.node_id, sizeof j->grant->node_id);
+    j->grant->subnet = node->facts.api.subnet;
+    take_over(j, &next);
+    if (gets_token)
+        mint(j, &next);
+    begin_generation(j, &next, gets_token);
+    if (node->facts.api.is_up) /* a sign of life, whatever becomes of the rest */
+        monitor_beat(&j->r->monitor, &node->watch, j->now.boot_ms);
+    if (node_facts_equal(&next, &node->facts)) {
+        j->r->edition += node_set_heartbeat(node, j->now.unix_s);
+        return REGISTRY_READY;
+    }
+    return registry_plan_update(j->r, node, &next, loser, j->now, j->ret_change);
+}
+
+/* ---- a new node ---------------------------------------------------------------------------- */
+
+static enum registry_outcome exhausted(const struct registry *r)
+{
+    (void)err_fail(ENOSPC, "no subnet left: %u in use, %u in quarantine", r->pool.counts[POOL_USED],
+                   r->pool.counts[POOL_QUARANTINED]);
+    return REGISTRY_EXHAUSTED;
+}
+
+static struct node *make_node(const struct joining *j, uint32_t index)
+{
+    struct node_facts facts = {.api = {.cpu_cores = -1, .ram_mb = -1}};
+    struct node *node;
+
+    memcpy(j->grant->node_id, j->fresh->node_id, sizeof j->grant->node_id);
+    j->grant->subnet = pool_subnet(&j->r->pool, index);
+    memcpy(facts.api.node_id, j->fresh->node_id, sizeof facts.api.node_id);
+    facts.api.subnet = j->grant->subnet;
+    facts.api.registered_at = j->now.unix_s;
+    take_over(j, &facts);
+    mint(j, &facts);
+    begin_generation(j, &facts, true);
+    node = node_new(&facts);
+    node->subnet_index = index;
+    return node;
+}
+
+/* The subnet that it wishes for, if anybody could have it now; else the lowest. So the nodes of a
+ * cluster whose database was lost find themselves where they were. */
+static bool take_subnet(const struct joining *j, uint32_t *ret_index)
+{
+    struct pool *pool = &j->r->pool;
+
+    if (pool_index(pool, j->request->subnet, ret_index) && pool_take(pool, *ret_index))
+        return true;
+    return pool_take_lowest(pool, ret_index);
+}
+
+static enum registry_outcome plan_new(const struct joining *j)
+{
+    char subnet[IP4_PREFIX_TEXT_SIZE], address[IP4_TEXT_SIZE];
+    const char *node_id = j->fresh->node_id;
+    struct registry_change *change;
+    struct node *node;
+    uint32_t index;
+
+    if (!take_subnet(j, &index))
+        return exhausted(j->r);
+    node = make_node(j, index);
+    change = registry_change_new(REGISTRY_ADD, node, j->now);
+    change->address = j->request->host_ip;
+    memcpy(change->token_sha256, node->facts.token_sha256, sizeof change->token_sha256);
+    store_add_create(&change->set, LEASE_KIND, registry_subnet_text(j->r, index, subnet), node_id,
+                     registry_lease_json(node_id, false));
+    store_add_create(&change->set, NODE_KIND, node_id, ip4_format(j->request->host_ip, address),
+                     node_facts_to_json(&node->facts));
+    registry_begin(j->r, change);
+    *j->ret_change = change;
+    return REGISTRY_CHANGE;
+}
+
+/* ---- who is it? ---------------------------------------------------------------------------- */
+
+static bool token_is_right(const struct node *node, const char *token)
+{
+    char digest[SHA256_HEX_SIZE];
+
+    sha256_hex(token, strlen(token), digest);
+    return secret_equal(digest, node->facts.token_sha256);
+}
+
+static enum registry_outcome plan_proven(const struct joining *j, struct node *node)
+{
+    struct node *loser = j->holder == node ? NULL : j->holder;
+
+    if (loser && loser->facts.api.is_up)
+        return conflict(loser);
+    return plan_rejoin(j, node, loser, false);
+}
+
+/* Whoever came to the address while the node was away got a new token; the node itself, which has
+ * the old one, must not stay shut out when that guest is silent in turn. */
+static enum registry_outcome plan_unproven(const struct joining *j, struct node *claimed)
+{
+    if (j->holder == claimed && !claimed->facts.api.is_up)
+        return plan_rejoin(j, claimed, NULL, true);
+    (void)err_fail(EPERM, "node_token: is not the token of node %s", j->request->node_id);
+    return REGISTRY_CONFLICT;
+}
+
+static enum registry_outcome plan_by_address(const struct joining *j)
+{
+    struct node *holder = j->holder;
+    bool is_up;
+
+    if (!holder)
+        return plan_new(j);
+    is_up = holder->facts.api.is_up;
+    if (is_up && strcmp(holder->facts.api.hostname, j->request->hostname) != 0)
+        return conflict(holder);
+    return plan_rejoin(j, holder, NULL, !is_up);
+}
+
+/* Before anything is changed: an agent that has reason to refuse this answer must not have got it.
+ */
+static bool is_foreign(const struct registry *r, const struct api_origin *known)
+{
+    struct api_origin own = {.revision = r->revision};
+
+    memcpy(own.cluster_id, r->cluster_id, sizeof own.cluster_id);
+    return api_origin_check(known, &own) < 0;
+}
+
+/* The token that it proposes is one that a node has got already: so that node's earlier answer was
+ * lost. It is told now that the proposal was taken. */
+static struct node *find_by_proposal(const struct joining *j,
+                                     const char digest[static SHA256_HEX_SIZE])
+{
+    struct node *node = registry_find_token(j->r, digest);
+
+    if (node)
+        (void)snprintf(j->grant->token, sizeof j->grant->token, "%s", j->request->new_token);
+    return node;
+}
+
+/* Whatever is under way about the one who asks, the address it asks from or the token it proposes.
+ */
+static struct registry_change *find_busy(const struct joining *j, const struct node *claimed,
+                                         const char *digest)
+{
+    const struct node *same = registry_find_token(j->r, digest);
+    struct registry_change *change = registry_find_claim(j->r, j->request->host_ip);
+
+    if (claimed && claimed->change)
+        return claimed->change;
+    if (same && same->change)
+        return same->change;
+    if (j->holder && j->holder->change)
+        return j->holder->change;
+    return change ? change : registry_find_minting(j->r, digest);
+}
+
+static enum registry_outcome plan_for(const struct joining *j)
+{
+    const struct api_register_request *request = j->request;
+    char digest[SHA256_HEX_SIZE] = ""; /* of no token */
+    struct node *claimed = NULL, *proven;
+    struct registry_change *busy;
+
+    if (request->node_id && request->node_token)
+        claimed = registry_find(j->r, request->node_id);
+    if (request->new_token)
+        sha256_hex(request->new_token, strlen(request->new_token), digest);
+    busy = find_busy(j, claimed, digest);
+    if (busy) {
+        *j->ret_change = busy;
+        return REGISTRY_WAIT;
+    }
+    if (claimed && token_is_right(claimed, request->node_token))
+        return plan_proven(j, claimed);
+    proven = find_by_proposal(j, digest);
+    if (proven)
+        return plan_proven(j, proven);
+    return claimed ? plan_unproven(j, claimed) : plan_by_address(j);
+}
+
+enum registry_outcome registry_plan_register(struct registry *r,
+                                             const struct api_register_request *request,
+                                             const struct registry_fresh *fresh, struct moment now,
+                                             struct registry_change **ret_change,
+                                             struct registry_grant *ret_grant)
+{
+    const struct joining joining = {
+        .r = r,
+        .request = request,
+        .fresh = fresh,
+        .now = now,
+        .holder = registry_find_holder(r, request->host_ip),
+        .ret_change = ret_change,
+        .grant = ret_grant,
+    };
+
+    if (is_foreign(r, &request->known))
+        return REGISTRY_FOREIGN;
+    *ret_grant = (struct registry_grant){0};
+    return plan_for(&joining);
+}
