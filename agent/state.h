@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "lib/api/node.h"
+#include "lib/api/register.h"
 
 struct agent_state {
     /* What the node's token is to be whenever it is given one. It is kept before it is proposed

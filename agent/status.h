@@ -5,7 +5,7 @@
 #include "agent/control_client/client.h"
 #include "agent/overlay/overlay.h"
 #include "agent/runtime_client/client.h"
-#include "lib/api/node.h"
+#include "lib/api/register.h"
 
 struct status_peer {
     const struct api_node *node;

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "lib/api/node.h"
+#include "lib/api/heartbeat.h"
 #include "lib/http/server.h"
 
 struct control;

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "lib/api/node.h"
+#include "lib/api/heartbeat.h"
 #include "lib/base/json.h"
 #include "lib/base/parse.h"
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "agent/control_client/machine.h"
-#include "lib/api/node.h"
+#include "lib/api/heartbeat.h"
 #include "lib/base/loop.h"
 #include "lib/http/client.h"
 

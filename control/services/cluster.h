@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "lib/api/node.h"
+#include "lib/api/register.h"
 
 #define CLUSTER_KIND "cluster"
 #define CLUSTER_ID "self"

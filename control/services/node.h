@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "control/services/monitor.h"
-#include "lib/api/node.h"
+#include "lib/api/heartbeat.h"
 #include "lib/base/digest.h"
 #include "lib/base/hash.h"
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/api/node.h"
+#include "lib/api/heartbeat.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check(bool is_right)
@@ -62,6 +62,21 @@ static void answer(const json_t *value)
     check(api_register_reply_from_json(again, &reply) == 0);
 }
 
+static void heartbeat(const json_t *value)
+{
+    AUTO_STRBUF struct strbuf text = {0};
+    AUTO_JSON json_t *again = NULL;
+    struct api_cluster cluster = api_cluster_default();
+    struct api_heartbeat said;
+
+    (void)api_heartbeat_reply_take(value, &cluster);
+    if (api_heartbeat_from_json(value, &said) < 0)
+        return;
+    api_heartbeat_to_json(&said, &text);
+    check(json_parse(text.data, text.len, &again) == 0);
+    check(api_heartbeat_from_json(again, &said) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     AUTO_JSON json_t *value = NULL;
@@ -72,5 +87,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     node_list(value);
     registration(value);
     answer(value);
+    heartbeat(value);
     return 0;
 }

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "lib/api/node.h"
+#include "lib/api/register.h"
 #include "lib/base/error.h"
 
 #define NEW_TOKEN "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"

@@ -1,0 +1,79 @@
+/* Heartbeats, to and from JSON. */
+#include "lib/api/heartbeat.h"
+
+#include <string.h>
+
+#include "lib/api/fields.h"
+#include "lib/base/error.h"
+
+struct api_heartbeat api_heartbeat_empty(void)
+{
+    return (struct api_heartbeat){.generation = -1,
+                                  .revision_applied = -1,
+                                  .peers = -1,
+                                  .peers_wanted = -1,
+                                  .load_percent = -1};
+}
+
+int api_heartbeat_from_json(const json_t *body, struct api_heartbeat *ret)
+{
+    struct api_heartbeat h = api_heartbeat_empty();
+    const struct {
+        const char *key;
+        int64_t *value;
+    } numbers[] = {
+        {"generation", &h.generation},
+        {"revision_applied", &h.revision_applied},
+        {"peers", &h.peers},
+        {"peers_wanted", &h.peers_wanted},
+        {"load_percent", &h.load_percent},
+    };
+    const char *version = NULL;
+    int r = field_require_object(body);
+
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(numbers); i++)
+        r = field_get_optional_int(body, numbers[i].key, INT64_MAX, numbers[i].value);
+    if (r == 0)
+        r = field_get_optional_string(body, "agent_version", &version);
+    if (r == 0 && version && strlen(version) >= sizeof h.agent_version)
+        r = err_fail(EINVAL, "agent_version: longer than %zu characters",
+                     sizeof h.agent_version - 1);
+    if (r < 0)
+        return r;
+    if (version)
+        memcpy(h.agent_version, version, strlen(version) + 1);
+    *ret = h;
+    return 0;
+}
+
+void api_heartbeat_to_json(const struct api_heartbeat *h, struct strbuf *out)
+{
+    strbuf_adds(out, "{\"agent_version\":");
+    strbuf_add_json(out, h->agent_version);
+    field_add_int(out, "generation", h->generation);
+    field_add_int(out, "revision_applied", h->revision_applied);
+    field_add_int(out, "peers", h->peers);
+    field_add_int(out, "peers_wanted", h->peers_wanted);
+    field_add_int(out, "load_percent", h->load_percent);
+    strbuf_adds(out, "}");
+}
+
+void api_heartbeat_reply_to_json(const struct api_heartbeat_reply *reply, struct strbuf *out)
+{
+    strbuf_addf(out, "{\"status\":\"ok\",\"revision\":%llu,\"server_time\":%lld",
+                (unsigned long long)reply->revision, (long long)reply->server_time);
+    api_cluster_add_intervals(out, &reply->cluster);
+    strbuf_adds(out, "}");
+}
+
+int api_heartbeat_reply_take(const json_t *value, struct api_cluster *cluster)
+{
+    struct api_cluster told = *cluster;
+    int r = field_require_object(value);
+
+    if (r == 0)
+        r = api_cluster_get_intervals(value, &told);
+    if (r == 0)
+        *cluster = told;
+    return r;
+}
