@@ -6,6 +6,7 @@
 #include <gnutls/x509.h>
 
 #include "lib/tls/ca.h"
+#include "lib/tls/trust.h"
 
 struct tls_public_key {
     gnutls_pubkey_t handle;
@@ -22,8 +23,16 @@ struct tls_cert {
     struct tls_cert_facts facts;
 };
 
-/* Starts an error text that ends in GnuTLS's words for its code (negative). Returns -EINVAL, or
- * does not return when it was memory that lacked. */
+struct tls_trust {
+    struct tls_cert *cas[TLS_BUNDLE_CAS_MAX]; /* owned */
+    size_t count;
+};
+
+/* Whether the CA's key made this signature over it, at whatever time. */
+bool tls_cert_is_signed_by(const struct tls_cert *cert, const struct tls_cert *ca);
+
+/* Starts an error text that ends in GnuTLS's words for its code (negative). Returns -EINVAL,
+ * or does not return when it was memory that lacked. */
 int tls_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Fills in the hash. */

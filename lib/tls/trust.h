@@ -27,8 +27,8 @@ const struct tls_cert *tls_trust_ca(const struct tls_trust *trust, size_t index)
 bool tls_trust_has_pin(const struct tls_trust *trust, const struct sha256 *pin);
 
 enum tls_trust_outcome {
-    TLS_EXPIRED = 1,   /* else all would be well: who has the key may renew */
-    TLS_NOT_YET_VALID, /* else all would be well: a clock is wrong */
+    TLS_EXPIRED = 1,   /* all else is well: who has the key may renew */
+    TLS_NOT_YET_VALID, /* all else is well: a clock is wrong */
     TLS_CA_EXPIRED,    /* the CA that signed it has expired itself */
     TLS_UNKNOWN_ISSUER,
     TLS_WRONG_PURPOSE, /* not for this end of a connection; or a CA's own certificate */
