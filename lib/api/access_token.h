@@ -3,8 +3,8 @@
  *     quilt1-<pin>[.<pin>]-<id>-<secret>
  *
  *     pin     SHA-256 of the SubjectPublicKeyInfo of the cluster's CA, in base32: 52 characters.
- *             Two while the CA is being replaced. Whoever has the token knows by it that he speaks
- *             with the right control plane, before he shows the secret.
+ *             Two while the CA is being replaced. Whoever has the token knows by it that it is the
+ *             right control plane that answers, before showing it the secret.
  *     id      8 of [a-z0-9]: names the token in lists and logs, for everybody to see
  *     secret  16 random bytes in base32: 26 characters. Only its SHA-256 is stored.
  *
@@ -16,6 +16,7 @@
 
 #include "lib/base/base32.h"
 #include "lib/base/digest.h"
+#include "lib/base/mem.h"
 
 #define ACCESS_TOKEN_PINS_MAX 2
 #define ACCESS_TOKEN_ID_SIZE 9 /* 8 characters and the NUL */
