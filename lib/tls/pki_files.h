@@ -20,7 +20,8 @@
  *     promote_next    ca: B             trusted: A B      server and admin are B's; nodes renew
  *     drop_old        ca: B             trusted: B
  *
- * Each can be repeated, and each is whole or not begun for who opens the directory after a crash.
+ * A step that failed can be repeated. After a crash in the middle of one, whoever opens the
+ * directory finds it done or not begun.
  */
 #pragma once
 
@@ -30,9 +31,9 @@
 #define PKI_ADMIN_NAME "admin"
 
 struct pki_config {
-    const char *dir;
-    const char *cluster_id;
-    struct tls_names names; /* of the server; borrowed while the pki_files lives */
+    const char *dir;        /* copied */
+    const char *cluster_id; /* borrowed while the pki_files lives */
+    struct tls_names names; /* of the server; borrowed likewise */
     int64_t life_s;         /* of the server's and admin's certificates */
 };
 
@@ -46,6 +47,7 @@ struct pki_pair {
 /* Others read it. Members change with each function below that takes it. */
 struct pki_files {
     struct pki_config config;
+    char *dir;
     struct tls_ca *ca;
     struct tls_ca *next;     /* NULL: the CA is not being replaced */
     struct tls_trust *trust; /* ca-bundle.pem */

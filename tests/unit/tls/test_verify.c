@@ -343,6 +343,24 @@ static void nobody_comes_between_a_peer_and_its_ca(void **state)
                 "has a certificate that is no CA of ours");
 }
 
+/* A company's own, say. */
+static void a_ca_that_another_one_has_signed_can_be_trusted_itself(void **state)
+{
+    const struct bed *bed = *state;
+    const struct forge_order middle = {.name = "between", .is_ca = true};
+    const struct forge_order end = {.uris = {NODE_URI}, .purposes = FORGE_CLIENT};
+    AUTO_TLS_CERT struct tls_cert *between = forge_cert(bed->key, bed->cas[STRANGERS], &middle);
+    AUTO_TLS_CERT struct tls_cert *leaf = forge_signed(bed->key, between, bed->key, &end);
+    AUTO_FREE char *pem = tls_cert_to_pem(between);
+    struct bed theirs = {.key = bed->key};
+    const struct tls_cert *const chain[] = {leaf, between};
+    struct tls_peer peer;
+
+    assert_int_equal(tls_trust_from_pem(pem, strlen(pem), &theirs.trust), 0);
+    assert_int_equal(verify(&theirs, chain, 2, ask(TLS_PURPOSE_CLIENT, NOW), &peer), 0);
+    tls_trust_free(theirs.trust);
+}
+
 static void chains_that_are_none_are_refused(void **state)
 {
     const struct bed *bed = *state;
@@ -373,6 +391,7 @@ int main(void)
         TEST(a_ca_of_ours_is_no_peer),
         TEST(a_signature_with_one_wrong_bit_is_refused),
         TEST(nobody_comes_between_a_peer_and_its_ca),
+        TEST(a_ca_that_another_one_has_signed_can_be_trusted_itself),
         TEST(chains_that_are_none_are_refused),
     };
 

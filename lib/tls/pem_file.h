@@ -1,0 +1,17 @@
+/* Keys, certificates and bundles, each in a file of its own (mode 0600). Touches the disk.
+ *
+ * Reading fails with -ENOENT when there is no such file, -EINVAL when it is not what it should be,
+ * and otherwise as the disk does; the text begins with the path. A private key that others could
+ * read is closed to them, and the log says so. Writing leaves the old file or the new one.
+ */
+#pragma once
+
+#include "lib/tls/trust.h"
+
+int pem_file_read_key(const char *path, struct tls_key **ret_key);
+int pem_file_read_cert(const char *path, struct tls_cert **ret_cert);
+int pem_file_read_trust(const char *path, struct tls_trust **ret_trust);
+
+int pem_file_write_key(const char *path, const struct tls_key *key);
+int pem_file_write_cert(const char *path, const struct tls_cert *cert);
+int pem_file_write_trust(const char *path, const struct tls_trust *trust);
