@@ -226,6 +226,11 @@ int option_duration(const char *text, void *out)
     return parse_duration_ms(text, out);
 }
 
+int option_lifetime(const char *text, void *out)
+{
+    return parse_lifetime_s(text, out);
+}
+
 int option_ip4(const char *text, void *out)
 {
     return ip4_parse(text, out);

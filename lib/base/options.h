@@ -51,6 +51,7 @@ void options_usage_error(const struct options *options, const char *fmt, ...)
 /* Parsers. */
 int option_string(const char *text, void *out);   /* const char ** (borrowed), not empty */
 int option_duration(const char *text, void *out); /* int64_t *, milliseconds */
+int option_lifetime(const char *text, void *out); /* int64_t *, seconds */
 int option_ip4(const char *text, void *out);      /* uint32_t *, host order */
 int option_prefix(const char *text, void *out);   /* struct ip4_prefix * */
 int option_hostname(const char *text, void *out); /* const char ** (borrowed) */

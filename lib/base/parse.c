@@ -7,6 +7,8 @@
 #include "lib/base/ip4.h"
 #include "lib/base/utf8.h"
 
+#define HOUR_MS 3600000ULL
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -46,24 +48,44 @@ int parse_u64(const char *text, uint64_t max, uint64_t *ret)
     return 0;
 }
 
-int parse_duration_ms(const char *text, int64_t *ret_ms)
+/* A number and its unit; false when it is none, or not from 1 to max. */
+static bool parse_time_ms(const char *text, uint64_t max, int64_t *ret_ms)
 {
     static const struct {
         const char *suffix;
         uint64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", HOUR_MS}, {"d", 24 * HOUR_MS}};
     const char *p = text;
     uint64_t v;
 
-    if (parse_digits(&p, &v))
-        for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
-            if (strcmp(p, units[i].suffix) == 0 && !__builtin_mul_overflow(v, units[i].ms, &v) &&
-                v >= 1 && v <= 24 * 3600000ULL) {
-                *ret_ms = (int64_t)v;
-                return 0;
-            }
+    if (!parse_digits(&p, &v))
+        return false;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (strcmp(p, units[i].suffix) == 0 && !__builtin_mul_overflow(v, units[i].ms, &v) &&
+            v >= 1 && v <= max) {
+            *ret_ms = (int64_t)v;
+            return true;
+        }
+    return false;
+}
+
+int parse_duration_ms(const char *text, int64_t *ret_ms)
+{
+    if (parse_time_ms(text, 24 * HOUR_MS, ret_ms))
+        return 0;
     return err_fail(EINVAL, "'%.64s' is not a duration such as 30s, 500ms or 5m (1ms to 24h)",
                     text);
+}
+
+int parse_lifetime_s(const char *text, int64_t *ret_s)
+{
+    int64_t ms;
+
+    if (!parse_time_ms(text, 3650 * 24 * HOUR_MS, &ms) || ms % 1000 != 0)
+        return err_fail(EINVAL, "'%.64s' is not a lifetime such as 90s, 12h or 30d (1s to 3650d)",
+                        text);
+    *ret_s = ms / 1000;
+    return 0;
 }
 
 int parse_addr_port(const char *text, uint32_t *ret_addr, uint16_t *ret_port)

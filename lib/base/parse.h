@@ -12,6 +12,9 @@ int parse_u64(const char *text, uint64_t max, uint64_t *ret);
 /* "30s", "500ms", "5m", "1h"; at least 1 ms, at most 24 h. */
 int parse_duration_ms(const char *text, int64_t *ret_ms);
 
+/* "90s", "30m", "24h", "30d": a lifetime in seconds, at least 1, at most ten years. */
+int parse_lifetime_s(const char *text, int64_t *ret_s);
+
 /* "127.0.0.1:8080": an IPv4 address (host order) and a port from 0 (any) to 65535. */
 int parse_addr_port(const char *text, uint32_t *ret_addr, uint16_t *ret_port);
 

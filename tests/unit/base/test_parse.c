@@ -255,12 +255,44 @@ static void utf8_is_judged_as_rfc_3629_has_it(void **state)
         assert_int_equal(parse_is_utf8(rows[i].bytes, rows[i].n), rows[i].is_good);
 }
 
+static void lifetimes(void **state)
+{
+    static const struct {
+        const char *text;
+        int64_t s; /* 0: refused */
+    } rows[] = {
+        {"1s", 1},
+        {"90s", 90},
+        {"5m", 300},
+        {"24h", 86400},
+        {"30d", 2592000},
+        {"1000ms", 1},
+        {"3650d", 315360000},
+        {"3651d", 0},
+        {"500ms", 0},
+        {"0s", 0},
+        {"30", 0},
+        {"-1d", 0},
+        {"1w", 0},
+        {"", 0},
+        {"99999999999999999999d", 0},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int64_t s = 0;
+
+        assert_int_equal(parse_lifetime_s(rows[i].text, &s), rows[i].s ? 0 : -EINVAL);
+        assert_int_equal(s, rows[i].s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_numbers),
         cmocka_unit_test(any_number_comes_back),
         cmocka_unit_test(durations),
+        cmocka_unit_test(lifetimes),
         cmocka_unit_test(addresses_with_a_port),
         cmocka_unit_test(host_names),
         cmocka_unit_test(interface_names),
