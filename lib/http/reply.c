@@ -54,9 +54,14 @@ bool http_request_is_local(const struct http_request *request)
 }
 
 size_t http_request_certificates(const struct http_request *request,
-                                 struct http_certificate *ret_chain, size_t max)
+                                 struct tls_der ret_chain[static TLS_CHAIN_MAX])
 {
-    return http_tls_chain(http_conn_of(request->mhd), ret_chain, max);
+    return http_tls_chain(http_conn_of(request->mhd), ret_chain);
+}
+
+size_t http_request_route(const struct http_request *request)
+{
+    return (size_t)request->route;
 }
 
 bool http_request_is_encrypted(const struct http_request *request)

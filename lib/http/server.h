@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "lib/base/loop.h"
+#include "lib/tls/trust.h"
 
 #define HTTP_BODY_MAX (1024 * 1024)
 
@@ -80,18 +81,15 @@ uint32_t http_request_client(const struct http_request *request);
  * that it came to (which the kernel lets nobody else do). */
 bool http_request_is_local(const struct http_request *request);
 
+/* Which of the server's routes it took. */
+size_t http_request_route(const struct http_request *request);
 bool http_request_is_encrypted(const struct http_request *request);
 
-/* A certificate as bytes (DER); borrowed, until the request ends. */
-struct http_certificate {
-    const unsigned char *der;
-    size_t n;
-};
-/* The chain that the client showed, its own certificate first; returns how many, 0 for none, or
- * more than max. The client has proved that it holds the key of the first; nothing else is checked.
- */
+/* The chain that the client showed, its own certificate first, borrowed until the request ends;
+ * returns how many, 0 for none, or too many. The client has proved that it holds the key of the
+ * first; nothing else is checked. */
 size_t http_request_certificates(const struct http_request *request,
-                                 struct http_certificate *ret_chain, size_t max);
+                                 struct tls_der ret_chain[static TLS_CHAIN_MAX]);
 
 /* A place for what was found out about the request's connection and holds for its next requests;
  * NULL at first. free_fn (may be NULL) is called when the connection ends or the note is replaced.
@@ -147,6 +145,8 @@ struct http_stream;
  * closes is noticed at once. Neither callback is called from within this. */
 struct http_stream *http_stream_start(struct http_request *request, const char *content_type,
                                       http_stream_next_fn next, http_gone_fn gone, void *data);
+/* Ends it from our side: what is on its way is dropped, gone is called later, from the loop. */
+void http_stream_abort(struct http_stream *stream);
 /* There is something to ask for; next is called later, from the loop. Cheap when the stream is
  * already awake. Not after gone. */
 void http_stream_wake(struct http_stream *stream);

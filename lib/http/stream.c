@@ -398,6 +398,14 @@ struct http_stream *http_stream_start(struct http_request *request, const char *
     return stream;
 }
 
+void http_stream_abort(struct http_stream *stream)
+{
+    http_body_unref(stream->piece);
+    stream->piece = NULL;
+    stream->is_closing = true;
+    wake(stream);
+}
+
 void http_stream_wake(struct http_stream *stream)
 {
     if (stream->state == ASLEEP)

@@ -161,15 +161,15 @@ void http_tls_adopt(struct http_conn *conn, struct MHD_Connection *mhd)
     gnutls_transport_set_pull_function(session, on_pull);
 }
 
-size_t http_tls_chain(const struct http_conn *conn, struct http_certificate *ret_chain, size_t max)
+size_t http_tls_chain(const struct http_conn *conn, struct tls_der ret_chain[static TLS_CHAIN_MAX])
 {
     unsigned int count = 0;
     const gnutls_datum_t *certs =
         conn->session ? gnutls_certificate_get_peers(conn->session, &count) : NULL;
 
-    if (!certs || count > max)
+    if (!certs || count > TLS_CHAIN_MAX)
         return 0;
     for (unsigned int i = 0; i < count; i++)
-        ret_chain[i] = (struct http_certificate){.der = certs[i].data, .n = certs[i].size};
+        ret_chain[i] = (struct tls_der){.bytes = certs[i].data, .n = certs[i].size};
     return count;
 }

@@ -23,4 +23,4 @@ const char *http_tls_key_pem(const struct http_tls *tls);
  * a certificate. One that begins with plain HTTP is told so (426), and ends. */
 void http_tls_adopt(struct http_conn *conn, struct MHD_Connection *mhd);
 /* What http_request_certificates() says. */
-size_t http_tls_chain(const struct http_conn *conn, struct http_certificate *ret_chain, size_t max);
+size_t http_tls_chain(const struct http_conn *conn, struct tls_der ret_chain[static TLS_CHAIN_MAX]);

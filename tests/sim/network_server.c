@@ -179,6 +179,33 @@ const char *http_request_header(const struct http_request *request, const char *
     return NULL;
 }
 
+size_t http_request_route(const struct http_request *request)
+{
+    return (size_t)request->route;
+}
+
+uint32_t http_request_client(const struct http_request *request)
+{
+    return request->exchange->from_ip;
+}
+
+/* The simulated network is plain: nobody shows a certificate. */
+size_t http_request_certificates(const struct http_request *request,
+                                 struct tls_der ret_chain[static TLS_CHAIN_MAX])
+{
+    return 0;
+}
+
+void *http_connection_note(const struct http_request *request)
+{
+    return NULL;
+}
+
+void http_connection_set_note(struct http_request *request, void *note, void (*free_fn)(void *note))
+{
+    free_fn(note);
+}
+
 bool http_request_is_local(const struct http_request *request)
 {
     return request->exchange->client == sim_control_host();
@@ -353,6 +380,12 @@ void http_stream_wake(struct http_stream *stream)
         stream->pump = sim_in(0, SIM_LATER, &sim_control_host()->process, on_pump, stream);
 }
 
+void http_stream_abort(struct http_stream *stream)
+{
+    sim_cancel(TAKE_PTR(stream->cut));
+    stream->cut = sim_in(0, SIM_TIMER, sim.current, on_idle, stream);
+}
+
 struct http_stream *http_stream_start(struct http_request *request, const char *content_type,
                                       http_stream_next_fn next, http_gone_fn gone, void *data)
 {
@@ -436,6 +469,11 @@ void http_server_free(struct http_server *server)
 uint16_t http_server_port(const struct http_server *server)
 {
     return 8080;
+}
+
+int http_server_set_tls(struct http_server *server, const struct http_tls_config *config)
+{
+    return 0;
 }
 
 void http_server_drain(struct http_server *server)

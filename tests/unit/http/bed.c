@@ -240,8 +240,8 @@ static void on_done(void *data, int route, unsigned int status)
 /* Whom the server takes the client for, and how often it has looked on this connection. */
 static void on_who(struct http_request *request, void *data)
 {
-    struct http_certificate chain[4];
-    size_t count = http_request_certificates(request, chain, ARRAY_LEN(chain));
+    struct tls_der chain[TLS_CHAIN_MAX];
+    size_t count = http_request_certificates(request, chain);
     unsigned int *looks = http_connection_note(request);
     AUTO_FREE char *text = NULL;
 
