@@ -28,7 +28,7 @@ int api_heartbeat_from_json(const json_t *body, struct api_heartbeat *ret)
         {"peers_wanted", &h.peers_wanted},
         {"load_percent", &h.load_percent},
     };
-    const char *version = NULL;
+    const char *version = NULL, *ca = NULL;
     int r = field_require_object(body);
 
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(numbers); i++)
@@ -38,10 +38,16 @@ int api_heartbeat_from_json(const json_t *body, struct api_heartbeat *ret)
     if (r == 0 && version && strlen(version) >= sizeof h.agent_version)
         r = err_fail(EINVAL, "agent_version: longer than %zu characters",
                      sizeof h.agent_version - 1);
+    if (r == 0)
+        r = field_get_optional_string(body, "ca_sha256", &ca);
+    if (r == 0 && ca && strlen(ca) != SHA256_HEX_SIZE - 1)
+        r = err_fail(EINVAL, "ca_sha256: must have %d digits", SHA256_HEX_SIZE - 1);
     if (r < 0)
         return r;
     if (version)
         memcpy(h.agent_version, version, strlen(version) + 1);
+    if (ca)
+        memcpy(h.ca_sha256, ca, sizeof h.ca_sha256);
     *ret = h;
     return 0;
 }
@@ -55,6 +61,7 @@ void api_heartbeat_to_json(const struct api_heartbeat *h, struct strbuf *out)
     field_add_int(out, "peers", h->peers);
     field_add_int(out, "peers_wanted", h->peers_wanted);
     field_add_int(out, "load_percent", h->load_percent);
+    field_add_text(out, "ca_sha256", h->ca_sha256[0] ? h->ca_sha256 : NULL);
     strbuf_adds(out, "}");
 }
 
@@ -63,7 +70,28 @@ void api_heartbeat_reply_to_json(const struct api_heartbeat_reply *reply, struct
     strbuf_addf(out, "{\"status\":\"ok\",\"revision\":%llu,\"server_time\":%lld",
                 (unsigned long long)reply->revision, (long long)reply->server_time);
     api_cluster_add_intervals(out, &reply->cluster);
+    field_add_text(out, "ca_sha256", reply->ca_sha256);
+    if (reply->is_renewal_due)
+        strbuf_adds(out, ",\"renew_certificate\":true");
     strbuf_adds(out, "}");
+}
+
+int api_heartbeat_reply_renewal(const json_t *value, const char **ret_ca_sha256,
+                                bool *ret_is_renewal_due)
+{
+    const char *ca = NULL;
+    bool is_due = false;
+    int r = field_require_object(value);
+
+    if (r == 0)
+        r = field_get_optional_string(value, "ca_sha256", &ca);
+    if (r == 0)
+        r = json_get_bool(value, "renew_certificate", &is_due);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    *ret_ca_sha256 = ca;
+    *ret_is_renewal_due = is_due;
+    return 0;
 }
 
 int api_heartbeat_reply_take(const json_t *value, struct api_cluster *cluster)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "lib/api/register.h"
+#include "lib/base/digest.h"
 
 #define AGENT_VERSION_TEXT_SIZE 32
 /* The `code` of the problem that answers a heartbeat of an earlier registration. */
@@ -14,6 +15,7 @@ struct api_heartbeat {
     int64_t peers, peers_wanted;
     int64_t load_percent; /* of one CPU, over a minute */
     char agent_version[AGENT_VERSION_TEXT_SIZE];
+    char ca_sha256[SHA256_HEX_SIZE]; /* of the CAs that it knows the control plane by */
 };
 struct api_heartbeat api_heartbeat_empty(void);
 /* -EINVAL with a text that names the field. */
@@ -25,7 +27,13 @@ struct api_heartbeat_reply {
     uint64_t revision;
     int64_t server_time;        /* Unix seconds */
     struct api_cluster cluster; /* the intervals */
+    /* Where there is TLS: */
+    const char *ca_sha256; /* of what GET /api/ca answers now; NULL: plain HTTP */
+    bool is_renewal_due;   /* the node is to ask for another certificate, soon */
 };
 void api_heartbeat_reply_to_json(const struct api_heartbeat_reply *reply, struct strbuf *out);
+/* What the reply says of certificates. ret_ca_sha256 is borrowed; NULL: nothing. */
+int api_heartbeat_reply_renewal(const json_t *value, const char **ret_ca_sha256,
+                                bool *ret_is_renewal_due);
 /* Intervals that are not told stay as they are in *cluster. -EINVAL when they cannot be. */
 int api_heartbeat_reply_take(const json_t *value, struct api_cluster *cluster);

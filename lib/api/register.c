@@ -45,6 +45,15 @@ static int get_tokens(const json_t *body, struct api_register_request *request)
     return r;
 }
 
+static int get_pem(const json_t *body, const char *key, const char **ret_pem)
+{
+    int r = field_get_optional_string(body, key, ret_pem);
+
+    if (r == 0 && *ret_pem && strlen(*ret_pem) > API_PEM_MAX)
+        r = err_fail(EINVAL, "%s: longer than %d characters", key, API_PEM_MAX);
+    return r;
+}
+
 int api_register_request_from_json(const json_t *body, struct api_register_request *ret)
 {
     struct api_register_request request = {.cpu_cores = -1, .ram_mb = -1, .generation = -1};
@@ -66,6 +75,8 @@ int api_register_request_from_json(const json_t *body, struct api_register_reque
         r = get_tokens(body, &request);
     if (r == 0)
         r = field_get_optional_uuid(body, "instance_id", &request.instance_id);
+    if (r == 0)
+        r = get_pem(body, "csr", &request.csr);
     if (r == 0)
         r = field_get_optional_prefix(body, "subnet", &request.subnet);
     if (r == 0)
@@ -92,6 +103,7 @@ char *api_register_request_to_json(const struct api_register_request *request)
     field_add_text(&out, "node_token", request->node_token);
     field_add_text(&out, "new_token", request->new_token);
     field_add_text(&out, "instance_id", request->instance_id);
+    field_add_text(&out, "csr", request->csr);
     if (request->subnet.len > 0)
         strbuf_addf(&out, ",\"subnet\":\"%s\"", ip4_prefix_format(request->subnet, subnet));
     if (request->known.cluster_id[0])
@@ -215,6 +227,10 @@ int api_register_reply_from_json(const json_t *value, struct api_register_reply 
         r = api_origin_from_json(value, &reply.origin);
     if (r == 0)
         r = field_get_optional_int(value, "generation", INT64_MAX, &reply.generation);
+    if (r == 0)
+        r = get_pem(value, "certificate", &reply.certificate);
+    if (r == 0)
+        r = get_pem(value, "ca", &reply.ca);
     if (r < 0)
         return r;
     if (token)
@@ -241,6 +257,8 @@ char *api_register_reply_to_json(const struct api_register_reply *reply)
     api_origin_add(&out, &reply->origin);
     if (reply->generation > 0)
         field_add_int(&out, "generation", reply->generation);
+    field_add_text(&out, "certificate", reply->certificate);
+    field_add_text(&out, "ca", reply->ca);
     strbuf_adds(&out, "}");
     return strbuf_take(&out);
 }

@@ -3,6 +3,7 @@
 
 #include "lib/api/node.h"
 
+#define API_PEM_MAX 65536
 #define NODE_TOKEN_TEXT_SIZE 65 /* 32 random bytes in hex, and the NUL */
 
 /* What registering needs. */
@@ -15,6 +16,7 @@ struct api_register_request {
     const char *node_token;   /* NULL: not given */
     const char *new_token;    /* that it would have, if it is given one; NULL: not given */
     const char *instance_id;  /* of the process that asks, a UUID; NULL: not given */
+    const char *csr;          /* PKCS#10 in PEM: it would have a certificate; NULL: not given */
     struct ip4_prefix subnet; /* that it had and would have again; len 0: not given */
     struct api_origin known;  /* the latest that it heard */
     int64_t generation;       /* its latest; -1: not given, by one that does not know of them */
@@ -52,7 +54,9 @@ struct api_register_reply {
     char node_token[NODE_TOKEN_TEXT_SIZE]; /* "": not given (only a new identity gets one) */
     struct api_cluster cluster;
     struct api_origin origin;
-    int64_t generation; /* of this registration; 0: not given */
+    int64_t generation;      /* of this registration; 0: not given */
+    const char *certificate; /* PEM; borrowed (from the JSON); NULL: not given */
+    const char *ca;          /* the CAs to know the control plane by, PEM; the same */
 };
 /* A first-release reply ({node_id, subnet} only) gets api_cluster_default(). A subnet that is not
  * of the node size, or outside the cluster's network, is refused, and a network nobody may have. */
