@@ -1,19 +1,25 @@
 /* The control plane as a whole: starting, watching the clock, stopping. */
 #include "control/control.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#include "control/api/routes.h"
+#include "control/api/tokens.h"
 #include "control/operations.h"
 #include "control/store/sqlite.h"
+#include "lib/api/access_token.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/options.h"
+#include "lib/base/secret.h"
 
 #define TICK_MIN_MS 20
 #define TICK_MAX_MS 1000
 /* Answers that are on their way when all is stored get out within this. */
 #define STOP_GRACE_MS 100
+/* Between two looks at the certificates. */
+#define RENEWAL_MS 30000
+#define FIRST_TOKEN_TTL_S (24LL * 3600)
 /* Connections that are no node's: operators, probes, clients that come and go. */
 #define SPARE_CONNECTIONS 512
 
@@ -39,6 +45,8 @@ static int load_record(const struct store_record *record, void *data)
         (void)err_fail(EIO, "the record of the cluster is missing");
         return STORE_DAMAGED;
     }
+    if (strcmp(record->kind, TOKEN_KIND) == 0)
+        return tokens_load(&c->tokens, record);
     return registry_load(&c->registry, record, control_now());
 }
 
@@ -86,6 +94,86 @@ static int load(struct control *c)
     if (r == 0 && registry_loaded(&c->registry, revision) != 0)
         r = store_sqlite_distrust(c->config.db_path);
     return r;
+}
+
+/* ---- certificates -------------------------------------------------------------------------- */
+
+/* The one line to copy to the hosts that are to join. */
+static void print_join_line(struct control *c)
+{
+    char addr[IP4_TEXT_SIZE];
+
+    if (!c->first_token)
+        return;
+    (void)printf("quilt-mesh-agent --control-plane https://%s:%u --host-ip HOST_IP --token %s\n",
+                 ip4_format(pki_address(c->pki), addr), http_server_port(c->server),
+                 c->first_token);
+    (void)fflush(stdout);
+    secret_free(TAKE_PTR(c->first_token));
+}
+
+/* Before the writer's thread has the store. */
+static int make_first_token(struct control *c)
+{
+    struct store_change change = {.at_unix_s = clock_unix_s()};
+    struct token_facts facts = {.role = ACCESS_JOINING};
+    char text[ACCESS_TOKEN_TEXT_SIZE];
+    int r;
+
+    tokens_api_make(c, &facts, text);
+    facts.expires_at = facts.created_at + FIRST_TOKEN_TTL_S;
+    tokens_write_create(&change, &facts);
+    r = store_commit(c->store, &change);
+    if (r == 0 && change.outcome != STORE_DONE)
+        r = err_fail(ENOSPC, "%s: no room for a first token", c->config.db_path);
+    if (r == 0) {
+        c->registry.revision = change.revision;
+        tokens_add(&c->tokens, &facts, change.revision);
+        c->first_token = mem_strdup(text);
+    }
+    explicit_bzero(text, sizeof text);
+    store_change_deinit(&change);
+    return r;
+}
+
+static int load_pki(struct control *c)
+{
+    bool is_new = false;
+    int r;
+
+    if (!pki_is_wanted(&c->config.pki, c->config.db_path))
+        return 0;
+    r = pki_open(&c->config.pki, c->cluster.cluster_id, c->config.db_path, &c->pki, &is_new);
+    if (r == PKI_DAMAGED)
+        return STORE_DAMAGED;
+    return r == 0 && is_new ? make_first_token(c) : r;
+}
+
+static struct http_tls_config shown(const struct control *c)
+{
+    return (struct http_tls_config){c->pki->cert_file, c->pki->key_file};
+}
+
+static void renew(struct control *c)
+{
+    struct http_tls_config config = shown(c);
+    bool is_new = false;
+    int r = pki_refresh(c->pki, &is_new);
+
+    if (r == 0 && is_new)
+        r = http_server_set_tls(c->server, &config);
+    if (r != 0)
+        log_error("certificates could not be renewed; the old ones are shown on", LOG_ERR());
+    else if (is_new)
+        log_info("another certificate is shown from now on", LOG_S("file", config.cert_file));
+}
+
+static void on_renewal(void *data)
+{
+    struct control *c = data;
+
+    renew(c);
+    loop_timer_set_in(c->renewal, RENEWAL_MS);
 }
 
 /* ---- the clock ----------------------------------------------------------------------------- */
@@ -139,6 +227,7 @@ static void on_tick(void *data)
     monitor_check(&c->registry.monitor, clock_boot_ms(), on_due, c);
     tell_doubt(c);
     operations_release_due(c);
+    rotation_go_on(c);
     set_tick(c);
 }
 
@@ -201,11 +290,13 @@ static void on_request_done(void *data, int route, unsigned int status)
 static int start_server(struct control *c)
 {
     const unsigned int node_connections = 2 * c->registry.pool.count; /* stream and beat */
+    const struct http_tls_config tls = c->pki ? shown(c) : (struct http_tls_config){0};
     const struct http_server_config config = {
         .addr = c->config.listen_addr,
         .port = c->config.listen_port,
-        .routes = control_routes,
+        .routes = c->routes,
         .route_count = ROUTE_COUNT,
+        .tls = c->pki ? &tls : NULL,
         .data = c,
         .max_connections = node_connections + SPARE_CONNECTIONS,
         /* Whoever takes all it can get leaves room for the others. */
@@ -213,6 +304,7 @@ static int start_server(struct control *c)
         .on_done = on_request_done,
     };
 
+    routes_fill(c->routes);
     return http_server_new(c->daemon.loop, &config, &c->server);
 }
 
@@ -232,7 +324,11 @@ static int start(struct control *c)
     if (r == 0)
         r = loop_add_timer(c->daemon.loop, on_tick, c, &c->tick);
     if (r == 0)
+        r = loop_add_timer(c->daemon.loop, on_renewal, c, &c->renewal);
+    if (r == 0)
         r = start_server(c);
+    if (r == 0 && c->pki)
+        loop_timer_set_in(c->renewal, RENEWAL_MS);
     if (r == 0)
         set_tick(c);
     return r;
@@ -244,8 +340,11 @@ int control_init(struct control *c, const struct control_config *config)
 
     *c = (struct control){.config = *config};
     r = daemon_init(&c->daemon, on_stop, c);
+    c->guesses.salt = c->told_denials.salt = random_u64();
     if (r == 0)
         r = load(c);
+    if (r == 0)
+        r = load_pki(c);
     return r != 0 ? r : start(c);
 }
 
@@ -255,6 +354,7 @@ void control_deinit(struct control *c)
 {
     http_server_free(c->server);
     http_body_unref(c->list);
+    loop_source_free(c->renewal);
     loop_source_free(c->tick);
     loop_source_free(c->stop_grace);
     watchers_deinit(&c->watchers);
@@ -265,6 +365,9 @@ void control_deinit(struct control *c)
     events_deinit(&c->events);
     if (c->is_loaded)
         registry_deinit(&c->registry);
+    tokens_deinit(&c->tokens);
+    secret_free(c->first_token);
+    pki_free(c->pki);
     store_free(c->store);
     daemon_deinit(&c->daemon);
 }
@@ -275,14 +378,15 @@ static void say_ready(struct control *c)
     AUTO_FREE char *listen =
         mem_printf("%s:%u", ip4_format(c->config.listen_addr, addr), http_server_port(c->server));
 
-    if (c->config.listen_addr >> 24 != 127)
+    if (!c->pki && c->config.listen_addr >> 24 != 127)
         log_warn("plain HTTP beyond this host: whoever reaches this address can change the cluster",
                  LOG_S("listen", listen));
-    daemon_ready(&c->daemon, LOG_S("listen", listen), LOG_S("db_path", c->config.db_path),
-                 LOG_S("cluster_id", c->cluster.cluster_id),
+    daemon_ready(&c->daemon, LOG_S("listen", listen), LOG_B("tls", c->pki != NULL),
+                 LOG_S("db_path", c->config.db_path), LOG_S("cluster_id", c->cluster.cluster_id),
                  LOG_S("cluster_cidr", ip4_prefix_format(c->cluster.cidr, cidr)),
                  LOG_U("nodes", c->registry.count), LOG_U("nodes_up", c->registry.up_count),
                  LOG_U("revision", c->registry.revision));
+    print_join_line(c);
 }
 
 int control_run(const struct control_config *config)

@@ -12,11 +12,17 @@
 #pragma once
 
 #include "control/api/backup.h"
+#include "control/api/guard.h"
 #include "control/api/health.h"
 #include "control/api/metrics.h"
+#include "control/api/routes.h"
 #include "control/api/watch.h"
+#include "control/pki.h"
+#include "control/rotation.h"
 #include "control/services/events.h"
+#include "control/services/guesses.h"
 #include "control/services/registry.h"
+#include "control/services/tokens.h"
 #include "control/store/writer.h"
 #include "lib/base/clock.h"
 #include "lib/base/daemon.h"
@@ -30,6 +36,7 @@ struct control_config {
     const char *db_path;
     struct cluster_options cluster;
     int64_t node_timeout_ms;
+    struct pki_options pki;
 };
 
 struct control {
@@ -38,6 +45,12 @@ struct control {
     struct store *store;
     struct cluster cluster;
     struct registry registry;
+    struct tokens tokens;
+    struct pki *pki;             /* NULL: plain HTTP */
+    char *first_token;           /* made at this start, and not told yet; NULL: none */
+    struct rotation rotation;    /* of the CA */
+    struct guesses guesses;      /* wrong credentials */
+    struct guesses told_denials; /* that were logged */
     struct events events;
     struct writer *writer;
     struct health health;
@@ -46,7 +59,10 @@ struct control {
     struct metrics metrics;
     struct http_body *list; /* the latest answer with all nodes; NULL: none yet */
     uint64_t list_edition;  /* of the registry, when it was made */
+    struct http_route routes[ROUTE_COUNT];
+    struct visitor visitor; /* who makes the request that is being handled */
     struct http_server *server;
+    struct loop_source *renewal;    /* looks whether certificates are due */
     struct loop_source *tick;       /* looks who is silent, and whose quarantine is over */
     struct loop_source *stop_grace; /* the time that the last answers have to get out */
     bool is_loaded;                 /* the registry is */

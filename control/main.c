@@ -1,4 +1,6 @@
 /* quilt-mesh-control: the command line of the control plane. */
+#include <string.h>
+
 #include "control/control.h"
 #include "lib/base/error.h"
 #include "lib/base/options.h"
@@ -55,6 +57,45 @@ static int option_cluster_cidr(const char *text, void *out)
     return r;
 }
 
+static int option_tls(const char *text, void *out)
+{
+    enum pki_mode mode = strcmp(text, "auto") == 0  ? PKI_AUTO
+                         : strcmp(text, "off") == 0 ? PKI_OFF
+                                                    : PKI_UNSAID;
+
+    if (mode == PKI_UNSAID)
+        return err_fail(EINVAL, "'%.64s' is neither auto nor off", text);
+    *(enum pki_mode *)out = mode;
+    return 0;
+}
+
+static int option_server_name(const char *text, void *out)
+{
+    uint32_t addr;
+    int r = ip4_parse(text, &addr) == 0 ? 0 : parse_hostname(text);
+
+    if (r == 0)
+        *(const char **)out = text;
+    return r;
+}
+
+static void check_tls(const struct options *options, const struct pki_options *pki)
+{
+    if (!pki->cert_file != !pki->key_file)
+        options_usage_error(options, "--tls-cert and --tls-key go together");
+    if (pki->ca_file && !pki->cert_file)
+        options_usage_error(options, "--tls-ca goes with --tls-cert and --tls-key");
+    if (pki->mode == PKI_OFF && pki->cert_file)
+        options_usage_error(options, "--tls off contradicts --tls-cert");
+}
+
+static void set_listen(struct control_config *config, const struct listen *listen)
+{
+    config->listen_addr = listen->addr;
+    config->listen_port = listen->port;
+    config->pki.listen_addr = listen->addr;
+}
+
 int main(int argc, char **argv)
 {
     struct control_config config = {0};
@@ -89,6 +130,42 @@ int main(int argc, char **argv)
          .parse = option_node_timeout,
          .out = &config.node_timeout_ms,
          .help = "A node that is silent for so long is down"},
+        {.name = "tls",
+         .arg = "auto|off",
+         .parse = option_tls,
+         .out = &config.pki.mode,
+         .help = "HTTPS with certificates of its own, or plain HTTP (default: as it was, or off)"},
+        {.name = "tls-dir",
+         .arg = "DIR",
+         .parse = option_string,
+         .out = &config.pki.dir,
+         .help = "Where the cluster's CA is kept (default: pki beside the database)"},
+        {.name = "tls-name",
+         .arg = "NAME",
+         .parse = option_server_name,
+         .out = &config.pki.extra_name,
+         .help = "A further name or address that its certificate is to be for"},
+        {.name = "tls-cert",
+         .arg = "FILE",
+         .parse = option_string,
+         .out = &config.pki.cert_file,
+         .help = "HTTPS with this certificate (PEM) instead of one of its own"},
+        {.name = "tls-key",
+         .arg = "FILE",
+         .parse = option_string,
+         .out = &config.pki.key_file,
+         .help = "The key of --tls-cert (PEM)"},
+        {.name = "tls-ca",
+         .arg = "FILE",
+         .parse = option_string,
+         .out = &config.pki.ca_file,
+         .help = "The CA of --tls-cert (PEM), which nodes are told (default: its last one)"},
+        {.name = "node-cert-life",
+         .arg = "TIME",
+         .default_text = "30d",
+         .parse = option_lifetime,
+         .out = &config.pki.node_life_s,
+         .help = "How long a node's certificate is valid; it is renewed in time by itself"},
     };
     struct options options = {
         .program = "quilt-mesh-control",
@@ -98,7 +175,7 @@ int main(int argc, char **argv)
     };
 
     options_parse(&options, argc, argv);
-    config.listen_addr = listen.addr;
-    config.listen_port = listen.port;
+    check_tls(&options, &config.pki);
+    set_listen(&config, &listen);
     return control_run(&config);
 }

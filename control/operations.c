@@ -2,6 +2,7 @@
 #include "control/operations.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "control/api/answer.h"
 #include "control/control.h"
@@ -16,7 +17,9 @@ struct operation {
     struct http_request *request; /* NULL: nobody waits for the answer */
     json_t *body;                 /* owned; what register borrows from */
     struct api_register_request wish;
-    struct registry_fresh fresh;
+    struct registry_visit visit;
+    char token_id[TOKEN_ID_SIZE]; /* that it would become a node with; "": none */
+    struct tls_public_key *key;   /* to be certified; owned; NULL: none */
     struct registry_grant grant;
     char node_id[UUID_TEXT_SIZE];
     struct registry_change *planned; /* by somebody else; for those that begin with one */
@@ -47,6 +50,7 @@ static struct operation *operation_new(const struct operation_type *type, struct
 static void operation_free(struct operation *op)
 {
     json_decref(op->body);
+    tls_public_key_free(op->key);
     free(op);
 }
 
@@ -60,11 +64,44 @@ static void on_gone(void *data)
 
 /* ---- kinds --------------------------------------------------------------------------------- */
 
+/* The token lets in as many as it may, and one after another where they are counted. */
+static enum registry_outcome ask_token(struct operation *op, struct moment now,
+                                       struct token **ret_token,
+                                       struct registry_change **ret_change)
+{
+    struct token *token = tokens_find(&op->control->tokens, op->token_id);
+
+    if (!token || token->is_going)
+        return REGISTRY_READY;
+    if (token->use) {
+        *ret_change = token->use;
+        return REGISTRY_WAIT;
+    }
+    op->visit.is_admitted =
+        tokens_check(&op->control->tokens, op->token_id, token->facts.secret_sha256, now.unix_s,
+                     ret_token) == TOKENS_GOOD;
+    return REGISTRY_READY;
+}
+
 static enum registry_outcome plan_register(struct operation *op, struct moment now,
                                            struct registry_change **ret_change)
 {
-    return registry_plan_register(&op->control->registry, &op->wish, &op->fresh, now, ret_change,
-                                  &op->grant);
+    struct token *token = NULL;
+    enum registry_outcome outcome = ask_token(op, now, &token, ret_change);
+
+    if (outcome == REGISTRY_WAIT)
+        return outcome;
+    outcome = registry_plan_register(&op->control->registry, &op->wish, &op->visit, now, ret_change,
+                                     &op->grant);
+    if (outcome == REGISTRY_CHANGE && op->grant.was_admitted && token)
+        tokens_write_use(&(*ret_change)->set, token, *ret_change);
+    return outcome;
+}
+
+static enum registry_outcome plan_revoke(struct operation *op, struct moment now,
+                                         struct registry_change **ret_change)
+{
+    return registry_plan_revoke(&op->control->registry, op->node_id, now, ret_change);
 }
 
 static enum registry_outcome plan_deregister(struct operation *op, struct moment now,
@@ -88,7 +125,7 @@ static enum registry_outcome plan_given(struct operation *op, struct moment now,
 
 static void answer_register(struct operation *op)
 {
-    answer_grant(op->request, op->control, &op->grant);
+    answer_grant(op->request, op->control, &op->grant, op->key);
 }
 
 static void answer_deregister(struct operation *op)
@@ -105,6 +142,7 @@ static const struct operation_type op_register = {plan_register, answer_register
                                                   "node registered"};
 static const struct operation_type op_deregister = {plan_deregister, answer_deregister,
                                                     "node left"};
+static const struct operation_type op_revoke = {plan_revoke, answer_deregister, "node revoked"};
 static const struct operation_type op_delete = {plan_delete, answer_delete, "node deleted"};
 static const struct operation_type op_down = {plan_given, NULL, "node down"};
 static const struct operation_type op_up = {plan_given, NULL, "node up"};
@@ -152,6 +190,7 @@ static void run(struct operation *op)
     case REGISTRY_EXHAUSTED:
     case REGISTRY_STALE:
     case REGISTRY_FOREIGN:
+    case REGISTRY_UNADMITTED:
         finish(op, outcome);
     }
 }
@@ -205,13 +244,25 @@ static void bring_up_again(struct control *c, const struct registry_change *down
         start_planned(c, &op_up, up);
 }
 
+/* set.revision is 0 when the change was not stored. */
+static void note_token_use(struct operation *op, const struct registry_change *change)
+{
+    struct token *token = tokens_find(&op->control->tokens, op->token_id);
+
+    if (token && token->use == change)
+        tokens_used(token, change->set.revision);
+}
+
 static void take_effect(struct operation *op, struct registry_change *change)
 {
     struct control *c = op->control;
 
+    note_token_use(op, change);
     registry_commit(&c->registry, change, control_now());
     log_change(op, change);
     publish(c, change);
+    if (op->type == &op_revoke || op->type == &op_delete)
+        watchers_cut(&c->watchers, op->node_id);
     c->metrics.registrations += op->type == &op_register;
     answer(op, REGISTRY_READY);
     if (op->type == &op_down)
@@ -220,6 +271,7 @@ static void take_effect(struct operation *op, struct registry_change *change)
 
 static void come_to_nothing(struct operation *op, struct registry_change *change)
 {
+    note_token_use(op, change);
     registry_abort(&op->control->registry, change, control_now());
     if (op->request)
         answer_storage_full(op->request);
@@ -290,20 +342,39 @@ static struct operation *asked(const struct operation_type *type, struct control
     return op;
 }
 
-void operations_register(struct control *c, struct http_request *request, json_t *body,
-                         const struct api_register_request *wish)
+/* What is known of who asks, beside what he says. */
+static void note_visitor(struct operation *op, const struct http_request *request)
+{
+    const struct visitor *v = &op->control->visitor;
+    struct registry_visit *visit = &op->visit;
+    struct sha256 key;
+
+    visit->is_guarded = v->caller.role != ACCESS_OPEN;
+    visit->is_from_address = http_request_client(request) == op->wish.host_ip;
+    if (v->node)
+        memcpy(visit->proven_id, v->node->facts.api.node_id, sizeof visit->proven_id);
+    if (v->token)
+        memcpy(op->token_id, v->token->facts.id, sizeof op->token_id);
+    if (!op->key)
+        return;
+    key = tls_public_key_spki(op->key);
+    sha256_format(&key, visit->key_sha256);
+}
+
+void operations_register(struct control *c, struct http_request *request,
+                         struct registering *registering)
 {
     struct operation *op = asked(&op_register, c, request);
 
-    if (!op) {
-        json_decref(body);
+    if (!op)
         return;
-    }
-    op->body = body;
-    op->wish = *wish;
+    op->body = TAKE_PTR(registering->body);
+    op->key = TAKE_PTR(registering->key);
+    op->wish = registering->wish;
+    note_visitor(op, request);
     /* Ids in order lie side by side in the store, so a group of new nodes touches few pages. */
-    random_uuid_at(clock_unix_ms(), op->fresh.node_id);
-    random_hex(op->fresh.token, (NODE_TOKEN_TEXT_SIZE - 1) / 2);
+    random_uuid_at(clock_unix_ms(), op->visit.node_id);
+    random_hex(op->visit.token, (NODE_TOKEN_TEXT_SIZE - 1) / 2);
     run(op);
 }
 
@@ -321,6 +392,11 @@ static void start_with_id(const struct operation_type *type, struct control *c,
 void operations_deregister(struct control *c, struct http_request *request, const char *node_id)
 {
     start_with_id(&op_deregister, c, request, node_id);
+}
+
+void operations_revoke(struct control *c, struct http_request *request, const char *node_id)
+{
+    start_with_id(&op_revoke, c, request, node_id);
 }
 
 void operations_delete(struct control *c, struct http_request *request, const char *node_id)
@@ -341,7 +417,7 @@ void operations_heartbeat(struct control *c, struct http_request *request, const
     if (outcome == REGISTRY_CHANGE)
         start_planned(c, &op_up, up);
     if (outcome <= REGISTRY_CHANGE)
-        answer_heartbeat(request, c);
+        answer_heartbeat(request, c, registry_find(&c->registry, node_id));
     else
         answer_failure(request, outcome);
 }

@@ -12,9 +12,18 @@ struct control;
 struct node;
 struct registry;
 
-/* Answer the request, now or later. body is taken over; wish borrows from it. */
-void operations_register(struct control *control, struct http_request *request, json_t *body,
-                         const struct api_register_request *wish);
+/* What a registration says; wish borrows from body. */
+struct registering {
+    json_t *body;
+    struct api_register_request wish;
+    struct tls_public_key *key; /* to be certified; NULL: none */
+};
+
+/* Answer the request, now or later. Body and key are taken over, and NULL then. */
+void operations_register(struct control *control, struct http_request *request,
+                         struct registering *registering);
+/* Of the node's token and key; its streams end, it keeps the rest. */
+void operations_revoke(struct control *control, struct http_request *request, const char *node_id);
 void operations_deregister(struct control *control, struct http_request *request,
                            const char *node_id);
 void operations_delete(struct control *control, struct http_request *request, const char *node_id);

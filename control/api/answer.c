@@ -6,6 +6,7 @@
 
 #include "control/control.h"
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 
 static const struct {
     unsigned int status;
@@ -22,8 +23,9 @@ static const struct {
     [REGISTRY_STALE] = {409, "another agent has registered as this node since; register again",
                         API_CODE_STALE_GENERATION},
     [REGISTRY_FOREIGN] = {409, NULL, API_CODE_OTHER_CLUSTER},
+    [REGISTRY_UNADMITTED] = {403, NULL},
 };
-static_assert(ARRAY_LEN(failures) == REGISTRY_FOREIGN + 1, "a status an outcome");
+static_assert(ARRAY_LEN(failures) == REGISTRY_UNADMITTED + 1, "a status an outcome");
 
 void answer_failure(struct http_request *request, enum registry_outcome outcome)
 {
@@ -38,14 +40,31 @@ void answer_storage_full(struct http_request *request)
     http_reply_problem(request, 507, "storage full: the control plane cannot store the change");
 }
 
-void answer_grant(struct http_request *request, const struct control *c,
-                  const struct registry_grant *grant)
+/* The node's address in the certificate is what the registration has just stored. */
+static char *certificate_for(const struct control *c, const char *node_id,
+                             const struct tls_public_key *key)
 {
+    const struct node *node = registry_find(&c->registry, node_id);
+    char *pem = NULL;
+
+    if (!c->pki || !key || !node)
+        return NULL;
+    if (pki_issue_node(c->pki, key, node_id, node->facts.api.host_ip, &pem) < 0)
+        log_error("no certificate could be made for a node", LOG_S("node_id", node_id), LOG_ERR());
+    return pem;
+}
+
+void answer_grant(struct http_request *request, const struct control *c,
+                  const struct registry_grant *grant, const struct tls_public_key *key)
+{
+    AUTO_FREE char *certificate = certificate_for(c, grant->node_id, key);
     struct api_register_reply reply = {
         .subnet = grant->subnet,
         .cluster = cluster_to_api(&c->cluster, c->config.node_timeout_ms),
         .origin.revision = c->registry.revision,
         .generation = grant->generation,
+        .certificate = certificate,
+        .ca = c->pki ? c->pki->told_pem : NULL,
     };
     AUTO_FREE char *json = NULL;
 
@@ -55,6 +74,17 @@ void answer_grant(struct http_request *request, const struct control *c,
     json = api_register_reply_to_json(&reply);
     http_reply_header(request, "Cache-Control", "no-store"); /* the token is a secret */
     http_reply_json(request, 200, json);
+}
+
+json_t *answer_json_body(struct http_request *request)
+{
+    json_t *body = NULL;
+    size_t n;
+    const char *bytes = http_request_body(request, &n);
+
+    if (json_parse(bytes, n, &body) < 0)
+        http_reply_problem(request, 400, "the body is %s", err_text());
+    return body;
 }
 
 void answer_node(struct http_request *request, const struct control *c, const char *node_id)
@@ -70,12 +100,25 @@ void answer_node(struct http_request *request, const struct control *c, const ch
     http_reply_json(request, 200, out.data);
 }
 
-void answer_heartbeat(struct http_request *request, const struct control *c)
+/* A certificate of another CA than the one that signs now: that one is being replaced. */
+static bool is_renewal_due(struct control *c, const struct node *node)
+{
+    const struct sha256 none = {0};
+
+    if (!c->pki || sha256_equal(&node->ca_spki, &none) ||
+        sha256_equal(&node->ca_spki, &c->pki->signer_spki))
+        return false;
+    return rotation_may_ask(&c->rotation, clock_unix_s());
+}
+
+void answer_heartbeat(struct http_request *request, struct control *c, const struct node *node)
 {
     const struct api_heartbeat_reply reply = {
         .revision = c->registry.revision,
         .server_time = clock_unix_s(),
         .cluster = cluster_to_api(&c->cluster, c->config.node_timeout_ms),
+        .ca_sha256 = c->pki ? c->pki->told_sha256 : NULL,
+        .is_renewal_due = is_renewal_due(c, node),
     };
     AUTO_STRBUF struct strbuf out = {0};
 

@@ -2,15 +2,20 @@
 #pragma once
 
 #include "control/services/registry.h"
+#include "lib/base/json.h"
 #include "lib/http/server.h"
 
 struct control;
 
+/* With a certificate for the key, unless that is NULL. */
 void answer_grant(struct http_request *request, const struct control *control,
-                  const struct registry_grant *grant);
+                  const struct registry_grant *grant, const struct tls_public_key *key);
+/* The request's body; NULL: it is no JSON, and was answered so (400). */
+json_t *answer_json_body(struct http_request *request);
 /* The node's JSON; 404 when it is not there (any more). */
 void answer_node(struct http_request *request, const struct control *control, const char *node_id);
-void answer_heartbeat(struct http_request *request, const struct control *control);
+void answer_heartbeat(struct http_request *request, struct control *control,
+                      const struct node *node);
 /* The outcomes that are failures; some take their words from err_text(). */
 void answer_failure(struct http_request *request, enum registry_outcome outcome);
 void answer_storage_full(struct http_request *request);

@@ -1,5 +1,5 @@
-/* GET /api/backup: the whole store as a file, while it is in use. For this host only: it is all
- * that the control plane knows, and making it is work. One at a time. */
+/* GET /api/backup: the whole store as a file, while it is in use. Where nobody is told apart, for
+ * this host only: it is all that the control plane knows, and making it is work. One at a time. */
 #pragma once
 
 #include <stdbool.h>

@@ -86,6 +86,9 @@ void metrics_show(struct http_request *request, void *data)
         {"quilt_control_heartbeats_total", "counter", "Heartbeats heard.", c->metrics.heartbeats},
         {"quilt_control_registrations_total", "counter", "Registrations stored.",
          c->metrics.registrations},
+        {"quilt_control_denials_total", "counter", "Requests of somebody who may not.",
+         c->metrics.denials},
+        {"quilt_control_tokens", "gauge", "Access tokens.", c->tokens.count},
     };
     AUTO_STRBUF struct strbuf out = {0};
 

@@ -131,18 +131,6 @@ void nodes_show(struct http_request *request, void *data)
 
 /* ---- changing ------------------------------------------------------------------------------ */
 
-/* NULL: it is no JSON, and was answered so. */
-static json_t *parse_body(struct http_request *request)
-{
-    json_t *body = NULL;
-    size_t n;
-    const char *bytes = http_request_body(request, &n);
-
-    if (json_parse(bytes, n, &body) < 0)
-        http_reply_problem(request, 400, "the body is %s", err_text());
-    return body;
-}
-
 static int check_wish(const struct control *c, const json_t *body,
                       struct api_register_request *ret_wish)
 {
@@ -157,20 +145,33 @@ static int check_wish(const struct control *c, const json_t *body,
     return 0;
 }
 
+static int read_registering(const struct control *c, struct registering *reg)
+{
+    int r = check_wish(c, reg->body, &reg->wish);
+
+    if (r == 0 && reg->wish.csr && c->pki)
+        r = tls_csr_from_pem(reg->wish.csr, strlen(reg->wish.csr), &reg->key);
+    return r;
+}
+
 void nodes_register(struct http_request *request, void *data)
 {
     struct control *c = data;
-    struct api_register_request wish;
-    json_t *body = parse_body(request);
+    struct registering reg = {.body = answer_json_body(request)};
 
-    if (!body)
+    if (!reg.body)
         return;
-    if (check_wish(c, body, &wish) < 0) {
+    if (read_registering(c, &reg) < 0)
         http_reply_problem(request, 422, "%s", err_text());
-        json_decref(body);
-        return;
-    }
-    operations_register(c, request, body, &wish);
+    else
+        operations_register(c, request, &reg);
+    tls_public_key_free(reg.key);
+    json_decref(reg.body);
+}
+
+void nodes_revoke(struct http_request *request, void *data)
+{
+    operations_revoke(data, request, http_request_param(request, 0));
 }
 
 /* A heartbeat needs no body. False: what is there is wrong, and was answered so. */
@@ -183,7 +184,7 @@ static bool read_report(struct http_request *request, struct api_heartbeat *ret_
     (void)http_request_body(request, &n);
     if (n == 0)
         return true;
-    body = parse_body(request);
+    body = answer_json_body(request);
     if (!body)
         return false;
     if (api_heartbeat_from_json(body, ret_report) == 0)

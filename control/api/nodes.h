@@ -8,4 +8,6 @@ void nodes_show(struct http_request *request, void *control);
 void nodes_register(struct http_request *request, void *control);
 void nodes_heartbeat(struct http_request *request, void *control);
 void nodes_deregister(struct http_request *request, void *control);
+/* The node must join anew, with a token. */
+void nodes_revoke(struct http_request *request, void *control);
 void nodes_delete(struct http_request *request, void *control);

@@ -1,6 +1,8 @@
 /* Those who follow the event stream. */
 #include "control/api/watch.h"
 
+#include <string.h>
+
 #include "control/control.h"
 #include "lib/base/clock.h"
 #include "lib/base/list.h"
@@ -16,6 +18,7 @@ struct watcher {
     uint64_t place; /* in the ring of events */
     bool needs_snapshot;
     bool needs_comment;
+    char name[TLS_NAME_SIZE]; /* the caller's */
     struct watcher *prev, *next;
 };
 
@@ -100,11 +103,23 @@ void watchers_add(struct watchers *w, struct http_request *request)
     watcher->watchers = w;
     watcher->needs_snapshot = !can_resume(w->control, request, &watcher->place);
     watcher->needs_comment = true; /* says at once that the stream is there */
+    memcpy(watcher->name, w->control->visitor.caller.name, sizeof watcher->name);
     DL_APPEND(w->list, watcher);
     w->count++;
     http_reply_header(request, "Cache-Control", "no-store");
     http_reply_header(request, "X-Accel-Buffering", "no");
     watcher->stream = http_stream_start(request, "text/event-stream", on_next, on_gone, watcher);
+}
+
+void watchers_cut(struct watchers *w, const char *name)
+{
+    struct watcher *watcher;
+
+    DL_FOREACH(w->list, watcher)
+    {
+        if (strcmp(watcher->name, name) == 0)
+            http_stream_abort(watcher->stream);
+    }
 }
 
 void watchers_wake(struct watchers *w)

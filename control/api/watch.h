@@ -32,5 +32,7 @@ void watchers_deinit(struct watchers *watchers);
 
 /* Answers the request with the stream: from Last-Event-ID on, or from a snapshot. */
 void watchers_add(struct watchers *watchers, struct http_request *request);
+/* Ends the streams of a caller by this name: a node's id, a token's id. */
+void watchers_cut(struct watchers *watchers, const char *name);
 /* There is something new, or they are to end. */
 void watchers_wake(struct watchers *watchers);

@@ -23,9 +23,12 @@ char *node_facts_to_json(const struct node_facts *facts)
     out.data[--out.len] = '\0'; /* the closing brace comes behind our members */
     strbuf_addf(&out,
                 ",\"has_left\":%s,\"holds_address\":%s,\"generation\":%lld,"
-                "\"instance_id\":\"%s\",\"token_sha256\":\"%s\"}",
+                "\"instance_id\":\"%s\",\"token_sha256\":\"%s\"",
                 bool_word(facts->has_left), bool_word(facts->holds_address),
                 (long long)facts->generation, facts->instance_id, facts->token_sha256);
+    if (facts->key_sha256[0])
+        strbuf_addf(&out, ",\"key_sha256\":\"%s\"", facts->key_sha256);
+    strbuf_adds(&out, "}");
     return strbuf_take(&out);
 }
 
@@ -45,27 +48,39 @@ static int read_instance(const json_t *object, struct node_facts *facts)
     return 0;
 }
 
+static int read_digest(const json_t *object, const char *key,
+                       char ret_digest[static SHA256_HEX_SIZE])
+{
+    const char *text = NULL;
+    int r = json_get_string(object, key, &text);
+
+    if (r < 0)
+        return r;
+    if (strlen(text) != SHA256_HEX_SIZE - 1)
+        return err_fail(EINVAL, "%s: must have %d digits", key, SHA256_HEX_SIZE - 1);
+    memcpy(ret_digest, text, SHA256_HEX_SIZE);
+    return 0;
+}
+
+/* What older versions did not store, or what not every node has, keeps its zero. */
+static int if_there(int r)
+{
+    return r == -ENOENT ? 0 : r;
+}
+
 static int read_own_members(const json_t *object, struct node_facts *facts)
 {
-    const char *digest = NULL;
     int r = json_get_bool(object, "has_left", &facts->has_left);
 
     if (r == 0)
         r = json_get_bool(object, "holds_address", &facts->holds_address);
     if (r == 0)
-        r = json_get_string(object, "token_sha256", &digest);
+        r = read_digest(object, "token_sha256", facts->token_sha256);
     if (r == 0)
-        r = json_get_int(object, "generation", 0, INT64_MAX, &facts->generation);
-    if (r == -ENOENT && digest) /* stored before there were generations */
-        r = 0;
+        r = if_there(read_digest(object, "key_sha256", facts->key_sha256));
     if (r == 0)
-        r = read_instance(object, facts);
-    if (r < 0)
-        return r;
-    if (strlen(digest) != SHA256_HEX_SIZE - 1)
-        return err_fail(EINVAL, "token_sha256: must have %d digits", SHA256_HEX_SIZE - 1);
-    memcpy(facts->token_sha256, digest, SHA256_HEX_SIZE);
-    return 0;
+        r = if_there(json_get_int(object, "generation", 0, INT64_MAX, &facts->generation));
+    return r == 0 ? read_instance(object, facts) : r;
 }
 
 int node_facts_from_json(const char *text, struct node_facts *ret_facts)
@@ -93,7 +108,8 @@ bool node_facts_equal(const struct node_facts *a, const struct node_facts *b)
            a->api.registered_at == b->api.registered_at && a->has_left == b->has_left &&
            a->holds_address == b->holds_address && a->generation == b->generation &&
            strcmp(a->instance_id, b->instance_id) == 0 &&
-           strcmp(a->token_sha256, b->token_sha256) == 0;
+           strcmp(a->token_sha256, b->token_sha256) == 0 &&
+           strcmp(a->key_sha256, b->key_sha256) == 0;
 }
 
 static void make_json(struct node *node)

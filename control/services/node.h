@@ -22,6 +22,7 @@ struct node_facts {
     int64_t generation; /* raised by each registration of one that knows of generations, */
     char instance_id[UUID_TEXT_SIZE]; /* unless it is of this process again; "": of none known */
     char token_sha256[SHA256_HEX_SIZE];
+    char key_sha256[SHA256_HEX_SIZE]; /* of the key that its certificate is for; "": none */
 };
 
 struct node {
@@ -29,7 +30,8 @@ struct node {
     uint64_t revision; /* of its record */
     uint32_t subnet_index;
     struct monitor_entry watch;
-    struct api_heartbeat report;    /* what its latest heartbeat said; not stored */
+    struct api_heartbeat report; /* what its latest heartbeat said; not stored */
+    struct sha256 ca_spki;       /* of the CA of the certificate that it showed last; not stored */
     struct registry_change *change; /* in flight; NULL: none */
     char *json;                     /* as the API shows it; owned */
     size_t json_len;

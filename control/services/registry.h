@@ -26,6 +26,11 @@
  *     else                                     a new node, with the subnet it wishes for if that is
  *                                              free, or the lowest free one
  *
+ * That is for plain HTTP, where an address has to be believed. A visit that is guarded needs more:
+ * it is the node that it has proved to be (by certificate or token); to be a new node, or one that
+ * is down and whose address it comes from, it must be admitted; an address that a live node holds
+ * proves nothing.
+ *
  * A new token is the new_token that was proposed, or a fresh one; no two nodes have the same.
  *
  * Each registration begins a generation, and makes the heartbeats of earlier ones stale, except
@@ -57,7 +62,8 @@ enum registry_outcome {
     REGISTRY_CONFLICT,  /* the text (err_text) says with whom */
     REGISTRY_EXHAUSTED, /* no subnet is free; the text has the counts */
     REGISTRY_STALE,     /* a heartbeat of an earlier registration: somebody has registered since */
-    REGISTRY_FOREIGN /* the node knows another cluster, or more of this one; the text says what */
+    REGISTRY_FOREIGN, /* the node knows another cluster, or more of this one; the text says what */
+    REGISTRY_UNADMITTED /* only who has a token to become a node with could be this one */
 };
 
 /* Now, by both clocks. */
@@ -66,10 +72,17 @@ struct moment {
     int64_t unix_s;
 };
 
-/* What a new node would be given. */
-struct registry_fresh {
-    char node_id[UUID_TEXT_SIZE];
+/* What there is with a registration besides what it says. Zeros: plain HTTP, and no key. */
+struct registry_visit {
+    char node_id[UUID_TEXT_SIZE]; /* what a new node would be given */
     char token[NODE_TOKEN_TEXT_SIZE];
+    char key_sha256[SHA256_HEX_SIZE]; /* of the key that it wants a certificate for; "": none */
+
+    /* Whoever can reach the API has no say by that alone: */
+    bool is_guarded;
+    char proven_id[UUID_TEXT_SIZE]; /* the node it has proved to be; "": none */
+    bool is_admitted;               /* it has a token to become a node with */
+    bool is_from_address;           /* it comes from the address that it names */
 };
 
 /* What a registration is answered with, once it is stored. */
@@ -78,6 +91,7 @@ struct registry_grant {
     struct ip4_prefix subnet;
     char token[NODE_TOKEN_TEXT_SIZE]; /* "": none minted */
     int64_t generation;
+    bool was_admitted; /* it rests on the token to become a node with */
 };
 
 enum registry_change_type {
@@ -145,13 +159,17 @@ void registry_list_to_json(const struct registry *registry, struct strbuf *out);
 /* Plans. ret_change is written for REGISTRY_CHANGE and REGISTRY_WAIT. */
 enum registry_outcome registry_plan_register(struct registry *registry,
                                              const struct api_register_request *request,
-                                             const struct registry_fresh *fresh, struct moment now,
+                                             const struct registry_visit *visit, struct moment now,
                                              struct registry_change **ret_change,
                                              struct registry_grant *ret_grant);
 enum registry_outcome registry_plan_deregister(struct registry *registry, const char *node_id,
                                                struct moment now,
                                                struct registry_change **ret_change);
 enum registry_outcome registry_plan_delete(struct registry *registry, const char *node_id,
+                                           struct moment now, struct registry_change **ret_change);
+/* Nobody is the node any more by what it has had until now: its token and its key are forgotten. It
+ * is down, and must register again. */
+enum registry_outcome registry_plan_revoke(struct registry *registry, const char *node_id,
                                            struct moment now, struct registry_change **ret_change);
 /* Down for its silence. REGISTRY_READY when it is down, REGISTRY_WAIT when it is in a change. */
 enum registry_outcome registry_plan_down(struct registry *registry, struct node *node,

@@ -97,6 +97,38 @@ enum registry_outcome registry_plan_deregister(struct registry *r, const char *n
     return node ? plan_status(r, node, false, true, now, ret_change) : REGISTRY_UNKNOWN;
 }
 
+/* A digest that is no other node's and of which nobody knows what it would be of: zeros, and the
+ * digits of the node's id. */
+static void forget_token(struct node_facts *facts)
+{
+    char *out = facts->token_sha256 + (SHA256_HEX_SIZE - 1) / 2;
+
+    memset(facts->token_sha256, '0', SHA256_HEX_SIZE - 1);
+    for (const char *p = facts->api.node_id; *p; p++)
+        if (*p != '-')
+            *out++ = *p;
+}
+
+enum registry_outcome registry_plan_revoke(struct registry *r, const char *node_id,
+                                           struct moment now, struct registry_change **ret_change)
+{
+    struct node *node = registry_find(r, node_id);
+    struct node_facts next;
+
+    if (!node)
+        return REGISTRY_UNKNOWN;
+    if (node->change) {
+        *ret_change = node->change;
+        return REGISTRY_WAIT;
+    }
+    next = node->facts;
+    forget_token(&next);
+    next.key_sha256[0] = '\0';
+    next.api.is_up = false;
+    next.has_left = true;
+    return registry_plan_update(r, node, &next, NULL, now, ret_change);
+}
+
 enum registry_outcome registry_plan_down(struct registry *r, struct node *node, struct moment now,
                                          struct registry_change **ret_change)
 {

@@ -10,7 +10,7 @@
 struct joining {
     struct registry *r;
     const struct api_register_request *request;
-    const struct registry_fresh *fresh;
+    const struct registry_visit *visit;
     struct moment now;
     struct node *holder; /* of the address; NULL: nobody */
     struct registry_change **ret_change;
@@ -43,12 +43,14 @@ static void take_over(const struct joining *j, struct node_facts *facts)
     facts->api.last_heartbeat = j->now.unix_s;
     facts->has_left = false;
     facts->holds_address = true;
+    if (j->visit->key_sha256[0])
+        memcpy(facts->key_sha256, j->visit->key_sha256, sizeof facts->key_sha256);
 }
 
 /* The registering node's own proposal; it is nobody's yet, or its node would have been found. */
 static void mint(const struct joining *j, struct node_facts *facts)
 {
-    const char *token = j->request->new_token ? j->request->new_token : j->fresh->token;
+    const char *token = j->request->new_token ? j->request->new_token : j->visit->token;
 
     sha256_hex(token, strlen(token), facts->token_sha256);
     (void)snprintf(j->grant->token, sizeof j->grant->token, "%s", token);
@@ -105,9 +107,9 @@ static struct node *make_node(const struct joining *j, uint32_t index)
     struct node_facts facts = {.api = {.cpu_cores = -1, .ram_mb = -1}};
     struct node *node;
 
-    memcpy(j->grant->node_id, j->fresh->node_id, sizeof j->grant->node_id);
+    memcpy(j->grant->node_id, j->visit->node_id, sizeof j->grant->node_id);
     j->grant->subnet = pool_subnet(&j->r->pool, index);
-    memcpy(facts.api.node_id, j->fresh->node_id, sizeof facts.api.node_id);
+    memcpy(facts.api.node_id, j->visit->node_id, sizeof facts.api.node_id);
     facts.api.subnet = j->grant->subnet;
     facts.api.registered_at = j->now.unix_s;
     take_over(j, &facts);
@@ -132,7 +134,7 @@ static bool take_subnet(const struct joining *j, uint32_t *ret_index)
 static enum registry_outcome plan_new(const struct joining *j)
 {
     char subnet[IP4_PREFIX_TEXT_SIZE], address[IP4_TEXT_SIZE];
-    const char *node_id = j->fresh->node_id;
+    const char *node_id = j->visit->node_id;
     struct registry_change *change;
     struct node *node;
     uint32_t index;
@@ -162,6 +164,22 @@ static bool token_is_right(const struct node *node, const char *token)
     return secret_equal(digest, node->facts.token_sha256);
 }
 
+static enum registry_outcome unadmitted(void)
+{
+    (void)err_fail(EACCES, "a new node needs an access token ('quiltctl token create')");
+    return REGISTRY_UNADMITTED;
+}
+
+/* Whoever is believed to be the node for its address alone. Guarded, the address has to be its own,
+ * and somebody must have let it in. */
+static bool may_take_address(const struct joining *j)
+{
+    const struct registry_visit *v = j->visit;
+
+    j->grant->was_admitted = v->is_guarded;
+    return !v->is_guarded || (v->is_admitted && v->is_from_address);
+}
+
 static enum registry_outcome plan_proven(const struct joining *j, struct node *node)
 {
     struct node *loser = j->holder == node ? NULL : j->holder;
@@ -175,23 +193,47 @@ static enum registry_outcome plan_proven(const struct joining *j, struct node *n
  * the old one, must not stay shut out when that guest is silent in turn. */
 static enum registry_outcome plan_unproven(const struct joining *j, struct node *claimed)
 {
-    if (j->holder == claimed && !claimed->facts.api.is_up)
+    if (j->holder == claimed && !claimed->facts.api.is_up && may_take_address(j))
         return plan_rejoin(j, claimed, NULL, true);
     (void)err_fail(EPERM, "node_token: is not the token of node %s", j->request->node_id);
+    return REGISTRY_CONFLICT;
+}
+
+static enum registry_outcome plan_stranger(const struct joining *j)
+{
+    if (j->visit->is_guarded && !j->visit->is_admitted)
+        return unadmitted();
+    j->grant->was_admitted = j->visit->is_guarded;
+    return plan_new(j);
+}
+
+static enum registry_outcome plan_down_address(const struct joining *j)
+{
+    const struct api_node *api = &j->holder->facts.api;
+    char ip[IP4_TEXT_SIZE];
+
+    if (j->visit->is_guarded && !j->visit->is_admitted)
+        return unadmitted();
+    if (may_take_address(j))
+        return plan_rejoin(j, j->holder, NULL, true);
+    (void)err_fail(EEXIST,
+                   "host_ip: %s is the address of %s (node %s), which is down, and this does not "
+                   "come from there; if that node is gone for good: quiltctl node rm %s",
+                   ip4_format(api->host_ip, ip), api->hostname, api->node_id, api->node_id);
     return REGISTRY_CONFLICT;
 }
 
 static enum registry_outcome plan_by_address(const struct joining *j)
 {
     struct node *holder = j->holder;
-    bool is_up;
 
     if (!holder)
-        return plan_new(j);
-    is_up = holder->facts.api.is_up;
-    if (is_up && strcmp(holder->facts.api.hostname, j->request->hostname) != 0)
+        return plan_stranger(j);
+    if (!holder->facts.api.is_up)
+        return plan_down_address(j);
+    if (j->visit->is_guarded || strcmp(holder->facts.api.hostname, j->request->hostname) != 0)
         return conflict(holder);
-    return plan_rejoin(j, holder, NULL, !is_up);
+    return plan_rejoin(j, holder, NULL, false);
 }
 
 /* Before anything is changed: an agent that has reason to refuse this answer must not have got it.
@@ -240,7 +282,9 @@ static enum registry_outcome plan_for(const struct joining *j)
     struct node *claimed = NULL, *proven;
     struct registry_change *busy;
 
-    if (request->node_id && request->node_token)
+    if (j->visit->proven_id[0])
+        claimed = registry_find(j->r, j->visit->proven_id);
+    else if (request->node_id && request->node_token)
         claimed = registry_find(j->r, request->node_id);
     if (request->new_token)
         sha256_hex(request->new_token, strlen(request->new_token), digest);
@@ -249,7 +293,7 @@ static enum registry_outcome plan_for(const struct joining *j)
         *j->ret_change = busy;
         return REGISTRY_WAIT;
     }
-    if (claimed && token_is_right(claimed, request->node_token))
+    if (claimed && (j->visit->proven_id[0] || token_is_right(claimed, request->node_token)))
         return plan_proven(j, claimed);
     proven = find_by_proposal(j, digest);
     if (proven)
@@ -259,14 +303,14 @@ static enum registry_outcome plan_for(const struct joining *j)
 
 enum registry_outcome registry_plan_register(struct registry *r,
                                              const struct api_register_request *request,
-                                             const struct registry_fresh *fresh, struct moment now,
+                                             const struct registry_visit *visit, struct moment now,
                                              struct registry_change **ret_change,
                                              struct registry_grant *ret_grant)
 {
     const struct joining joining = {
         .r = r,
         .request = request,
-        .fresh = fresh,
+        .visit = visit,
         .now = now,
         .holder = registry_find_holder(r, request->host_ip),
         .ret_change = ret_change,

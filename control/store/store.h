@@ -29,8 +29,9 @@ enum store_outcome {
 
 enum store_verb { STORE_CREATE, STORE_UPDATE, STORE_DELETE };
 
-/* Room for the largest change set: a registration that takes over another node's address. */
-#define STORE_OPS_MAX 4
+/* Room for the largest change set: a registration that takes over another node's address, and the
+ * use of a token. */
+#define STORE_OPS_MAX 5
 
 struct store_op {
     enum store_verb verb;

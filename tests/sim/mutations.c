@@ -83,7 +83,7 @@ WRAP(struct node *, registry_find_token, const struct registry *registry, const 
 }
 
 WRAP(enum registry_outcome, registry_plan_register, struct registry *registry,
-     const struct api_register_request *request, const struct registry_fresh *fresh,
+     const struct api_register_request *request, const struct registry_visit *fresh,
      struct moment now, struct registry_change **ret_change, struct registry_grant *ret_grant)
 {
     struct api_register_request less = *request;

@@ -50,14 +50,14 @@ void pass(struct mesh *m, int64_t ms)
 }
 
 /* The n-th identity: uuid 00000000-0000-4000-8000-00000000000n, token "token-n". */
-struct registry_fresh fresh_identity(struct mesh *m)
+struct registry_visit fresh_visit(struct mesh *m)
 {
-    struct registry_fresh fresh;
+    struct registry_visit visit = {0};
 
     m->minted++;
-    (void)snprintf(fresh.node_id, sizeof fresh.node_id, "00000000-0000-4000-8000-%012u", m->minted);
-    (void)snprintf(fresh.token, sizeof fresh.token, "token-%u", m->minted);
-    return fresh;
+    (void)snprintf(visit.node_id, sizeof visit.node_id, "00000000-0000-4000-8000-%012u", m->minted);
+    (void)snprintf(visit.token, sizeof visit.token, "token-%u", m->minted);
+    return visit;
 }
 
 /* Stores and commits a change, or aborts it when the store is full; the store's outcome. */
@@ -94,10 +94,10 @@ enum registry_outcome plan(struct mesh *m, const char *hostname, const char *ip,
                                            .node_id = node_id,
                                            .node_token = token,
                                            .generation = -1};
-    struct registry_fresh fresh = fresh_identity(m);
+    struct registry_visit visit = fresh_visit(m);
 
     assert_int_equal(ip4_parse(ip, &request.host_ip), 0);
-    return registry_plan_register(&m->registry, &request, &fresh, m->now, ret_change, &m->grant);
+    return registry_plan_register(&m->registry, &request, &visit, m->now, ret_change, &m->grant);
 }
 
 /* Registers without an identity; m->grant has the answer. */

@@ -30,7 +30,7 @@ void pass(struct mesh *m, int64_t ms);
 void restart(struct mesh *m);
 
 /* The n-th identity: uuid 00000000-0000-4000-8000-00000000000n, token "token-n". */
-struct registry_fresh fresh_identity(struct mesh *m);
+struct registry_visit fresh_visit(struct mesh *m);
 enum registry_outcome plan(struct mesh *m, const char *hostname, const char *ip,
                            const char *node_id, const char *token,
                            struct registry_change **ret_change);

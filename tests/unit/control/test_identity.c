@@ -213,22 +213,22 @@ static void what_a_node_says_of_itself_is_taken_over_or_kept(void **state)
                                            .cpu_cores = 8,
                                            .ram_mb = 16384,
                                            .generation = -1};
-    struct registry_fresh fresh = fresh_identity(m);
+    struct registry_visit visit = fresh_visit(m);
     struct registry_change *change = NULL;
 
     assert_int_equal(
-        registry_plan_register(&m->registry, &request, &fresh, m->now, &change, &m->grant),
+        registry_plan_register(&m->registry, &request, &visit, m->now, &change, &m->grant),
         REGISTRY_CHANGE);
     assert_int_equal(finish(m, change), STORE_DONE);
     assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_READY); /* says nothing of them */
-    assert_int_equal(look(m, fresh.node_id)->cpu_cores, 8);
+    assert_int_equal(look(m, visit.node_id)->cpu_cores, 8);
     request.cpu_cores = 16;
     assert_int_equal(
-        registry_plan_register(&m->registry, &request, &fresh, m->now, &change, &m->grant),
+        registry_plan_register(&m->registry, &request, &visit, m->now, &change, &m->grant),
         REGISTRY_CHANGE);
     assert_int_equal(finish(m, change), STORE_DONE);
-    assert_int_equal(look(m, fresh.node_id)->cpu_cores, 16);
-    assert_int_equal(look(m, fresh.node_id)->ram_mb, 16384);
+    assert_int_equal(look(m, visit.node_id)->cpu_cores, 16);
+    assert_int_equal(look(m, visit.node_id)->ram_mb, 16384);
 }
 
 /* Who registers with nothing but a wish for a subnet. */
@@ -236,13 +236,13 @@ static void join_wishing(struct mesh *m, const char *ip, const char *subnet)
 {
     struct api_register_request request = {
         .hostname = "node", .cpu_cores = -1, .ram_mb = -1, .generation = -1};
-    struct registry_fresh fresh = fresh_identity(m);
+    struct registry_visit visit = fresh_visit(m);
     struct registry_change *change = NULL;
 
     assert_int_equal(ip4_parse(ip, &request.host_ip), 0);
     assert_int_equal(ip4_prefix_parse(subnet, &request.subnet), 0);
     assert_int_equal(
-        registry_plan_register(&m->registry, &request, &fresh, m->now, &change, &m->grant),
+        registry_plan_register(&m->registry, &request, &visit, m->now, &change, &m->grant),
         REGISTRY_CHANGE);
     assert_int_equal(finish(m, change), STORE_DONE);
 }
@@ -285,12 +285,12 @@ static enum registry_outcome join_knowing(struct mesh *m, const char *cluster_id
                                            .ram_mb = -1,
                                            .known.revision = revision,
                                            .generation = -1};
-    struct registry_fresh fresh = fresh_identity(m);
+    struct registry_visit visit = fresh_visit(m);
     struct registry_change *change = NULL;
     enum registry_outcome outcome;
 
     memcpy(request.known.cluster_id, cluster_id, strlen(cluster_id) + 1);
-    outcome = registry_plan_register(&m->registry, &request, &fresh, m->now, &change, &m->grant);
+    outcome = registry_plan_register(&m->registry, &request, &visit, m->now, &change, &m->grant);
     if (outcome == REGISTRY_CHANGE)
         assert_int_equal(finish(m, change), STORE_DONE);
     return outcome;
@@ -321,11 +321,11 @@ static void register_knowing_generations(struct mesh *m)
 {
     struct api_register_request request = {
         .hostname = "node1", .host_ip = 0xc0a80101, .cpu_cores = -1, .ram_mb = -1};
-    struct registry_fresh fresh = fresh_identity(m);
+    struct registry_visit visit = fresh_visit(m);
     struct registry_change *change = NULL;
 
     assert_int_equal(
-        registry_plan_register(&m->registry, &request, &fresh, m->now, &change, &m->grant),
+        registry_plan_register(&m->registry, &request, &visit, m->now, &change, &m->grant),
         REGISTRY_CHANGE);
     assert_int_equal(finish(m, change), STORE_DONE);
 }

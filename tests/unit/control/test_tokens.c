@@ -22,9 +22,9 @@ static struct api_register_request request_of(const char *hostname, const char *
 static enum registry_outcome begin(struct mesh *m, const struct api_register_request *request,
                                    struct registry_change **ret_change)
 {
-    struct registry_fresh fresh = fresh_identity(m);
+    struct registry_visit visit = fresh_visit(m);
 
-    return registry_plan_register(&m->registry, request, &fresh, m->now, ret_change, &m->grant);
+    return registry_plan_register(&m->registry, request, &visit, m->now, ret_change, &m->grant);
 }
 
 static enum registry_outcome ask(struct mesh *m, const struct api_register_request *request)

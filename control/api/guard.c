@@ -1,0 +1,260 @@
+/* The API's front door. */
+#include "control/api/guard.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "control/api/routes.h"
+#include "control/control.h"
+#include "control/services/registry_tables.h"
+#include "lib/api/access_token.h"
+#include "lib/base/error.h"
+
+#define BEARER "Bearer "
+
+/* ---- certificates ---------------------------------------------------------------------------- */
+
+/* What was found out about a connection's certificate. */
+struct papers {
+    int outcome;      /* of tls_trust_verify() */
+    uint64_t edition; /* of the trust that was asked */
+    struct tls_peer peer;
+    char error[256]; /* "": none */
+};
+
+static void examine(const struct control *c, struct papers *papers, const struct tls_der *chain,
+                    size_t count)
+{
+    const struct tls_question question = {.chain = chain,
+                                          .chain_len = count,
+                                          .purpose = TLS_PURPOSE_CLIENT,
+                                          .cluster_id = c->cluster.cluster_id,
+                                          .now = clock_unix_s()};
+
+    papers->edition = c->pki->edition;
+    papers->outcome = tls_trust_verify(c->pki->files->trust, &question, &papers->peer);
+    (void)snprintf(papers->error, sizeof papers->error, "%s",
+                   papers->outcome != 0 ? err_text() : "");
+}
+
+/* NULL: the client has shown no certificate. A connection's is looked at once, and again when the
+ * CAs have changed or its time is over. */
+static const struct papers *papers_of(const struct control *c, struct http_request *request)
+{
+    struct papers *papers = http_connection_note(request);
+    struct tls_der chain[TLS_CHAIN_MAX];
+    size_t count;
+
+    if (papers && papers->edition == c->pki->edition &&
+        (papers->outcome != 0 || clock_unix_s() < papers->peer.not_after))
+        return papers;
+    count = http_request_certificates(request, chain);
+    if (count == 0)
+        return NULL;
+    papers = NEW(struct papers);
+    examine(c, papers, chain, count);
+    http_connection_set_note(request, papers, free);
+    return papers;
+}
+
+static int refuse(const char *text)
+{
+    return err_fail(EACCES, "%s", text);
+}
+
+static int recognize_node(struct control *c, const struct tls_peer *peer, struct visitor *v)
+{
+    struct node *node = registry_find(&c->registry, peer->identity.name);
+    char key[SHA256_HEX_SIZE];
+
+    sha256_format(&peer->spki, key);
+    if (!node || !secret_equal(key, node->facts.key_sha256))
+        return refuse("the certificate is of a node that was removed or revoked, or that has "
+                      "another key now; join again with a new token");
+    node->ca_spki = peer->ca_spki;
+    v->node = node;
+    v->caller.role = ACCESS_NODE;
+    memcpy(v->caller.name, peer->identity.name, sizeof v->caller.name);
+    return 0;
+}
+
+static int recognize(struct control *c, const struct papers *papers, struct visitor *v)
+{
+    const struct tls_identity *identity = &papers->peer.identity;
+
+    if (papers->outcome != 0)
+        return err_fail(EACCES, "certificate: %s", papers->error);
+    switch (identity->kind) {
+    case TLS_KIND_NODE:
+        return recognize_node(c, &papers->peer, v);
+    case TLS_KIND_USER:
+        if (strcmp(identity->name, PKI_ADMIN_NAME) != 0)
+            return refuse("the certificate is of a user that is not known here");
+        v->caller.role = ACCESS_ADMIN;
+        memcpy(v->caller.name, identity->name, sizeof v->caller.name);
+        return 0;
+    case TLS_KIND_CONTROL:
+    case TLS_KIND_COUNT:
+        break;
+    }
+    return refuse("the certificate is not one of a node or a user");
+}
+
+/* ---- tokens ---------------------------------------------------------------------------------- */
+
+static int admit_node(struct control *c, const char *text, struct visitor *v)
+{
+    char digest[SHA256_HEX_SIZE];
+
+    sha256_hex(text, strlen(text), digest);
+    v->node = registry_find_token(&c->registry, digest);
+    if (!v->node)
+        return refuse("the token is not that of a node here; it was removed or revoked: join again "
+                      "with a new access token");
+    v->caller.role = ACCESS_NODE;
+    memcpy(v->caller.name, v->node->facts.api.node_id, UUID_TEXT_SIZE);
+    return 0;
+}
+
+static int admit_holder(struct control *c, const char *text, struct visitor *v)
+{
+    AUTO_ACCESS_TOKEN struct access_token token = {0};
+    struct sha256 secret;
+    char digest[SHA256_HEX_SIZE];
+    enum tokens_outcome outcome;
+    int r = access_token_parse(text, &token);
+
+    if (r < 0)
+        return r;
+    secret = access_token_secret_sha256(&token);
+    sha256_format(&secret, digest);
+    outcome = tokens_check(&c->tokens, token.id, digest, clock_unix_s(), &v->token);
+    v->is_token_spent = outcome == TOKENS_USED_UP;
+    if (outcome != TOKENS_GOOD && outcome != TOKENS_USED_UP)
+        return -EACCES;
+    v->caller.role = v->token->facts.role;
+    memcpy(v->caller.name, token.id, sizeof token.id);
+    return 0;
+}
+
+/* NULL: none was shown. */
+static const char *bearer_token(const struct http_request *request)
+{
+    const char *value = http_request_header(request, "Authorization");
+
+    if (!value || strncasecmp(value, BEARER, strlen(BEARER)) != 0)
+        return NULL;
+    return value + strlen(BEARER);
+}
+
+static int admit(struct control *c, const char *token, struct visitor *v)
+{
+    return api_is_new_token(token) ? admit_node(c, token, v) : admit_holder(c, token, v);
+}
+
+/* ---- the door -------------------------------------------------------------------------------- */
+
+/* 0, with *v (zeros before) filled in, maybe as nobody; or negative: what was shown is not good. A
+ * token is looked at first: it was put there for this request. */
+static int identify(struct control *c, struct http_request *request, struct visitor *v)
+{
+    const struct papers *papers;
+    const char *token;
+
+    if (!c->pki) {
+        v->caller.role = ACCESS_OPEN;
+        return 0;
+    }
+    token = bearer_token(request);
+    if (token)
+        return admit(c, token, v);
+    papers = papers_of(c, request);
+    return papers ? recognize(c, papers, v) : 0;
+}
+
+/* Each is counted; of one address, ten a second are told. */
+static void log_denial(struct control *c, const struct http_request *request,
+                       const struct control_route *route, unsigned int status)
+{
+    const struct caller *caller = &c->visitor.caller;
+    char addr[IP4_TEXT_SIZE];
+
+    c->metrics.denials++;
+    if (!guesses_note(&c->told_denials, http_request_client(request), clock_boot_ms()))
+        return;
+    log_info("request denied", LOG_S("client", ip4_format(http_request_client(request), addr)),
+             LOG_S("role", access_role_word(caller->role)), LOG_S("name", caller->name),
+             LOG_S("method", route->method), LOG_S("path", route->pattern), LOG_U("status", status),
+             LOG_S("reason", status == 401 ? err_text() : "not for this role"));
+}
+
+static void deny_stranger(struct http_request *request, struct control *c,
+                          const struct control_route *route)
+{
+    (void)guesses_note(&c->guesses, http_request_client(request), clock_boot_ms());
+    log_denial(c, request, route, 401);
+    http_reply_header(request, "WWW-Authenticate", "Bearer realm=\"quilt\"");
+    http_reply_problem(request, 401, "%s", err_text());
+}
+
+static void deny_role(struct http_request *request, struct control *c,
+                      const struct control_route *route)
+{
+    const struct caller *caller = &c->visitor.caller;
+
+    if (caller->role == ACCESS_NOBODY) {
+        (void)refuse("this needs a certificate or an access token of this cluster");
+        deny_stranger(request, c, route);
+        return;
+    }
+    log_denial(c, request, route, 403);
+    http_reply_problem(request, 403, "a %s may not %s %s%s", access_role_word(caller->role),
+                       route->method, route->pattern,
+                       caller->role == ACCESS_NODE ? " of another node" : "");
+}
+
+static const char *subject_of(const struct control_route *route, const struct http_request *request)
+{
+    return strchr(route->pattern, ':') ? http_request_param(request, 0) : NULL;
+}
+
+/* True: it was answered that it has to wait. */
+static bool slow_down(const struct control *c, struct http_request *request)
+{
+    if (!c->pki || !bearer_token(request) ||
+        !guesses_must_wait(&c->guesses, http_request_client(request), clock_boot_ms()))
+        return false;
+    http_reply_header(request, "Retry-After", "1");
+    http_reply_problem(request, 429, "too many wrong credentials from this address; wait");
+    return true;
+}
+
+static void let_in(struct http_request *request, struct control *c,
+                   const struct control_route *route)
+{
+    struct visitor *v = &c->visitor;
+    int r = identify(c, request, v);
+
+    if (r < 0) /* what was shown counts for nothing, which some routes do not mind */
+        *v = (struct visitor){.caller.is_local = v->caller.is_local};
+    if (access_is_allowed(route->rule, &v->caller, subject_of(route, request)))
+        route->fn(request, c);
+    else if (r < 0)
+        deny_stranger(request, c, route);
+    else
+        deny_role(request, c, route);
+}
+
+void guard_handle(struct http_request *request, void *data)
+{
+    struct control *c = data;
+    const struct control_route *route = &control_routes[http_request_route(request)];
+
+    if (slow_down(c, request))
+        return;
+    c->visitor = (struct visitor){0};
+    c->visitor.caller.is_local = (route->rule & MAY_LOCAL) && http_request_is_local(request);
+    let_in(request, c, route);
+    c->visitor = (struct visitor){0};
+}

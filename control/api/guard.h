@@ -1,0 +1,25 @@
+/* The API's front door: who asks, may he do that, and then the route's handler.
+ *
+ * Over TLS a client is known by its certificate, or by "Authorization: Bearer" with an access token
+ * (lib/api/access_token.h) or a node's own token. In plain HTTP nobody is told apart and everybody
+ * may do everything, but for what is kept to the control plane's own host.
+ */
+#pragma once
+
+#include "control/services/access.h"
+#include "lib/http/server.h"
+
+struct control;
+struct node;
+struct token;
+
+/* Who makes the request that is being handled. Nodes and tokens are borrowed, for that time. */
+struct visitor {
+    struct caller caller;
+    struct node *node;   /* ACCESS_NODE */
+    struct token *token; /* whose token it is that was shown; NULL: none */
+    bool is_token_spent; /* it is right, but has let in as many as it may */
+};
+
+/* Answers by the route's handler, or 401, 403, 429. data is the struct control. */
+void guard_handle(struct http_request *request, void *control);

@@ -1,0 +1,14 @@
+/* The handlers of /api/tokens: making, listing and removing access tokens. */
+#pragma once
+
+#include "control/services/tokens.h"
+#include "lib/http/server.h"
+
+struct control;
+
+void tokens_api_list(struct http_request *request, void *control);
+void tokens_api_create(struct http_request *request, void *control);
+void tokens_api_delete(struct http_request *request, void *control);
+
+/* Makes a token's text and what is stored of it. ret_text has room for ACCESS_TOKEN_TEXT_SIZE. */
+void tokens_api_make(const struct control *control, struct token_facts *facts, char *ret_text);

@@ -1,0 +1,283 @@
+/* The control plane's certificates. */
+#include "control/pki.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/file.h"
+#include "lib/base/ip4.h"
+#include "lib/base/parse.h"
+
+#define OWN_LIFE_S (365LL * 24 * 3600)
+#define LOOPBACK_NET 127
+
+/* ---- what the server is called --------------------------------------------------------------- */
+
+static void add_addr(struct pki *pki, uint32_t addr)
+{
+    for (size_t i = 0; i < pki->addr_count; i++)
+        if (pki->addrs[i] == addr)
+            return;
+    if (pki->addr_count < PKI_ADDRS_MAX)
+        pki->addrs[pki->addr_count++] = addr;
+}
+
+static void add_host_addrs(struct pki *pki)
+{
+    struct ifaddrs *all = NULL;
+
+    if (getifaddrs(&all) < 0)
+        return; /* the loopback address is there, and what was listened on */
+    for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
+        struct sockaddr_in in;
+
+        if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET)
+            continue;
+        memcpy(&in, i->ifa_addr, sizeof in);
+        add_addr(pki, ntohl(in.sin_addr.s_addr));
+    }
+    freeifaddrs(all);
+}
+
+/* The first is what others are told. */
+static void find_names(struct pki *pki)
+{
+    char name[HOST_NAME_MAX + 1] = "";
+
+    if (pki->options.listen_addr != INADDR_ANY)
+        add_addr(pki, pki->options.listen_addr);
+    else
+        add_host_addrs(pki);
+    add_addr(pki, INADDR_LOOPBACK);
+    if (gethostname(name, sizeof name - 1) == 0 && parse_hostname(name) == 0)
+        pki->hostname = mem_strdup(name);
+}
+
+static struct tls_names names_of(struct pki *pki)
+{
+    const char *extra = pki->options.extra_name;
+    size_t hosts = 0;
+    uint32_t addr;
+
+    pki->hosts[hosts++] = "localhost";
+    if (pki->hostname)
+        pki->hosts[hosts++] = pki->hostname;
+    if (extra && ip4_parse(extra, &addr) == 0)
+        add_addr(pki, addr);
+    else if (extra)
+        pki->hosts[hosts++] = extra;
+    return (struct tls_names){.hosts = pki->hosts,
+                              .host_count = hosts,
+                              .addrs = pki->addrs,
+                              .addr_count = pki->addr_count};
+}
+
+uint32_t pki_address(const struct pki *pki)
+{
+    for (size_t i = 0; i < pki->addr_count; i++)
+        if (pki->addrs[i] >> 24 != LOOPBACK_NET)
+            return pki->addrs[i];
+    return INADDR_LOOPBACK;
+}
+
+/* ---- what is told to nodes ------------------------------------------------------------------- */
+
+static int tell(struct pki *pki, const char *pem)
+{
+    AUTO_TLS_TRUST struct tls_trust *told = NULL;
+    int r = tls_trust_from_pem(pem, strlen(pem), &told);
+
+    if (r < 0)
+        return r;
+    free(pki->told_pem);
+    tls_trust_free(pki->told);
+    pki->told_pem = tls_trust_to_pem(told);
+    pki->told = TAKE_PTR(told);
+    sha256_hex(pki->told_pem, strlen(pki->told_pem), pki->told_sha256);
+    return 0;
+}
+
+/* The last certificate of a PEM text. */
+static const char *last_certificate(const char *pem)
+{
+    static const char begin[] = "-----BEGIN CERTIFICATE-----";
+    const char *last = pem;
+
+    for (const char *p = strstr(pem, begin); p; p = strstr(p + 1, begin))
+        last = p;
+    return last;
+}
+
+static int tell_given(struct pki *pki)
+{
+    const char *file = pki->options.ca_file ? pki->options.ca_file : pki->options.cert_file;
+    AUTO_FREE char *pem = NULL;
+    size_t n;
+    int r = file_read(file, TLS_BUNDLE_MAX, &pem, &n);
+
+    if (r == 0)
+        r = tell(pki, pki->options.ca_file ? pem : last_certificate(pem));
+    if (r < 0 && !pki->options.ca_file)
+        return err_wrap(r, "%s has no CA's certificate at its end; give it with --tls-ca", file);
+    return r < 0 ? err_wrap(r, "--tls-ca %s", file) : 0;
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static char *directory_of(const struct pki_options *options, const char *db_path)
+{
+    const char *slash = strrchr(db_path, '/');
+
+    if (options->dir)
+        return mem_strdup(options->dir);
+    return slash ? mem_printf("%.*s/pki", (int)(slash - db_path), db_path) : mem_strdup("pki");
+}
+
+static int64_t stamp_of(const struct pki *pki)
+{
+    struct stat cert, key;
+
+    if (stat(pki->cert_file, &cert) < 0 || stat(pki->key_file, &key) < 0)
+        return 0;
+    return (int64_t)cert.st_mtim.tv_sec + key.st_mtim.tv_sec + cert.st_mtim.tv_nsec +
+           key.st_mtim.tv_nsec;
+}
+
+/* The files that the server shows: given ones, or those of our own CA. */
+static void choose_files(struct pki *pki)
+{
+    const struct pki_options *o = &pki->options;
+
+    pki->cert_file = o->cert_file ? mem_strdup(o->cert_file)
+                                  : mem_printf("%s/server.pem", pki->files->config.dir);
+    pki->key_file = o->key_file ? mem_strdup(o->key_file)
+                                : mem_printf("%s/server-key.pem", pki->files->config.dir);
+    pki->given_stamp = stamp_of(pki);
+}
+
+/* After the files have changed, which r says; what others look at is made from them. */
+static int follow_files(struct pki *pki, int r)
+{
+    if (r != 0)
+        return r;
+    pki->edition++;
+    pki->signer_spki = tls_cert_facts(tls_ca_cert(pki->files->ca))->spki;
+    return pki->options.cert_file ? tell_given(pki) : tell(pki, pki->files->bundle_pem);
+}
+
+static int open_files(struct pki *pki, const char *cluster_id)
+{
+    const struct pki_config config = {
+        .dir = pki->dir, .cluster_id = cluster_id, .names = names_of(pki), .life_s = OWN_LIFE_S};
+
+    return pki_files_open(&config, clock_unix_s(), &pki->files);
+}
+
+static bool has_ca(const char *dir)
+{
+    AUTO_FREE char *path = mem_printf("%s/ca.pem", dir);
+
+    return access(path, F_OK) == 0;
+}
+
+bool pki_is_wanted(const struct pki_options *options, const char *db_path)
+{
+    AUTO_FREE char *dir = directory_of(options, db_path);
+
+    switch (options->mode) {
+    case PKI_AUTO:
+        return true;
+    case PKI_OFF:
+        return false;
+    case PKI_UNSAID:
+        break;
+    }
+    return options->cert_file || has_ca(dir);
+}
+
+int pki_open(const struct pki_options *options, const char *cluster_id, const char *db_path,
+             struct pki **ret_pki, bool *ret_is_new)
+{
+    struct pki *pki = NEW(struct pki);
+    int r;
+
+    pki->options = *options;
+    pki->dir = directory_of(options, db_path);
+    *ret_is_new = !has_ca(pki->dir);
+    find_names(pki);
+    r = open_files(pki, cluster_id);
+    if (r == 0) {
+        choose_files(pki);
+        r = follow_files(pki, 0);
+    }
+    if (r != 0) {
+        pki_free(pki);
+        return r;
+    }
+    *ret_pki = pki;
+    return 0;
+}
+
+void pki_free(struct pki *pki)
+{
+    if (!pki)
+        return;
+    pki_files_free(pki->files);
+    tls_trust_free(pki->told);
+    free(pki->told_pem);
+    free(pki->cert_file);
+    free(pki->key_file);
+    free(pki->hostname);
+    free(pki->dir);
+    free(pki);
+}
+
+int pki_refresh(struct pki *pki, bool *ret_is_new)
+{
+    int64_t stamp = stamp_of(pki);
+    bool is_renewed = false;
+    int r = pki_files_refresh(pki->files, NULL, clock_unix_s(), &is_renewed);
+
+    *ret_is_new = stamp != pki->given_stamp || is_renewed;
+    pki->given_stamp = stamp;
+    return *ret_is_new ? follow_files(pki, r) : r;
+}
+
+int pki_publish_next(struct pki *pki)
+{
+    int r = pki_files_make_next(pki->files, clock_unix_s());
+
+    return follow_files(pki, r == 0 ? pki_files_publish_next(pki->files) : r);
+}
+
+int pki_promote_next(struct pki *pki)
+{
+    return follow_files(pki, pki_files_promote_next(pki->files, clock_unix_s()));
+}
+
+int pki_drop_old(struct pki *pki)
+{
+    return follow_files(pki, pki_files_drop_old(pki->files));
+}
+
+int pki_issue_node(const struct pki *pki, const struct tls_public_key *key, const char *node_id,
+                   uint32_t host_ip, char **ret_pem)
+{
+    const struct tls_cert_order order = {.kind = TLS_KIND_NODE,
+                                         .name = node_id,
+                                         .names = {.addrs = &host_ip, .addr_count = 1},
+                                         .now = clock_unix_s(),
+                                         .life_s = pki->options.node_life_s};
+    AUTO_TLS_CERT struct tls_cert *cert = NULL;
+    int r = tls_ca_issue(pki->files->ca, key, &order, &cert);
+
+    if (r == 0)
+        *ret_pem = tls_cert_to_pem(cert);
+    return r;
+}

@@ -1,0 +1,66 @@
+/* The control plane's certificates: what the server shows, what nodes are given. Touches the disk.
+ *
+ * The CA is the control plane's own, and signs for nodes and the admin. What the server shows may
+ * come from it, too, or was given on the command line; then nodes are told the given CA.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "lib/tls/pki_files.h"
+
+enum pki_mode { PKI_UNSAID, PKI_AUTO, PKI_OFF };
+
+struct pki_options {
+    enum pki_mode mode;
+    const char *dir;       /* NULL: none was given */
+    const char *cert_file; /* given ones, or NULL */
+    const char *key_file;
+    const char *ca_file;    /* NULL: the last certificate in cert_file */
+    uint32_t listen_addr;   /* host order; 0: all */
+    const char *extra_name; /* another name of the server; NULL: none */
+    int64_t node_life_s;
+};
+
+#define PKI_ADDRS_MAX 64
+#define PKI_HOSTS_MAX 3
+
+struct pki {
+    struct pki_options options;
+    char *dir;
+    struct pki_files *files;
+    char *cert_file, *key_file; /* that the server shows */
+    char *told_pem;             /* the CAs that nodes are told; owned */
+    char told_sha256[SHA256_HEX_SIZE];
+    struct tls_trust *told;
+    struct sha256 signer_spki;     /* of the CA that signs now */
+    uint64_t edition;              /* raised whenever trust may have changed */
+    uint32_t addrs[PKI_ADDRS_MAX]; /* of the server */
+    size_t addr_count;
+    const char *hosts[PKI_HOSTS_MAX];
+    char *hostname;
+    int64_t given_stamp; /* when the given files were changed last */
+};
+
+/* Whether the server is to speak TLS. When nothing is said: if it has done so before. */
+bool pki_is_wanted(const struct pki_options *options, const char *db_path);
+/* Loads or makes everything; *ret_is_new: there was no CA before. 0, PKI_DAMAGED with a text, or
+ * negative. */
+int pki_open(const struct pki_options *options, const char *cluster_id, const char *db_path,
+             struct pki **ret_pki, bool *ret_is_new);
+void pki_free(struct pki *pki);
+
+/* For a timer: renews what is due, reads again what was given. *ret_is_new: the server is to show
+ * another certificate. */
+int pki_refresh(struct pki *pki, bool *ret_is_new);
+
+/* The steps of replacing the CA (pki_files.h); the first makes the next CA if need be. */
+int pki_publish_next(struct pki *pki);
+int pki_promote_next(struct pki *pki);
+int pki_drop_old(struct pki *pki);
+
+/* A certificate for a node, as PEM. Caller frees. */
+int pki_issue_node(const struct pki *pki, const struct tls_public_key *key, const char *node_id,
+                   uint32_t host_ip, char **ret_pem);
+/* The address that others reach the server by, for the line that is printed for them. */
+uint32_t pki_address(const struct pki *pki);

@@ -1,0 +1,81 @@
+/* Replaces the cluster's CA step by step. */
+#include "control/rotation.h"
+
+#include "control/control.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+
+enum rotation_step rotation_step_now(const struct control *c)
+{
+    if (c->pki->files->next)
+        return ROTATION_PUBLISHED;
+    return tls_trust_count(c->pki->files->trust) > 1 ? ROTATION_PROMOTED : ROTATION_SETTLED;
+}
+
+struct rotation_view rotation_view_now(const struct control *c)
+{
+    return (struct rotation_view){.step = rotation_step_now(c),
+                                  .told_sha256 = c->pki->told_sha256,
+                                  .signer_spki = c->pki->signer_spki,
+                                  .is_forced = c->rotation.is_forced};
+}
+
+int rotation_begin(struct control *c, bool is_forced)
+{
+    int r = 0;
+
+    c->rotation.is_forced = is_forced;
+    if (rotation_step_now(c) == ROTATION_SETTLED)
+        r = pki_publish_next(c->pki);
+    if (r == 0)
+        log_info("the CA is being replaced",
+                 LOG_S("step", rotation_step_word(rotation_step_now(c))),
+                 LOG_B("forced", is_forced));
+    return r;
+}
+
+static int take_step(struct control *c, enum rotation_step step)
+{
+    struct http_tls_config config = {c->pki->cert_file, c->pki->key_file};
+    int r = 0;
+
+    switch (step) {
+    case ROTATION_PUBLISHED:
+        r = pki_promote_next(c->pki);
+        return r == 0 ? http_server_set_tls(c->server, &config) : r;
+    case ROTATION_PROMOTED:
+        return pki_drop_old(c->pki);
+    case ROTATION_SETTLED:
+    case ROTATION_COUNT:
+        break;
+    }
+    return r;
+}
+
+void rotation_go_on(struct control *c)
+{
+    struct rotation_view view;
+    int r;
+
+    if (!c->pki)
+        return;
+    view = rotation_view_now(c);
+    if (view.step == ROTATION_SETTLED || rotation_next_laggard(&c->registry, &view, NULL))
+        return;
+    r = take_step(c, view.step);
+    if (r != 0 && !c->rotation.is_failing)
+        log_error("the CA cannot be replaced just now; trying on", LOG_ERR());
+    else if (r == 0)
+        log_info("the CA is being replaced",
+                 LOG_S("step", rotation_step_word(rotation_step_now(c))));
+    c->rotation.is_failing = r != 0;
+}
+
+bool rotation_may_ask(struct rotation *rotation, int64_t now_s)
+{
+    if (rotation->asked_s != now_s) {
+        rotation->asked_s = now_s;
+        rotation->asked_count = 0;
+    }
+    return rotation->asked_count++ < ROTATION_RENEWALS_PER_S;
+}

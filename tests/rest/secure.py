@@ -1,0 +1,85 @@
+"""A control plane that speaks TLS, and clients of it: who shows a certificate, who a token, who nothing."""
+import http.client
+import re
+import ssl
+import subprocess
+from pathlib import Path
+
+from plane import Plane
+
+TOKEN = re.compile(r"--token (quilt1-\S+)")
+
+
+class SecurePlane(Plane):
+    """Started with --tls auto; asks as the admin unless told otherwise."""
+
+    def __init__(self, directory, *options):
+        super().__init__(directory, "--tls", "auto", *options)
+        self.pki = Path(directory) / "pki"
+
+    @property
+    def join_token(self):
+        """The one that the first start printed."""
+        return TOKEN.search(self.log_path.read_text())[1]
+
+    def context(self, cert=None, key=None):
+        context = ssl.create_default_context(cafile=self.pki / "ca-bundle.pem")
+        if cert:
+            context.load_cert_chain(cert, key)
+        return context
+
+    def admin(self):
+        return self.context(self.pki / "admin.pem", self.pki / "admin-key.pem")
+
+    def connect(self, timeout_s=20, context=None):
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout_s,
+                                           context=context or self.admin())
+
+    def ask_as(self, who, method, path, body=None):
+        """who: a Node, a token's text, or None for nobody."""
+        if isinstance(who, Node):
+            return self.ask(method, path, body, connection=self.connect(context=who.context()))
+        headers = {"Authorization": f"Bearer {who}"} if who else {}
+        return self.ask(method, path, body, headers, connection=self.connect(context=self.context()))
+
+    def token(self, **wish):
+        reply = self.ask("POST", "/api/tokens", wish)
+        assert reply.status == 201, reply.body
+        return reply.json()
+
+
+def openssl(*words, text=None):
+    done = subprocess.run(["openssl", *map(str, words)], input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+class Node:
+    """A node with its own key: OpenSSL's, so that the requests are not our own."""
+
+    def __init__(self, plane, directory, number):
+        self.plane, self.number = plane, number
+        self.key, self.cert = directory / f"node{number}-key.pem", directory / f"node{number}.pem"
+        openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", self.key)
+        self.csr = openssl("req", "-new", "-key", self.key, "-subj", "/CN=whatever")
+        self.id = self.token = None
+
+    def wish(self, **fields):
+        return {"hostname": f"node{self.number}", "host_ip": f"192.168.1.{self.number}", "csr": self.csr, **fields}
+
+    def register(self, who, **fields):
+        """who: as for ask_as()."""
+        reply = self.plane.ask_as(who, "POST", "/api/nodes/register", self.wish(**fields))
+        if reply.status == 200:
+            told = reply.json()
+            self.id, self.token = told["node_id"], told.get("node_token", self.token)
+            self.cert.write_text(told["certificate"])
+        return reply
+
+    def join(self, token=None):
+        reply = self.register(token or self.plane.join_token)
+        assert reply.status == 200, reply.body
+        return self
+
+    def context(self):
+        return self.plane.context(self.cert, self.key)
