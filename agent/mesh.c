@@ -377,9 +377,7 @@ static void use_known(struct agent *a)
              LOG_U("peers", a->state.peer_count));
     for (size_t i = 0; i < a->state.peer_count; i++)
         (void)peers_take_node(&a->peers, &a->state.peers[i]);
-    free(TAKE_PTR(a->state.peers));
     a->has_peers = a->state.peer_count > 0;
-    a->state.peer_count = 0;
     use_identity(a);
 }
 
@@ -393,6 +391,8 @@ int mesh_start_from_state(struct agent *a)
         say_loaded(a, outcome);
     if (a->state.identity.node_id[0])
         use_known(a);
+    free(TAKE_PTR(a->state.peers));
+    a->state.peer_count = 0;
     make_token(a);
     return 0;
 }
