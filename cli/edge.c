@@ -51,17 +51,25 @@ static int take_reply(const struct http_reply *reply, const char *base, const ch
     return 0;
 }
 
-static int fetch(const char *base, const char *method, const char *path, const char *const *headers,
-                 struct http_reply *ret_reply)
+/* What is asked of a daemon. */
+struct question {
+    const char *method;
+    const char *path;
+    const char *const *headers; /* NULL: none */
+    const char *json;           /* NULL: no body */
+};
+
+static int fetch(const char *base, const struct question *q, struct http_reply *ret_reply)
 {
     const struct http_client_config config = {0};
     bool has_slash = base[0] != '\0' && base[strlen(base) - 1] == '/';
-    AUTO_FREE char *url = mem_printf("%s%s", base, path + has_slash);
+    AUTO_FREE char *url = mem_printf("%s%s", base, q->path + has_slash);
     const struct http_request_spec spec = {
-        .method = method,
+        .method = q->method,
         .url = url,
-        .headers = headers,
-        .timeout_ms = strcmp(path, "/leave") == 0 ? LEAVE_TIMEOUT_MS : CALL_TIMEOUT_MS,
+        .headers = q->headers,
+        .body = q->json,
+        .timeout_ms = strcmp(q->path, "/leave") == 0 ? LEAVE_TIMEOUT_MS : CALL_TIMEOUT_MS,
         .body_max = ANSWER_MAX_BYTES};
 
     return http_fetch(&config, &spec, ret_reply);
@@ -72,10 +80,11 @@ int edge_agent(const struct cli *cli, const char *method, const char *path, cons
 {
     AUTO_FREE char *bearer = token ? mem_printf("Authorization: Bearer %s", token) : NULL;
     const char *const headers[] = {bearer, NULL};
+    const struct question question = {.method = method, .path = path, .headers = headers};
     struct http_reply reply = {0};
     int r;
 
-    r = fetch(cli->agent, method, path, headers, &reply);
+    r = fetch(cli->agent, &question, &reply);
     if (r < 0)
         return fail_with_advice(r, what,
                                 "is quilt-mesh-agent running? --agent URL names another place");
@@ -97,7 +106,7 @@ static void find_control_plane(struct cli *cli)
     cli->control_planes.count = 1;
 }
 
-static int ask_control(struct cli *cli, const char *method, const char *path, const char *what,
+static int ask_control(struct cli *cli, const struct question *q, const char *what,
                        struct http_reply *ret_reply, const char **ret_base)
 {
     int r = 0;
@@ -106,7 +115,7 @@ static int ask_control(struct cli *cli, const char *method, const char *path, co
         find_control_plane(cli);
     for (size_t i = 0; i < cli->control_planes.count; i++) {
         *ret_base = cli->control_planes.items[i];
-        r = fetch(*ret_base, method, path, NULL, ret_reply);
+        r = fetch(*ret_base, q, ret_reply);
         if (r == 0)
             break;
     }
@@ -120,9 +129,10 @@ static int ask_control(struct cli *cli, const char *method, const char *path, co
 int edge_control_bytes(struct cli *cli, const char *path, const char *what, char **ret_bytes,
                        size_t *ret_n)
 {
+    const struct question question = {.method = "GET", .path = path};
     struct http_reply reply = {0};
     const char *base = NULL;
-    int r = ask_control(cli, "GET", path, what, &reply, &base);
+    int r = ask_control(cli, &question, what, &reply, &base);
 
     if (r < 0)
         return r;
@@ -136,18 +146,25 @@ int edge_control_bytes(struct cli *cli, const char *path, const char *what, char
     return r;
 }
 
-int edge_control(struct cli *cli, const char *method, const char *path, const char *what,
-                 json_t **ret_body)
+int edge_control_send(struct cli *cli, const char *method, const char *path, const char *json,
+                      const char *what, json_t **ret_body)
 {
+    const struct question question = {.method = method, .path = path, .json = json};
     struct http_reply reply = {0};
     const char *base = NULL;
-    int r = ask_control(cli, method, path, what, &reply, &base);
+    int r = ask_control(cli, &question, what, &reply, &base);
 
     if (r < 0)
         return r;
     r = take_reply(&reply, base, what, ret_body);
     http_reply_deinit(&reply);
     return r;
+}
+
+int edge_control(struct cli *cli, const char *method, const char *path, const char *what,
+                 json_t **ret_body)
+{
+    return edge_control_send(cli, method, path, NULL, what, ret_body);
 }
 
 int edge_runtime(const struct cli *cli, const char *method, const ProtobufCMessage *request,

@@ -15,6 +15,10 @@
 int edge_control(struct cli *cli, const char *method, const char *path, const char *what,
                  json_t **ret_body);
 
+/* As edge_control(), with a JSON text as the request's body. */
+int edge_control_send(struct cli *cli, const char *method, const char *path, const char *json,
+                      const char *what, json_t **ret_body);
+
 /* As edge_control() with GET, for what is no JSON. */
 int edge_control_bytes(struct cli *cli, const char *path, const char *what, char **ret_bytes,
                        size_t *ret_n);

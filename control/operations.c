@@ -22,6 +22,7 @@ struct operation {
     struct tls_public_key *key;   /* to be certified; owned; NULL: none */
     struct registry_grant grant;
     char node_id[UUID_TEXT_SIZE];
+    struct api_reservation reservation;
     struct registry_change *planned; /* by somebody else; for those that begin with one */
     struct operation *waiting;       /* for this one's change */
     struct operation *prev, *next;
@@ -116,6 +117,18 @@ static enum registry_outcome plan_delete(struct operation *op, struct moment now
     return registry_plan_delete(&op->control->registry, op->node_id, now, ret_change);
 }
 
+static enum registry_outcome plan_reserve(struct operation *op, struct moment now,
+                                          struct registry_change **ret_change)
+{
+    return registry_plan_reserve(&op->control->registry, &op->reservation, now, ret_change);
+}
+
+static enum registry_outcome plan_unreserve(struct operation *op, struct moment now,
+                                            struct registry_change **ret_change)
+{
+    return registry_plan_unreserve(&op->control->registry, op->reservation.host, now, ret_change);
+}
+
 static enum registry_outcome plan_given(struct operation *op, struct moment now,
                                         struct registry_change **ret_change)
 {
@@ -133,7 +146,12 @@ static void answer_deregister(struct operation *op)
     answer_node(op->request, op->control, op->node_id);
 }
 
-static void answer_delete(struct operation *op)
+static void answer_reserve(struct operation *op)
+{
+    answer_reservation(op->request, op->control, op->reservation.host);
+}
+
+static void answer_nothing(struct operation *op)
 {
     http_reply_empty(op->request, 204);
 }
@@ -143,7 +161,10 @@ static const struct operation_type op_register = {plan_register, answer_register
 static const struct operation_type op_deregister = {plan_deregister, answer_deregister,
                                                     "node left"};
 static const struct operation_type op_revoke = {plan_revoke, answer_deregister, "node revoked"};
-static const struct operation_type op_delete = {plan_delete, answer_delete, "node deleted"};
+static const struct operation_type op_delete = {plan_delete, answer_nothing, "node deleted"};
+static const struct operation_type op_reserve = {plan_reserve, answer_reserve, "subnet reserved"};
+static const struct operation_type op_unreserve = {plan_unreserve, answer_nothing,
+                                                   "reservation taken back"};
 static const struct operation_type op_down = {plan_given, NULL, "node down"};
 static const struct operation_type op_up = {plan_given, NULL, "node up"};
 static const struct operation_type op_release = {plan_given, NULL, "quarantine over"};
@@ -191,6 +212,8 @@ static void run(struct operation *op)
     case REGISTRY_STALE:
     case REGISTRY_FOREIGN:
     case REGISTRY_UNADMITTED:
+    case REGISTRY_INVALID:
+    case REGISTRY_UNRESERVED:
         finish(op, outcome);
     }
 }
@@ -204,6 +227,9 @@ static void log_change(const struct operation *op, const struct registry_change 
     if (node)
         log_info(op->type->log_text, LOG_S("node_id", node->node_id),
                  LOG_S("hostname", node->hostname), LOG_S("host_ip", ip4_format(node->host_ip, ip)),
+                 LOG_S("subnet", subnet), LOG_U("revision", change->set.revision));
+    else if (change->reservation)
+        log_info(op->type->log_text, LOG_S("host", change->reservation->facts.host),
                  LOG_S("subnet", subnet), LOG_U("revision", change->set.revision));
     else
         log_info(op->type->log_text, LOG_S("subnet", subnet));
@@ -220,6 +246,8 @@ static void publish(struct control *c, const struct registry_change *change)
         events_add_deletion(&c->events, change->set.revision, change->node->facts.api.node_id);
         break;
     case REGISTRY_RELEASE:
+    case REGISTRY_RESERVE:
+    case REGISTRY_UNRESERVE:
         return;
     }
     watchers_wake(&c->watchers);
@@ -402,6 +430,27 @@ void operations_revoke(struct control *c, struct http_request *request, const ch
 void operations_delete(struct control *c, struct http_request *request, const char *node_id)
 {
     start_with_id(&op_delete, c, request, node_id);
+}
+
+void operations_reserve(struct control *c, struct http_request *request,
+                        const struct api_reservation *wish)
+{
+    struct operation *op = asked(&op_reserve, c, request);
+
+    if (!op)
+        return;
+    op->reservation = *wish;
+    run(op);
+}
+
+void operations_unreserve(struct control *c, struct http_request *request, const char *host)
+{
+    struct operation *op = asked(&op_unreserve, c, request);
+
+    if (!op)
+        return;
+    (void)snprintf(op->reservation.host, sizeof op->reservation.host, "%s", host);
+    run(op);
 }
 
 void operations_heartbeat(struct control *c, struct http_request *request, const char *node_id,

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "lib/api/heartbeat.h"
+#include "lib/api/reservation.h"
 #include "lib/http/server.h"
 
 struct control;
@@ -27,6 +28,9 @@ void operations_revoke(struct control *control, struct http_request *request, co
 void operations_deregister(struct control *control, struct http_request *request,
                            const char *node_id);
 void operations_delete(struct control *control, struct http_request *request, const char *node_id);
+void operations_reserve(struct control *control, struct http_request *request,
+                        const struct api_reservation *wish);
+void operations_unreserve(struct control *control, struct http_request *request, const char *host);
 /* Answers at once; a node that was down is brought up behind the answer. */
 void operations_heartbeat(struct control *control, struct http_request *request,
                           const char *node_id, const struct api_heartbeat *report);

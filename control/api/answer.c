@@ -24,8 +24,10 @@ static const struct {
                         API_CODE_STALE_GENERATION},
     [REGISTRY_FOREIGN] = {409, NULL, API_CODE_OTHER_CLUSTER},
     [REGISTRY_UNADMITTED] = {403, NULL},
+    [REGISTRY_INVALID] = {422, NULL},
+    [REGISTRY_UNRESERVED] = {404, "no subnet is reserved for this host"},
 };
-static_assert(ARRAY_LEN(failures) == REGISTRY_UNADMITTED + 1, "a status an outcome");
+static_assert(ARRAY_LEN(failures) == REGISTRY_UNRESERVED + 1, "a status an outcome");
 
 void answer_failure(struct http_request *request, enum registry_outcome outcome)
 {
@@ -97,6 +99,19 @@ void answer_node(struct http_request *request, const struct control *c, const ch
         return;
     }
     node_to_json(node, &out);
+    http_reply_json(request, 200, out.data);
+}
+
+void answer_reservation(struct http_request *request, const struct control *c, const char *host)
+{
+    const struct reservation *reservation = registry_find_reservation(&c->registry, host);
+    AUTO_STRBUF struct strbuf out = {0};
+
+    if (!reservation || reservation->revision == 0) {
+        answer_failure(request, REGISTRY_UNRESERVED);
+        return;
+    }
+    api_reservation_to_json(&reservation->facts, &out);
     http_reply_json(request, 200, out.data);
 }
 

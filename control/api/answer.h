@@ -14,6 +14,9 @@ void answer_grant(struct http_request *request, const struct control *control,
 json_t *answer_json_body(struct http_request *request);
 /* The node's JSON; 404 when it is not there (any more). */
 void answer_node(struct http_request *request, const struct control *control, const char *node_id);
+/* The reservation's JSON; 404 when there is none. host: as api_reservation_host() writes it. */
+void answer_reservation(struct http_request *request, const struct control *control,
+                        const char *host);
 void answer_heartbeat(struct http_request *request, struct control *control,
                       const struct node *node);
 /* The outcomes that are failures; some take their words from err_text(). */

@@ -27,7 +27,10 @@ static void add_subnets(struct strbuf *out, const struct pool *pool)
     static const struct {
         const char *word;
         enum pool_state state;
-    } rows[] = {{"free", POOL_FREE}, {"used", POOL_USED}, {"quarantined", POOL_QUARANTINED}};
+    } rows[] = {{"free", POOL_FREE},
+                {"reserved", POOL_RESERVED},
+                {"used", POOL_USED},
+                {"quarantined", POOL_QUARANTINED}};
     static const char name[] = "quilt_control_subnets";
 
     figures_add_head(out, name, "gauge", "Subnets by state.");

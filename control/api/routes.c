@@ -7,6 +7,7 @@
 #include "control/api/health.h"
 #include "control/api/metrics.h"
 #include "control/api/nodes.h"
+#include "control/api/reservations.h"
 #include "control/api/tokens.h"
 
 #define MAY_READ (MAY_NODE | MAY_VIEWER | MAY_ADMIN)
@@ -19,6 +20,10 @@ const struct control_route control_routes[ROUTE_COUNT] = {
     {"POST", "/api/nodes/:id/heartbeat", nodes_heartbeat, MAY_NODE_SELF},
     {"POST", "/api/nodes/:id/deregister", nodes_deregister, MAY_NODE_SELF | MAY_ADMIN},
     {"POST", "/api/nodes/:id/revoke", nodes_revoke, MAY_ADMIN},
+    {"GET", "/api/reservations", reservations_list, MAY_VIEWER | MAY_ADMIN},
+    {"GET", "/api/reservations/:host", reservations_show, MAY_VIEWER | MAY_ADMIN},
+    {"PUT", "/api/reservations/:host", reservations_put, MAY_ADMIN},
+    {"DELETE", "/api/reservations/:host", reservations_delete, MAY_ADMIN},
     {"GET", "/api/tokens", tokens_api_list, MAY_ADMIN},
     {"POST", "/api/tokens", tokens_api_create, MAY_ADMIN},
     {"DELETE", "/api/tokens/:id", tokens_api_delete, MAY_ADMIN},

@@ -4,7 +4,7 @@
 
 #include "lib/http/server.h"
 
-#define ROUTE_COUNT 18
+#define ROUTE_COUNT 22
 
 struct control_route {
     const char *method;

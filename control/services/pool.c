@@ -20,11 +20,12 @@ void pool_init(struct pool *p, struct ip4_prefix cidr, uint8_t subnet_len)
 
     *p = (struct pool){.cidr = cidr, .subnet_len = subnet_len, .count = count, .lowest = 1};
     p->states = mem_array(count, sizeof *p->states);
+    p->is_set_aside = mem_zalloc(count * sizeof *p->is_set_aside);
     p->revisions = mem_zalloc(count * sizeof *p->revisions);
     memset(p->states, POOL_FREE, count);
     p->counts[POOL_FREE] = count;
-    set_state(p, 0, POOL_RESERVED);
-    set_state(p, count - 1, POOL_RESERVED);
+    set_state(p, 0, POOL_BARRED);
+    set_state(p, count - 1, POOL_BARRED);
 }
 
 void pool_deinit(struct pool *p)
@@ -33,6 +34,7 @@ void pool_deinit(struct pool *p)
 
     DL_FOREACH_SAFE(p->waits, wait, next)
     free(wait);
+    free(p->is_set_aside);
     free(p->revisions);
     free(p->states);
     *p = (struct pool){0};
@@ -52,7 +54,7 @@ bool pool_index(const struct pool *p, struct ip4_prefix subnet, uint32_t *ret_in
     if (subnet.len != p->subnet_len || !ip4_prefix_covers(p->cidr, subnet))
         return false;
     index = (subnet.addr - p->cidr.addr) >> (32 - p->subnet_len);
-    if (p->states[index] == POOL_RESERVED)
+    if (p->states[index] == POOL_BARRED)
         return false;
     *ret_index = index;
     return true;
@@ -77,12 +79,43 @@ bool pool_take(struct pool *p, uint32_t index)
     return true;
 }
 
-void pool_give_back(struct pool *p, uint32_t index)
+bool pool_take_reserved(struct pool *p, uint32_t index)
 {
-    assert(p->states[index] == POOL_USED || p->states[index] == POOL_QUARANTINED);
+    if (p->states[index] != POOL_RESERVED)
+        return false;
+    set_state(p, index, POOL_USED);
+    return true;
+}
+
+static void make_free(struct pool *p, uint32_t index)
+{
     set_state(p, index, POOL_FREE);
     if (index < p->lowest)
         p->lowest = index;
+}
+
+void pool_give_back(struct pool *p, uint32_t index)
+{
+    assert(p->states[index] == POOL_USED || p->states[index] == POOL_QUARANTINED);
+    if (p->is_set_aside[index])
+        set_state(p, index, POOL_RESERVED);
+    else
+        make_free(p, index);
+}
+
+void pool_set_aside(struct pool *p, uint32_t index)
+{
+    assert(p->states[index] != POOL_BARRED);
+    p->is_set_aside[index] = true;
+    if (p->states[index] == POOL_FREE)
+        set_state(p, index, POOL_RESERVED);
+}
+
+void pool_set_free(struct pool *p, uint32_t index)
+{
+    p->is_set_aside[index] = false;
+    if (p->states[index] == POOL_RESERVED)
+        make_free(p, index);
 }
 
 static struct pool_wait *wait_new(uint32_t index, int64_t until_ms)
@@ -97,7 +130,7 @@ void pool_quarantine(struct pool *p, uint32_t index, int64_t until_ms)
 {
     struct pool_wait *wait = wait_new(index, until_ms);
 
-    assert(p->states[index] != POOL_RESERVED);
+    assert(p->states[index] != POOL_BARRED);
     set_state(p, index, POOL_QUARANTINED);
     DL_APPEND(p->waits, wait);
 }

@@ -1,7 +1,10 @@
 /* The cluster's subnets, by index: subnet i is the i-th network of node size in the cluster's CIDR.
  * The first and the last are never handed out. Lowest free first. Pure.
  *
- *     free ──take──> used ──quarantine──> quarantined ──due──> free
+ *     free ──────take───────> used ──quarantine──> quarantined ──due──> free, or
+ *     reserved ──take_reserved──┘                                       reserved
+ *
+ * A subnet that is set aside is reserved whenever it would be free.
  */
 #pragma once
 
@@ -11,7 +14,14 @@
 
 #include "lib/base/ip4.h"
 
-enum pool_state { POOL_RESERVED, POOL_FREE, POOL_USED, POOL_QUARANTINED, POOL_STATE_COUNT };
+enum pool_state {
+    POOL_BARRED, /* never handed out */
+    POOL_FREE,
+    POOL_RESERVED,
+    POOL_USED,
+    POOL_QUARANTINED,
+    POOL_STATE_COUNT
+};
 
 /* One subnet in quarantine; the list is in order of the end. */
 struct pool_wait {
@@ -23,8 +33,9 @@ struct pool_wait {
 struct pool {
     struct ip4_prefix cidr;
     uint8_t subnet_len;
-    uint32_t count; /* with the two reserved ones */
+    uint32_t count; /* with the two barred ones */
     uint8_t *states;
+    bool *is_set_aside;
     uint64_t *revisions; /* of each subnet's record; the owner's to set */
     uint32_t lowest;     /* no free subnet is below this */
     uint32_t counts[POOL_STATE_COUNT];
@@ -43,6 +54,11 @@ bool pool_index(const struct pool *pool, struct ip4_prefix subnet, uint32_t *ret
 bool pool_take_lowest(struct pool *pool, uint32_t *ret_index);
 /* Takes this one; false when it is not free. */
 bool pool_take(struct pool *pool, uint32_t index);
+/* Takes this one; false when it is not reserved. */
+bool pool_take_reserved(struct pool *pool, uint32_t index);
+/* From now on it is reserved when it would be free, or free again. */
+void pool_set_aside(struct pool *pool, uint32_t index);
+void pool_set_free(struct pool *pool, uint32_t index);
 /* Back at once: a taking that came to nothing, or the end of a quarantine. */
 void pool_give_back(struct pool *pool, uint32_t index);
 /* From used or free; until_ms must not be before that of those already waiting. */

@@ -22,6 +22,7 @@ void registry_init(struct registry *r, const struct cluster *cluster, int64_t no
 void registry_deinit(struct registry *r)
 {
     struct registry_change *change, *next_change;
+    struct reservation *reservation, *next_reservation;
     struct node *node, *next;
 
     HASH_CLEAR(by_token, r->minting);
@@ -33,6 +34,9 @@ void registry_deinit(struct registry *r)
         store_change_deinit(&change->set);
         free(change);
     }
+    HASH_CLEAR(by_host, r->by_host);
+    DL_FOREACH_SAFE(r->reservations, reservation, next_reservation)
+    free(reservation);
     HASH_CLEAR(by_token, r->by_token);
     HASH_CLEAR(by_address, r->by_address);
     HASH_CLEAR(by_id, r->by_id);
@@ -80,6 +84,18 @@ struct registry_change *registry_find_minting(const struct registry *r, const ch
 
     HASH_FIND(by_token, r->minting, token_sha256, strlen(token_sha256), change);
     return change;
+}
+
+struct registry_change *registry_find_change_of_subnet(const struct registry *r, uint32_t index)
+{
+    struct registry_change *change;
+
+    DL_FOREACH2(r->changes, change, next_change)
+    {
+        if (change->subnet_index == index)
+            return change;
+    }
+    return NULL;
 }
 
 char *registry_lease_json(const char *node_id, bool is_quarantined)
@@ -162,11 +178,15 @@ void registry_begin(struct registry *r, struct registry_change *change)
         change->node->change = change;
     if (change->loser)
         change->loser->change = change;
+    if (change->reservation)
+        change->reservation->change = change;
 }
 
-/* Its nodes, its address and its token are free for others. */
+/* What it was about is free for others. */
 static void end(struct registry *r, struct registry_change *change)
 {
+    if (change->reservation)
+        change->reservation->change = NULL;
     if (change->loser)
         change->loser->change = NULL;
     if (change->node)
@@ -246,7 +266,23 @@ void registry_commit(struct registry *r, struct registry_change *change, struct 
     case REGISTRY_RELEASE:
         pool_give_back(&r->pool, change->subnet_index);
         break;
+    case REGISTRY_RESERVE:
+        change->reservation->revision = change->set.revision;
+        break;
+    case REGISTRY_UNRESERVE:
+        registry_let_go(r, change->reservation);
+        break;
     }
+}
+
+static void abort_reservation(struct registry *r, struct registry_change *change)
+{
+    struct reservation *reservation = TAKE_PTR(change->reservation);
+
+    if (change->type != REGISTRY_RESERVE)
+        return;
+    registry_let_go(r, reservation);
+    free(reservation);
 }
 
 void registry_abort(struct registry *r, struct registry_change *change, struct moment now)
@@ -259,19 +295,23 @@ void registry_abort(struct registry *r, struct registry_change *change, struct m
     change->node = NULL; /* what it was about is gone, or lives on without it */
     if (change->type == REGISTRY_RELEASE)
         pool_requeue(&r->pool, change->subnet_index, now.boot_ms + RELEASE_RETRY_MS);
+    if (change->reservation)
+        abort_reservation(r, change);
 }
 
 void registry_change_free(struct registry_change *change)
 {
     if (change->type == REGISTRY_DELETE)
         node_free(change->node);
+    if (change->type == REGISTRY_UNRESERVE)
+        free(change->reservation);
     store_change_deinit(&change->set);
     free(change);
 }
 
 /* ---- loading ------------------------------------------------------------------------------- */
 
-static int damaged(const struct store_record *record, const char *what)
+int registry_damaged(const struct store_record *record, const char *what)
 {
     (void)err_fail(EIO, "stored %s %s: %s", record->kind, record->id, what);
     return STORE_DAMAGED;
@@ -284,17 +324,17 @@ static int load_node(struct registry *r, const struct store_record *record, stru
     uint32_t index;
 
     if (node_facts_from_json(record->body, &facts) < 0)
-        return damaged(record, err_text());
+        return registry_damaged(record, err_text());
     if (strcmp(facts.api.node_id, record->id) != 0)
-        return damaged(record, "is about another node");
+        return registry_damaged(record, "is about another node");
     if (!pool_index(&r->pool, facts.api.subnet, &index))
-        return damaged(record, "its subnet is none of the cluster's");
+        return registry_damaged(record, "its subnet is none of the cluster's");
     if (facts.holds_address && registry_find_holder(r, facts.api.host_ip))
-        return damaged(record, "its address is held by another node");
+        return registry_damaged(record, "its address is held by another node");
     if (registry_find_token(r, facts.token_sha256))
-        return damaged(record, "its token is another node's, too");
+        return registry_damaged(record, "its token is another node's, too");
     if (facts.api.is_up && (facts.has_left || !facts.holds_address))
-        return damaged(record, "is up, but has left or has no address");
+        return registry_damaged(record, "is up, but has left or has no address");
     node = node_new(&facts);
     node->revision = record->revision;
     node->subnet_index = index;
@@ -311,12 +351,12 @@ static int load_lease(struct registry *r, const struct store_record *record, str
     uint32_t index;
 
     if (ip4_prefix_parse(record->id, &subnet) < 0 || !pool_index(&r->pool, subnet, &index))
-        return damaged(record, "is none of the cluster's subnets");
+        return registry_damaged(record, "is none of the cluster's subnets");
     if (json_parse(record->body, strlen(record->body), &body) < 0 ||
         json_get_string(body, "state", &state) < 0)
-        return damaged(record, err_text());
-    if (!pool_take(&r->pool, index))
-        return damaged(record, "is there twice");
+        return registry_damaged(record, err_text());
+    if (!pool_take(&r->pool, index) && !pool_take_reserved(&r->pool, index))
+        return registry_damaged(record, "is there twice");
     r->pool.revisions[index] = record->revision;
     if (strcmp(state, "quarantined") == 0)
         pool_quarantine(&r->pool, index, now.boot_ms + r->quarantine_ms);
@@ -329,6 +369,8 @@ int registry_load(struct registry *r, const struct store_record *record, struct 
         return load_node(r, record, now);
     if (strcmp(record->kind, LEASE_KIND) == 0)
         return load_lease(r, record, now);
+    if (strcmp(record->kind, RESERVATION_KIND) == 0)
+        return registry_load_reservation(r, record);
     return 0;
 }
 

@@ -23,8 +23,9 @@
  *         that is down                         that node, with a new token
  *         that is up, of the same hostname     that node (no token in the answer)
  *         that is up, of another hostname      REGISTRY_CONFLICT: a live node is not robbed
- *     else                                     a new node, with the subnet it wishes for if that is
- *                                              free, or the lowest free one
+ *     else                                     a new node, with the subnet that is reserved for it,
+ *                                              else the one it wishes for if that is free, else the
+ *                                              lowest free one
  *
  * That is for plain HTTP, where an address has to be believed. A visit that is guarded needs more:
  * it is the node that it has proved to be (by certificate or token); to be a new node, or one that
@@ -36,6 +37,10 @@
  * Each registration begins a generation, and makes the heartbeats of earlier ones stale, except
  * those of the process (instance_id) that has registered last: it is only heard again.
  * First-release clients, which know of neither, begin none.
+ *
+ * A subnet that is reserved for a host, by its name or its address, is for a new node of that host
+ * and for nobody else. While it rests in quarantine that node gets REGISTRY_EXHAUSTED rather than
+ * another subnet, which it would keep for good.
  *
  * An address is held by one node: the one that registered with it last. A node that comes to an
  * address whose holder is up gets REGISTRY_CONFLICT; a holder that is down loses the address and
@@ -50,8 +55,10 @@
 #include "control/services/node.h"
 #include "control/services/pool.h"
 #include "control/store/store.h"
+#include "lib/api/reservation.h"
 
 #define LEASE_KIND "lease"
+#define RESERVATION_KIND "reservation"
 
 enum registry_outcome {
     REGISTRY_READY = 0, /* it is so already; nothing to store */
@@ -63,7 +70,9 @@ enum registry_outcome {
     REGISTRY_EXHAUSTED, /* no subnet is free; the text has the counts */
     REGISTRY_STALE,     /* a heartbeat of an earlier registration: somebody has registered since */
     REGISTRY_FOREIGN, /* the node knows another cluster, or more of this one; the text says what */
-    REGISTRY_UNADMITTED /* only who has a token to become a node with could be this one */
+    REGISTRY_UNADMITTED, /* only who has a token to become a node with could be this one */
+    REGISTRY_INVALID,    /* what is asked for cannot be; the text names the field */
+    REGISTRY_UNRESERVED  /* nothing is reserved for this host */
 };
 
 /* Now, by both clocks. */
@@ -95,10 +104,22 @@ struct registry_grant {
 };
 
 enum registry_change_type {
-    REGISTRY_ADD,    /* node is new; in the tables only after the commit */
-    REGISTRY_UPDATE, /* node gets the facts in next */
-    REGISTRY_DELETE, /* node goes, its subnet to quarantine */
-    REGISTRY_RELEASE /* the quarantine of subnet_index ends; no node */
+    REGISTRY_ADD,     /* node is new; in the tables only after the commit */
+    REGISTRY_UPDATE,  /* node gets the facts in next */
+    REGISTRY_DELETE,  /* node goes, its subnet to quarantine */
+    REGISTRY_RELEASE, /* the quarantine of subnet_index ends; no node */
+    REGISTRY_RESERVE, /* reservation; it is in the tables, and in flight, from the plan on */
+    REGISTRY_UNRESERVE
+};
+
+/* A subnet that is set aside for a host. */
+struct reservation {
+    struct api_reservation facts;
+    uint32_t subnet_index;
+    uint64_t revision;              /* of its record; 0: not stored yet */
+    struct registry_change *change; /* in flight; NULL: none */
+    UT_hash_handle by_host;
+    struct reservation *prev, *next;
 };
 
 /* A change that is planned and not yet committed or aborted. */
@@ -106,8 +127,9 @@ struct registry_change {
     enum registry_change_type type;
     struct store_change set; /* what to write */
     struct node *node;
-    struct node_facts next; /* update: what it will be */
-    struct node *loser;     /* add, update: who loses the address; NULL: nobody */
+    struct node_facts next;          /* update: what it will be */
+    struct node *loser;              /* add, update: who loses the address; NULL: nobody */
+    struct reservation *reservation; /* reserve, unreserve */
     uint32_t subnet_index;
     struct moment planned_at;
     uint32_t address;                   /* add, update: the address it is about */
@@ -131,9 +153,11 @@ struct registry {
     struct node *first;      /* in the order of registration */
     size_t count;
     size_t up_count;
-    struct registry_change *changes; /* all under way */
-    struct registry_change *claims;  /* those with an address, by it */
-    struct registry_change *minting; /* those with a new token, by its digest */
+    struct reservation *by_host;      /* by its facts' host, */
+    struct reservation *reservations; /* and in the order of their making */
+    struct registry_change *changes;  /* all under way */
+    struct registry_change *claims;   /* those with an address, by it */
+    struct registry_change *minting;  /* those with a new token, by its digest */
 };
 
 /* A subnet stays in quarantine for two timeouts (a minute of the default ones) and until every live
@@ -145,8 +169,9 @@ void registry_init(struct registry *registry, const struct cluster *cluster,
 /* Also of the changes under way; the store must have let go of them. */
 void registry_deinit(struct registry *registry);
 
-/* A stored record, at start; other kinds than node and lease are not its own. 0, or STORE_DAMAGED
- * with a text. Everybody who was up gets a full timeout from now on, quarantines begin anew. */
+/* A stored record, at start; other kinds than node, lease and reservation are not its own. 0, or
+ * STORE_DAMAGED with a text. Everybody who was up gets a full timeout from now on, quarantines
+ * begin anew. */
 int registry_load(struct registry *registry, const struct store_record *record, struct moment now);
 /* After the last record. STORE_DAMAGED when nodes and leases do not match. */
 int registry_loaded(struct registry *registry, uint64_t revision);
@@ -177,6 +202,20 @@ enum registry_outcome registry_plan_down(struct registry *registry, struct node 
 /* A subnet whose quarantine is over, or REGISTRY_READY. */
 enum registry_outcome registry_plan_release(struct registry *registry, struct moment now,
                                             struct registry_change **ret_change);
+
+/* wish: host and subnet. REGISTRY_READY when it is reserved for this host already,
+ * REGISTRY_INVALID when it is no subnet that is ever handed out, REGISTRY_CONFLICT when it is in
+ * use by or reserved for another, or the host has another one. */
+enum registry_outcome registry_plan_reserve(struct registry *registry,
+                                            const struct api_reservation *wish, struct moment now,
+                                            struct registry_change **ret_change);
+enum registry_outcome registry_plan_unreserve(struct registry *registry, const char *host,
+                                              struct moment now,
+                                              struct registry_change **ret_change);
+/* host: as api_reservation_host() writes it. NULL: none; one with revision 0 is not stored yet. */
+struct reservation *registry_find_reservation(const struct registry *registry, const char *host);
+/* {"reservations":[...],"revision":N}, in the order of their making. */
+void registry_reservations_to_json(const struct registry *registry, struct strbuf *out);
 
 /* What comes with a sign of life: REGISTRY_READY, noted; REGISTRY_STALE, to be heard no further; or
  * REGISTRY_UNKNOWN. */

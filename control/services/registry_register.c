@@ -97,8 +97,20 @@ static enum registry_outcome plan_rejoin(const struct joining *j, struct node *n
 
 static enum registry_outcome exhausted(const struct registry *r)
 {
-    (void)err_fail(ENOSPC, "no subnet left: %u in use, %u in quarantine", r->pool.counts[POOL_USED],
-                   r->pool.counts[POOL_QUARANTINED]);
+    (void)err_fail(ENOSPC, "no subnet left: %u in use, %u in quarantine, %u reserved",
+                   r->pool.counts[POOL_USED], r->pool.counts[POOL_QUARANTINED],
+                   r->pool.counts[POOL_RESERVED]);
+    return REGISTRY_EXHAUSTED;
+}
+
+static enum registry_outcome still_resting(const struct registry *r, const struct reservation *held)
+{
+    char subnet[IP4_PREFIX_TEXT_SIZE];
+
+    (void)err_fail(EAGAIN,
+                   "%s is reserved for %s, but rests in quarantine until every node has let go of "
+                   "it; try again",
+                   registry_subnet_text(r, held->subnet_index, subnet), held->facts.host);
     return REGISTRY_EXHAUSTED;
 }
 
@@ -120,28 +132,30 @@ static struct node *make_node(const struct joining *j, uint32_t index)
     return node;
 }
 
-/* The subnet that it wishes for, if anybody could have it now; else the lowest. So the nodes of a
- * cluster whose database was lost find themselves where they were. */
-static bool take_subnet(const struct joining *j, uint32_t *ret_index)
+/* The subnet that is reserved for it, unless another node of that name has it; or that it wishes
+ * for, if anybody could have it now, so that the nodes of a cluster whose database was lost find
+ * themselves where they were; else the lowest. */
+static bool take_subnet(const struct joining *j, const struct reservation *held,
+                        uint32_t *ret_index)
 {
     struct pool *pool = &j->r->pool;
 
+    if (held && pool_take_reserved(pool, held->subnet_index)) {
+        *ret_index = held->subnet_index;
+        return true;
+    }
     if (pool_index(pool, j->request->subnet, ret_index) && pool_take(pool, *ret_index))
         return true;
     return pool_take_lowest(pool, ret_index);
 }
 
-static enum registry_outcome plan_new(const struct joining *j)
+static enum registry_outcome plan_with_subnet(const struct joining *j, uint32_t index)
 {
     char subnet[IP4_PREFIX_TEXT_SIZE], address[IP4_TEXT_SIZE];
     const char *node_id = j->visit->node_id;
+    struct node *node = make_node(j, index);
     struct registry_change *change;
-    struct node *node;
-    uint32_t index;
 
-    if (!take_subnet(j, &index))
-        return exhausted(j->r);
-    node = make_node(j, index);
     change = registry_change_new(REGISTRY_ADD, node, j->now);
     change->address = j->request->host_ip;
     memcpy(change->token_sha256, node->facts.token_sha256, sizeof change->token_sha256);
@@ -152,6 +166,31 @@ static enum registry_outcome plan_new(const struct joining *j)
     registry_begin(j->r, change);
     *j->ret_change = change;
     return REGISTRY_CHANGE;
+}
+
+/* Whatever is under way about what is reserved for it. */
+static struct registry_change *find_busy_reservation(const struct joining *j,
+                                                     const struct reservation *held)
+{
+    if (!held)
+        return NULL;
+    return held->change ? held->change : registry_find_change_of_subnet(j->r, held->subnet_index);
+}
+
+static enum registry_outcome plan_new(const struct joining *j)
+{
+    const struct reservation *held =
+        registry_reservation_for(j->r, j->request->host_ip, j->request->hostname);
+    struct registry_change *busy = find_busy_reservation(j, held);
+    uint32_t index;
+
+    if (busy) {
+        *j->ret_change = busy;
+        return REGISTRY_WAIT;
+    }
+    if (held && j->r->pool.states[held->subnet_index] == POOL_QUARANTINED)
+        return still_resting(j->r, held);
+    return take_subnet(j, held, &index) ? plan_with_subnet(j, index) : exhausted(j->r);
 }
 
 /* ---- who is it? ---------------------------------------------------------------------------- */

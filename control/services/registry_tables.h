@@ -14,6 +14,10 @@ struct node *registry_find_token(const struct registry *registry, const char *to
 struct registry_change *registry_find_minting(const struct registry *registry,
                                               const char *token_sha256);
 
+/* The change under way that is about the subnet, or NULL. Walks over all. */
+struct registry_change *registry_find_change_of_subnet(const struct registry *registry,
+                                                       uint32_t index);
+
 struct registry_change *registry_change_new(enum registry_change_type type, struct node *node,
                                             struct moment now);
 const char *registry_subnet_text(const struct registry *registry, uint32_t index,
@@ -26,3 +30,12 @@ enum registry_outcome registry_plan_update(struct registry *registry, struct nod
 void registry_begin(struct registry *registry, struct registry_change *change);
 /* The body of a lease's record. Caller frees. */
 char *registry_lease_json(const char *node_id, bool is_quarantined);
+
+/* STORE_DAMAGED, with a text about the record. */
+int registry_damaged(const struct store_record *record, const char *what);
+int registry_load_reservation(struct registry *registry, const struct store_record *record);
+/* The one that a new node of this address and name is to be given; NULL: none. */
+struct reservation *registry_reservation_for(const struct registry *registry, uint32_t host_ip,
+                                             const char *hostname);
+/* Out of the tables; it is the caller's. */
+void registry_let_go(struct registry *registry, struct reservation *reservation);

@@ -38,6 +38,10 @@ static const char *const migrations[] = {
     "  FROM records WHERE kind = 'node' ORDER BY created_revision;"
     "CREATE VIEW subnets AS SELECT id AS subnet, body ->> '$.state' AS state,"
     "  body ->> '$.node_id' AS node_id, revision FROM records WHERE kind = 'lease';",
+    /* Subnets that are set aside. */
+    "CREATE VIEW reservations AS SELECT id AS subnet, body ->> '$.host' AS host,"
+    "  datetime(body ->> '$.created_at', 'unixepoch') AS created_at, revision"
+    "  FROM records WHERE kind = 'reservation' ORDER BY created_revision;",
 };
 #define SCHEMA_VERSION ((int)ARRAY_LEN(migrations))
 

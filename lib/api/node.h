@@ -14,6 +14,7 @@
 #define HOSTNAME_TEXT_SIZE 254
 #define API_CORES_MAX 65536
 #define API_RAM_MB_MAX (INT64_C(1) << 40)
+#define API_UNIX_SECONDS_MAX INT64_C(9999999999) /* ten digits */
 
 struct api_node {
     char node_id[UUID_TEXT_SIZE];

@@ -26,7 +26,7 @@ struct http_request; /* one exchange; lives until it is answered or its client h
 typedef void (*http_handler_fn)(struct http_request *request, void *data);
 
 struct http_route {
-    const char *method;  /* "GET", "POST", "DELETE" */
+    const char *method;  /* "GET", "POST", "PUT", "DELETE" */
     const char *pattern; /* "/api/nodes/:id/heartbeat"; ":name" takes one non-empty segment */
     http_handler_fn fn;
 };

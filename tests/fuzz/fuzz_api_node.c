@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lib/api/heartbeat.h"
+#include "lib/api/reservation.h"
 #include "tests/fuzz/fuzz.h"
 
 static void check(bool is_right)
@@ -77,6 +78,22 @@ static void heartbeat(const json_t *value)
     check(api_heartbeat_from_json(again, &said) == 0);
 }
 
+static void reservation(const json_t *value)
+{
+    AUTO_STRBUF struct strbuf text = {0};
+    AUTO_JSON json_t *again = NULL;
+    struct api_reservation a, b;
+    struct ip4_prefix wish;
+
+    (void)api_reservation_wish_from_json(value, &wish);
+    if (api_reservation_from_json(value, &a) < 0)
+        return;
+    api_reservation_to_json(&a, &text);
+    check(json_parse(text.data, text.len, &again) == 0);
+    check(api_reservation_from_json(again, &b) == 0);
+    check(strcmp(a.host, b.host) == 0 && ip4_prefix_equal(a.subnet, b.subnet));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     AUTO_JSON json_t *value = NULL;
@@ -88,5 +105,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     registration(value);
     answer(value);
     heartbeat(value);
+    reservation(value);
     return 0;
 }

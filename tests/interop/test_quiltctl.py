@@ -43,11 +43,13 @@ class Web:
     def __init__(self):
         self.answers = {}  # (method, path): (status, body)
         self.asked = []  # (method, path, authorization)
+        self.bodies = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def answer(self):
                 outer.asked.append((self.command, self.path, self.headers.get("Authorization")))
+                outer.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
                 status, body = outer.answers.get((self.command, self.path), (404, {"detail": "no such path"}))
                 data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
                 self.send_response(status)
@@ -55,7 +57,7 @@ class Web:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = do_DELETE = answer
+            do_GET = do_POST = do_PUT = do_DELETE = answer
 
             def log_message(self, *args):
                 pass
@@ -223,6 +225,35 @@ def test_removing_a_live_node_says_what_will_happen(control):
     result = run("node", "rm", ID1, control=control)
     assert result.returncode == 0
     assert "will register again" in result.stderr
+
+
+def test_a_subnet_is_reserved_listed_and_taken_back(control):
+    reserved = {"host": "node7", "subnet": "10.42.7.0/24", "created_at": int(time.time()) - 7205}
+    control.answers["PUT", "/api/reservations/node7"] = (200, reserved)
+    control.answers["GET", "/api/reservations"] = (200, {"reservations": [reserved]})
+    control.answers["DELETE", "/api/reservations/node7"] = (204, None)
+    result = run("node", "reserve", "NODE7", "10.42.7.0/24", control=control)
+    assert (result.returncode, result.stdout) == (0, "reserved 10.42.7.0/24 for NODE7\n")
+    assert json.loads(control.bodies[-1]) == {"subnet": "10.42.7.0/24"}
+    assert json.loads(run("node", "reserve", "node7", "10.42.7.0/24", "-o", "json", control=control).stdout) == reserved
+    result = run("reservation", "ls", control=control)
+    assert result.stdout == "HOST   SUBNET        RESERVED\nnode7  10.42.7.0/24  2h ago\n"
+    assert json.loads(run("reservation", "ls", "-o", "json", control=control).stdout) == [reserved]
+    assert run("reservation", "rm", "node7", control=control).stdout == "nothing is reserved for node7 any more\n"
+
+
+def test_a_reservation_that_cannot_be_never_leaves_this_host(control):
+    failed(run("node", "reserve", "a/../b", "10.42.7.0/24", control=control),
+           "reserve a subnet: host: 'a/../b' is neither a host name nor an IPv4 address")
+    result = run("node", "reserve", "node7", "10.42.7.1/24", control=control)
+    assert result.returncode == 1 and result.stderr.startswith("quiltctl: reserve a subnet: ")
+    assert control.asked == []
+
+
+def test_what_stands_in_the_way_of_a_reservation_is_shown(control):
+    control.answers["PUT", "/api/reservations/node7"] = (409, {"title": "Conflict", "detail": "subnet: is in use"})
+    failed(run("node", "reserve", "node7", "10.42.7.0/24", control=control),
+           f"reserve a subnet: subnet: is in use (HTTP 409 from {control.url})")
 
 
 def test_the_reason_of_a_refusal_is_shown(control):

@@ -114,12 +114,12 @@ void hand_remember_identity(struct host *host)
 {
     if (host->process.is_running && host->keeps_id[0] == '\0')
         (void)snprintf(host->keeps_id, sizeof host->keeps_id, "%s",
-                       oracle_token_owner(host->agent.state.new_token));
+                       oracle_token_owner(host->agent.state.new_token, UINT64_MAX));
 }
 
 void hand_delete_node(const char *id)
 {
     AUTO_FREE char *target = mem_printf("/api/nodes/%s", id);
 
-    network_ask("DELETE", target);
+    network_ask("DELETE", target, NULL);
 }

@@ -35,6 +35,8 @@ static const char *const names[] = {
     [MUTATION_TOKEN_KEPT_TOO_LATE] = "token-kept-too-late",
     [MUTATION_TOKEN_NOT_SOUGHT] = "token-not-sought",
     [MUTATION_INSTANCE_IGNORED] = "instance-ignored",
+    [MUTATION_RESERVATION_NOT_HELD] = "reservation-not-held",
+    [MUTATION_RESERVATION_NOT_LOADED] = "reservation-not-loaded",
     [MUTATION_ROUTES_REWRITTEN] = "kernel-rewritten",
     [MUTATION_WALL_CLOCK_DEADLINES] = "wall-clock-deadlines",
 };
@@ -66,10 +68,18 @@ WRAP(void, pool_quarantine, struct pool *pool, uint32_t index, int64_t until_ms)
                                is(MUTATION_SHORT_QUARANTINE) ? until_ms - 50000 : until_ms);
 }
 
+WRAP(void, pool_set_aside, struct pool *pool, uint32_t index)
+{
+    if (!is(MUTATION_RESERVATION_NOT_HELD))
+        __real_pool_set_aside(pool, index);
+}
+
 WRAP(int, registry_load, struct registry *registry, const struct store_record *record,
      struct moment now)
 {
     if (is(MUTATION_LEASE_NOT_LOADED) && strstr(record->body, "\"quarantined\""))
+        return 0;
+    if (is(MUTATION_RESERVATION_NOT_LOADED) && strcmp(record->kind, RESERVATION_KIND) == 0)
         return 0;
     if (is(MUTATION_NO_GRACE_AFTER_RESTART))
         now.boot_ms -= 25000;

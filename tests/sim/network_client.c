@@ -174,12 +174,6 @@ int http_client_new(struct loop *loop, const struct http_client_config *config,
     return 0;
 }
 
-/* There is no TLS here. */
-int http_client_renew(struct http_client *client, const struct http_client_config *config)
-{
-    return 0;
-}
-
 void http_client_free(struct http_client *client)
 {
     if (!client)
@@ -288,12 +282,12 @@ int http_client_start(struct http_client *client, const struct http_request_spec
     return 0;
 }
 
-void network_ask(const char *method, const char *target)
+void network_ask(const char *method, const char *target, const char *body)
 {
     AUTO_FREE char *url = mem_printf("http://control%s", target);
-    const struct http_request_spec spec = {.method = method, .url = url};
+    const struct http_request_spec spec = {.method = method, .url = url, .body = body};
 
-    sim_trace("an operator asks %s %s", method, target);
+    sim_trace("an operator asks %s %s %s", method, target, body ? body : "");
     set_out(exchange_new(sim_control_host(), &spec));
 }
 

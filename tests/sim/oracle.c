@@ -74,7 +74,7 @@ static void note_status_change(struct truth *t, const struct node_facts *next)
         sim_violate("%s (%s) is up again and has not been heard", t->id, next->api.hostname);
 }
 
-static void note_node(const char *id, const char *body, bool is_new)
+static void note_node(const char *id, const char *body, bool is_new, uint64_t revision)
 {
     struct truth *t = oracle_find(id);
     struct node_facts facts;
@@ -99,8 +99,10 @@ static void note_node(const char *id, const char *body, bool is_new)
         note_status_change(t, &facts);
         t->up_us = sim.now_us;
     }
+    if (is_new)
+        oracle_reservations_check(&facts.api);
     take_lease(&facts);
-    oracle_identity_stored(&facts);
+    oracle_identity_stored(&facts, revision);
     oracle_note_pair(facts.api.subnet.addr, facts.api.host_ip);
     t->facts = facts;
 }
@@ -127,12 +129,14 @@ void oracle_stored(const struct store_change *change)
     for (size_t i = 0; change->outcome == STORE_DONE && i < change->op_count; i++) {
         const struct store_op *op = &change->ops[i];
 
+        if (strcmp(op->kind, RESERVATION_KIND) == 0)
+            oracle_reservation_stored(op);
         if (strcmp(op->kind, NODE_KIND) != 0)
             continue;
         if (op->verb == STORE_DELETE)
             note_deletion(op->id);
         else
-            note_node(op->id, op->body, op->verb == STORE_CREATE);
+            note_node(op->id, op->body, op->verb == STORE_CREATE, change->revision);
     }
 }
 
@@ -159,11 +163,14 @@ static bool ends_in(const char *text, const char *end)
 }
 
 /* Who shows a node's id and token, or has proposed the token that a node has, is that node. */
-static void check_identity_kept(const struct api_register_request *wish, const char *node_id)
+static void check_identity_kept(const struct api_register_request *wish,
+                                const struct api_register_reply *reply)
 {
+    const char *node_id = reply->node_id;
     const struct truth *asked =
         wish->node_id && wish->node_token ? oracle_find(wish->node_id) : NULL;
-    const char *owner = wish->new_token ? oracle_token_owner(wish->new_token) : "";
+    const char *owner =
+        wish->new_token ? oracle_token_owner(wish->new_token, reply->origin.revision) : "";
 
     if (asked && strcmp(asked->id, node_id) != 0 && strcmp(owner, node_id) != 0)
         sim_violate("%s registered with its token and became %s", asked->id, node_id);
@@ -192,7 +199,7 @@ static void check_registration(const char *request, const char *body)
         return;
     }
     t->heard_us = t->asked_us; /* the answer may have waited for the disk */
-    check_identity_kept(&wish, reply.node_id);
+    check_identity_kept(&wish, &reply);
     oracle_identity_answered(wish.instance_id, &reply);
 }
 
@@ -206,7 +213,7 @@ static void note_wish(const char *request)
     if (json_parse(request, strlen(request), &value) < 0 ||
         api_register_request_from_json(value, &wish) < 0)
         return;
-    owner = wish.new_token ? oracle_token_owner(wish.new_token) : "";
+    owner = wish.new_token ? oracle_token_owner(wish.new_token, UINT64_MAX) : "";
     HASH_ITER (hh, sim.oracle->nodes, t, next) {
         if (t->facts.api.host_ip == wish.host_ip || strcmp(owner, t->id) == 0 ||
             (wish.node_id && strcmp(wish.node_id, t->id) == 0))
@@ -344,6 +351,7 @@ void oracle_deinit(void)
     LL_FOREACH_SAFE(o->stalls, stall, next_stall)
     free(stall);
     oracle_identity_deinit();
+    oracle_reservations_deinit();
     free(o->leases);
     free(o);
 }

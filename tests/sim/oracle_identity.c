@@ -11,6 +11,7 @@
 struct known {
     char id[UUID_TEXT_SIZE];
     char token_sha256[SHA256_HEX_SIZE];
+    uint64_t revision;                /* that gave it the token */
     char instance_id[UUID_TEXT_SIZE]; /* that registered last; "": none was told */
     int64_t generation;               /* that it was told */
     UT_hash_handle hh;
@@ -37,7 +38,7 @@ static struct known *find_token(const char *token_sha256)
     return NULL;
 }
 
-void oracle_identity_stored(const struct node_facts *facts)
+void oracle_identity_stored(const struct node_facts *facts, uint64_t revision)
 {
     const struct known *same = find_token(facts->token_sha256);
     struct known *k = find(facts->api.node_id);
@@ -49,7 +50,12 @@ void oracle_identity_stored(const struct node_facts *facts)
         memcpy(k->id, facts->api.node_id, sizeof k->id);
         HASH_ADD_STR(nodes, id, k);
     }
+    if (strcmp(k->token_sha256, facts->token_sha256) != 0)
+        k->revision = revision;
     memcpy(k->token_sha256, facts->token_sha256, sizeof k->token_sha256);
+    /* Another has registered, and may never be answered. */
+    if (facts->instance_id[0] && strcmp(facts->instance_id, k->instance_id) != 0)
+        k->instance_id[0] = '\0';
 }
 
 void oracle_identity_deleted(const char *id)
@@ -77,14 +83,14 @@ void oracle_identity_answered(const char *instance_id, const struct api_register
     k->generation = reply->generation;
 }
 
-const char *oracle_token_owner(const char *token)
+const char *oracle_token_owner(const char *token, uint64_t revision)
 {
     char digest[SHA256_HEX_SIZE];
     const struct known *k;
 
     sha256_hex(token, strlen(token), digest);
     k = find_token(digest);
-    return k ? k->id : "";
+    return k && k->revision <= revision ? k->id : "";
 }
 
 void oracle_identity_deinit(void)

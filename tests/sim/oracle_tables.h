@@ -52,3 +52,8 @@ struct lease *oracle_lease_of(struct ip4_prefix subnet);
 
 /* Looks every second, from the next one on, for what is missed (oracle_liveness.c). */
 void oracle_watch_liveness(void);
+
+/* Reservations (oracle_reservations.c): one is stored, made or taken back; a new node is stored. */
+void oracle_reservation_stored(const struct store_op *op);
+void oracle_reservations_check(const struct api_node *node);
+void oracle_reservations_deinit(void);

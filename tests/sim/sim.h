@@ -194,8 +194,8 @@ struct network_faults {
 void network_init(void);
 void network_deinit(void);
 void network_set_faults(const struct network_faults *faults);
-/* A request of an operator, whose answer nobody waits for. */
-void network_ask(const char *method, const char *target);
+/* A request of an operator, whose answer nobody waits for. body: NULL: none. */
+void network_ask(const char *method, const char *target, const char *body);
 /* Connections of this host break that have a stream on them. */
 void network_break_streams(const struct host *host);
 /* The control plane's process has ended. */
@@ -245,12 +245,12 @@ size_t oracle_node_count(void);
 
 /* ---- and of who is who (oracle_identity.c) -------------------------------------------------- */
 
-void oracle_identity_stored(const struct node_facts *facts);
+void oracle_identity_stored(const struct node_facts *facts, uint64_t revision);
 void oracle_identity_deleted(const char *id);
 /* instance_id: that the request told; NULL: none. */
 void oracle_identity_answered(const char *instance_id, const struct api_register_reply *reply);
-/* The node that has this token, or "". */
-const char *oracle_token_owner(const char *token);
+/* The node that has this token since this revision or an earlier one, or "". */
+const char *oracle_token_owner(const char *token, uint64_t revision);
 void oracle_identity_deinit(void);
 
 /* ---- what goes wrong (nemesis.c) ----------------------------------------------------------- */

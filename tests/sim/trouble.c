@@ -189,7 +189,29 @@ static void deregister_any(void)
     AUTO_FREE char *target = id ? mem_printf("/api/nodes/%s/deregister", id) : NULL;
 
     if (target)
-        network_ask("POST", target);
+        network_ask("POST", target, NULL);
+}
+
+/* Few subnets, so that reservations and nodes get into each other's way. */
+static void reserve_any(void)
+{
+    const struct host *host = hand_any_host();
+    const struct ip4_prefix cidr = sim.control_config.cluster.cidr;
+    struct ip4_prefix subnet = {.addr = cidr.addr + ((uint32_t)sim_between(1, 13) << 8),
+                                .len = sim.control_config.cluster.node_prefix_len};
+    char ip[IP4_TEXT_SIZE], text[IP4_PREFIX_TEXT_SIZE];
+    AUTO_FREE char *target =
+        mem_printf("/api/reservations/%s", sim_percent(30) ? ip4_format(host->ip, ip) : host->name);
+    AUTO_FREE char *body = mem_printf("{\"subnet\":\"%s\"}", ip4_prefix_format(subnet, text));
+
+    network_ask("PUT", target, body);
+}
+
+static void unreserve_any(void)
+{
+    AUTO_FREE char *target = mem_printf("/api/reservations/%s", hand_any_host()->name);
+
+    network_ask("DELETE", target, NULL);
 }
 
 static void lose_host(void)
@@ -342,7 +364,8 @@ static const struct trouble chaos[] = {
     {stall_control, 5},  {stall_agent, 6},    {jump_clock, 4},     {fill_disk, 3},
     {slow_disk, 3},      {break_disk, 2},     {delete_any, 6},     {deregister_any, 3},
     {lose_host, 4},      {replace_host, 7},   {runtime_away, 4},   {lie_to_agent, 6},
-    {trouble_shrink, 1}, {leave_for_good, 2}, {join_unheard, 4},
+    {trouble_shrink, 1}, {leave_for_good, 2}, {join_unheard, 4},   {reserve_any, 6},
+    {unreserve_any, 2},
 };
 
 static const struct trouble gentle[] = {

@@ -50,6 +50,48 @@ static void gives_the_lowest_free_one_first(void **state)
     pool_deinit(&pool);
 }
 
+static void what_is_set_aside_is_for_who_takes_it_as_reserved(void **state)
+{
+    struct pool pool;
+    uint32_t index = 0;
+
+    pool_init(&pool, default_cidr, 24);
+    pool_set_aside(&pool, 1);
+    assert_int_equal(pool.counts[POOL_RESERVED], 1);
+    assert_true(pool_take_lowest(&pool, &index));
+    assert_int_equal(index, 2);
+    assert_false(pool_take(&pool, 1));
+    assert_false(pool_take_reserved(&pool, 3)); /* free is not reserved */
+    assert_true(pool_take_reserved(&pool, 1));
+    assert_false(pool_take_reserved(&pool, 1));
+    pool_give_back(&pool, 1);
+    assert_int_equal(pool.states[1], POOL_RESERVED);
+    pool_set_free(&pool, 1);
+    assert_true(pool_take_lowest(&pool, &index));
+    assert_int_equal(index, 1);
+    pool_deinit(&pool);
+}
+
+static void what_is_set_aside_while_it_is_in_use_is_reserved_after_its_quarantine(void **state)
+{
+    struct pool pool;
+    uint32_t index = 0;
+
+    pool_init(&pool, default_cidr, 24);
+    assert_true(pool_take_lowest(&pool, &index));
+    pool_set_aside(&pool, 1);
+    assert_int_equal(pool.states[1], POOL_USED);
+    pool_quarantine(&pool, 1, 500);
+    assert_false(pool_take_reserved(&pool, 1));
+    assert_true(pool_take_due(&pool, 500, &index));
+    pool_give_back(&pool, index);
+    assert_int_equal(pool.states[1], POOL_RESERVED);
+    assert_true(pool_take_reserved(&pool, 1));
+    pool_set_free(&pool, 1);
+    assert_int_equal(pool.states[1], POOL_USED);
+    pool_deinit(&pool);
+}
+
 static void knows_its_subnets_and_no_others(void **state)
 {
     static const struct {
@@ -140,6 +182,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hands_out_254_subnets_in_order),
         cmocka_unit_test(gives_the_lowest_free_one_first),
+        cmocka_unit_test(what_is_set_aside_is_for_who_takes_it_as_reserved),
+        cmocka_unit_test(what_is_set_aside_while_it_is_in_use_is_reserved_after_its_quarantine),
         cmocka_unit_test(knows_its_subnets_and_no_others),
         cmocka_unit_test(a_taken_one_cannot_be_taken_again),
         cmocka_unit_test(quarantine_ends_when_due_and_in_order),

@@ -341,6 +341,19 @@ static void a_file_of_another_program_is_left_alone(void **state)
     assert_memory_equal(before, after, n);
 }
 
+static void a_file_of_the_first_version_is_brought_up_to_date(void **state)
+{
+    struct fixture *f = *state;
+
+    store_free(f->store);
+    f->store = NULL;
+    run_sql(f->path, "DROP VIEW reservations; PRAGMA user_version=1");
+    assert_int_equal(store_sqlite_open(f->path, &f->store), 0);
+    store_free(f->store);
+    f->store = NULL;
+    run_sql(f->path, "SELECT subnet, host, created_at, revision FROM reservations");
+}
+
 static void a_file_of_a_later_version_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -577,6 +590,7 @@ int main(void)
         BOTH(a_revision_is_never_given_twice),
         OPENED(the_file_is_for_its_owner_only),
         OPENED(a_second_process_is_told_that_it_is_locked),
+        OPENED(a_file_of_the_first_version_is_brought_up_to_date),
         OPENED(a_file_of_a_later_version_is_refused),
         OPENED(a_copy_is_whole_and_has_what_is_committed),
         OPENED(a_damaged_store_gives_no_copy),
