@@ -83,24 +83,40 @@ int field_require_object(const json_t *value)
     return json_is_object(value) ? 0 : err_fail(EINVAL, "must be a JSON object");
 }
 
+/* Answers to heartbeats and lists of nodes are made of these all day: no printf. */
+static void add_key(struct strbuf *out, const char *key)
+{
+    strbuf_adds(out, ",\"");
+    strbuf_adds(out, key);
+    strbuf_adds(out, "\":");
+}
+
+void field_add_u64(struct strbuf *out, const char *key, uint64_t value)
+{
+    add_key(out, key);
+    strbuf_add_u64(out, value);
+}
+
 void field_add_int(struct strbuf *out, const char *key, int64_t value)
 {
     if (value >= 0)
-        strbuf_addf(out, ",\"%s\":%lld", key, (long long)value);
+        field_add_u64(out, key, (uint64_t)value);
 }
 
 void field_add_text(struct strbuf *out, const char *key, const char *text)
 {
     if (!text)
         return;
-    strbuf_addf(out, ",\"%s\":", key);
+    add_key(out, key);
     strbuf_add_json(out, text);
 }
 
 void field_add_int_or_null(struct strbuf *out, const char *key, int64_t value)
 {
-    if (value < 0)
-        strbuf_addf(out, ",\"%s\":null", key);
-    else
-        strbuf_addf(out, ",\"%s\":%lld", key, (long long)value);
+    if (value >= 0) {
+        field_add_int(out, key, value);
+        return;
+    }
+    add_key(out, key);
+    strbuf_adds(out, "null");
 }

@@ -28,6 +28,7 @@ int field_get_optional_uuid(const json_t *object, const char *key, const char **
 
 /* Append a member behind others. Left out when it is negative, or NULL. */
 void field_add_int(struct strbuf *out, const char *key, int64_t value);
+void field_add_u64(struct strbuf *out, const char *key, uint64_t value);
 void field_add_text(struct strbuf *out, const char *key, const char *text);
 /* null when it is negative. */
 void field_add_int_or_null(struct strbuf *out, const char *key, int64_t value);

@@ -6,6 +6,8 @@
 #include "lib/api/fields.h"
 #include "lib/base/error.h"
 
+#define USUAL_BYTES 256 /* that an answer gets by with */
+
 struct api_heartbeat api_heartbeat_empty(void)
 {
     return (struct api_heartbeat){.generation = -1,
@@ -67,8 +69,10 @@ void api_heartbeat_to_json(const struct api_heartbeat *h, struct strbuf *out)
 
 void api_heartbeat_reply_to_json(const struct api_heartbeat_reply *reply, struct strbuf *out)
 {
-    strbuf_addf(out, "{\"status\":\"ok\",\"revision\":%llu,\"server_time\":%lld",
-                (unsigned long long)reply->revision, (long long)reply->server_time);
+    strbuf_reserve(out, USUAL_BYTES);
+    strbuf_adds(out, "{\"status\":\"ok\"");
+    field_add_u64(out, "revision", reply->revision);
+    field_add_int(out, "server_time", reply->server_time);
     api_cluster_add_intervals(out, &reply->cluster);
     field_add_text(out, "ca_sha256", reply->ca_sha256);
     if (reply->is_renewal_due)

@@ -7,6 +7,8 @@
 #include "lib/api/fields.h"
 #include "lib/base/error.h"
 
+#define USUAL_BYTES 256 /* that a node gets by with, as JSON */
+
 /* ---- a node -------------------------------------------------------------------------------- */
 
 static int get_status(const json_t *object, bool *ret_is_up)
@@ -59,14 +61,17 @@ void api_node_to_json(const struct api_node *node, struct strbuf *out, size_t *r
     char ip[IP4_TEXT_SIZE], subnet[IP4_PREFIX_TEXT_SIZE];
     size_t start = out->len;
 
-    strbuf_addf(out, "{\"node_id\":\"%s\",\"hostname\":", node->node_id);
-    strbuf_add_json(out, node->hostname);
-    strbuf_addf(out, ",\"host_ip\":\"%s\",\"subnet\":\"%s\"", ip4_format(node->host_ip, ip),
-                ip4_prefix_format(node->subnet, subnet));
+    strbuf_reserve(out, USUAL_BYTES);
+    strbuf_adds(out, "{\"node_id\":");
+    strbuf_add_json(out, node->node_id);
+    field_add_text(out, "hostname", node->hostname);
+    field_add_text(out, "host_ip", ip4_format(node->host_ip, ip));
+    field_add_text(out, "subnet", ip4_prefix_format(node->subnet, subnet));
     field_add_int_or_null(out, "cpu_cores", node->cpu_cores);
     field_add_int_or_null(out, "ram_mb", node->ram_mb);
-    strbuf_addf(out, ",\"status\":\"%s\",\"registered_at\":%lld,\"last_heartbeat\":",
-                node->is_up ? "up" : "down", (long long)node->registered_at);
+    field_add_text(out, "status", node->is_up ? "up" : "down");
+    field_add_int(out, "registered_at", node->registered_at);
+    strbuf_adds(out, ",\"last_heartbeat\":");
     if (ret_beat_offset)
         *ret_beat_offset = out->len - start;
     strbuf_addf(out, "%10lld}", (long long)node->last_heartbeat);
@@ -132,7 +137,6 @@ int api_origin_check(const struct api_origin *known, const struct api_origin *to
 
 void api_origin_add(struct strbuf *out, const struct api_origin *origin)
 {
-    if (origin->cluster_id[0])
-        strbuf_addf(out, ",\"cluster_id\":\"%s\"", origin->cluster_id);
-    strbuf_addf(out, ",\"revision\":%llu", (unsigned long long)origin->revision);
+    field_add_text(out, "cluster_id", origin->cluster_id[0] ? origin->cluster_id : NULL);
+    field_add_u64(out, "revision", origin->revision);
 }

@@ -10,6 +10,7 @@
 
 #define INTERVAL_MS_MAX INT64_C(86400000)
 #define CIDR_LEN_MIN 8
+#define USUAL_BYTES 512 /* that an answer gets by with */
 
 /* ---- the wish ------------------------------------------------------------------------------ */
 
@@ -96,7 +97,7 @@ char *api_register_request_to_json(const struct api_register_request *request)
 
     strbuf_adds(&out, "{\"hostname\":");
     strbuf_add_json(&out, request->hostname);
-    strbuf_addf(&out, ",\"host_ip\":\"%s\"", ip4_format(request->host_ip, ip));
+    field_add_text(&out, "host_ip", ip4_format(request->host_ip, ip));
     field_add_int_or_null(&out, "cpu_cores", request->cpu_cores);
     field_add_int_or_null(&out, "ram_mb", request->ram_mb);
     field_add_text(&out, "node_id", request->node_id);
@@ -105,7 +106,7 @@ char *api_register_request_to_json(const struct api_register_request *request)
     field_add_text(&out, "instance_id", request->instance_id);
     field_add_text(&out, "csr", request->csr);
     if (request->subnet.len > 0)
-        strbuf_addf(&out, ",\"subnet\":\"%s\"", ip4_prefix_format(request->subnet, subnet));
+        field_add_text(&out, "subnet", ip4_prefix_format(request->subnet, subnet));
     if (request->known.cluster_id[0])
         api_origin_add(&out, &request->known);
     field_add_int(&out, "generation", request->generation);
@@ -162,11 +163,9 @@ int api_cluster_get_intervals(const json_t *object, struct api_cluster *cluster)
 
 void api_cluster_add_intervals(struct strbuf *out, const struct api_cluster *c)
 {
-    strbuf_addf(out,
-                ",\"heartbeat_interval_ms\":%lld,\"node_timeout_ms\":%lld,"
-                "\"peer_sync_interval_ms\":%lld",
-                (long long)c->heartbeat_ms, (long long)c->node_timeout_ms,
-                (long long)c->peer_sync_ms);
+    field_add_int(out, "heartbeat_interval_ms", c->heartbeat_ms);
+    field_add_int(out, "node_timeout_ms", c->node_timeout_ms);
+    field_add_int(out, "peer_sync_interval_ms", c->peer_sync_ms);
 }
 
 static int get_cluster(const json_t *object, struct api_cluster *cluster)
@@ -245,14 +244,15 @@ char *api_register_reply_to_json(const struct api_register_reply *reply)
     const struct api_cluster *c = &reply->cluster;
     struct strbuf out = {0};
 
-    strbuf_addf(&out, "{\"node_id\":\"%s\",\"subnet\":\"%s\"", reply->node_id,
-                ip4_prefix_format(reply->subnet, subnet));
-    if (reply->node_token[0]) {
-        strbuf_adds(&out, ",\"node_token\":");
-        strbuf_add_json(&out, reply->node_token);
-    }
-    strbuf_addf(&out, ",\"cluster_cidr\":\"%s\",\"node_prefix\":%u,\"vni\":%u,\"vxlan_port\":%u",
-                ip4_prefix_format(c->cidr, cidr), c->node_prefix_len, c->vni, c->vxlan_port);
+    strbuf_reserve(&out, USUAL_BYTES);
+    strbuf_adds(&out, "{\"node_id\":");
+    strbuf_add_json(&out, reply->node_id);
+    field_add_text(&out, "subnet", ip4_prefix_format(reply->subnet, subnet));
+    field_add_text(&out, "node_token", reply->node_token[0] ? reply->node_token : NULL);
+    field_add_text(&out, "cluster_cidr", ip4_prefix_format(c->cidr, cidr));
+    field_add_int(&out, "node_prefix", c->node_prefix_len);
+    field_add_int(&out, "vni", c->vni);
+    field_add_int(&out, "vxlan_port", c->vxlan_port);
     api_cluster_add_intervals(&out, c);
     api_origin_add(&out, &reply->origin);
     if (reply->generation > 0)

@@ -3,8 +3,9 @@
 
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "lib/base/hex.h"
 
 struct sha256 sha256_of(const void *bytes, size_t n)
 {
@@ -18,8 +19,7 @@ struct sha256 sha256_of(const void *bytes, size_t n)
 
 void sha256_format(const struct sha256 *digest, char ret_text[static SHA256_HEX_SIZE])
 {
-    for (size_t i = 0; i < SHA256_SIZE; i++)
-        (void)snprintf(ret_text + 2 * i, 3, "%02x", digest->bytes[i]);
+    (void)hex_write(digest->bytes, SHA256_SIZE, ret_text);
 }
 
 bool sha256_equal(const struct sha256 *a, const struct sha256 *b)

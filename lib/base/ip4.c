@@ -74,19 +74,38 @@ bool ip4_is_unicast_host(uint32_t addr)
     return first != 0 && first != 127 && first < 224;
 }
 
+/* At most three digits. Returns where they end. */
+static char *write_octet(unsigned int value, char *at)
+{
+    if (value >= 100)
+        *at++ = (char)('0' + value / 100);
+    if (value >= 10)
+        *at++ = (char)('0' + value / 10 % 10);
+    *at++ = (char)('0' + value % 10);
+    return at;
+}
+
+static char *write_quad(uint32_t addr, char *at)
+{
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        at = write_octet(addr >> shift & 255, at);
+        *at++ = '.';
+    }
+    return at - 1;
+}
+
 char *ip4_format(uint32_t addr, char ret_text[static IP4_TEXT_SIZE])
 {
-    (void)snprintf(ret_text, IP4_TEXT_SIZE, "%u.%u.%u.%u", addr >> 24, addr >> 16 & 255,
-                   addr >> 8 & 255, addr & 255);
+    *write_quad(addr, ret_text) = '\0';
     return ret_text;
 }
 
 char *ip4_prefix_format(struct ip4_prefix prefix, char ret_text[static IP4_PREFIX_TEXT_SIZE])
 {
-    char addr[IP4_TEXT_SIZE];
+    char *end = write_quad(prefix.addr, ret_text);
 
-    (void)snprintf(ret_text, IP4_PREFIX_TEXT_SIZE, "%s/%u", ip4_format(prefix.addr, addr),
-                   prefix.len <= 32 ? prefix.len : 32U);
+    *end++ = '/';
+    *write_octet(prefix.len <= 32 ? prefix.len : 32, end) = '\0';
     return ret_text;
 }
 

@@ -16,6 +16,7 @@ struct mailbox {
     struct mailbox_item *first;
     struct mailbox_item **last_next;
     bool is_closed;
+    bool is_polled; /* somebody waits for event_fd */
     int event_fd;
 };
 
@@ -46,20 +47,30 @@ void mailbox_free(struct mailbox *m)
     free(m);
 }
 
-void mailbox_push(struct mailbox *m, struct mailbox_item *item)
+static void make_readable(const struct mailbox *m)
 {
     uint64_t one = 1;
+
+    /* Full (EAGAIN) means readable, which is all that is wanted. */
+    if (write(m->event_fd, &one, sizeof one) < 0)
+        return;
+}
+
+/* What is pushed on top of something that has not been taken yet is taken with it. */
+void mailbox_push(struct mailbox *m, struct mailbox_item *item)
+{
+    bool is_news;
 
     item->next = NULL;
     pthread_mutex_lock(&m->lock);
     assert(!m->is_closed);
+    is_news = !m->first && m->is_polled;
     *m->last_next = item;
     m->last_next = &item->next;
     pthread_cond_signal(&m->filled);
     pthread_mutex_unlock(&m->lock);
-    /* Full (EAGAIN) means readable, which is all that is wanted. */
-    if (write(m->event_fd, &one, sizeof one) < 0)
-        return;
+    if (is_news)
+        make_readable(m);
 }
 
 static struct mailbox_item *take_locked(struct mailbox *m)
@@ -105,7 +116,12 @@ void mailbox_close(struct mailbox *m)
     pthread_mutex_unlock(&m->lock);
 }
 
-int mailbox_fd(const struct mailbox *m)
+int mailbox_fd(struct mailbox *m)
 {
+    pthread_mutex_lock(&m->lock);
+    if (!m->is_polled && m->first)
+        make_readable(m);
+    m->is_polled = true;
+    pthread_mutex_unlock(&m->lock);
     return m->event_fd;
 }

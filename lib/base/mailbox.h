@@ -34,4 +34,4 @@ void mailbox_close(struct mailbox *mailbox);
 
 /* Readable while there may be items; mailbox_take_all() makes it quiet again. Owned by the mailbox.
  */
-int mailbox_fd(const struct mailbox *mailbox);
+int mailbox_fd(struct mailbox *mailbox);

@@ -1,9 +1,10 @@
 /* Random numbers from getrandom(2), which cannot fail once the machine is up. */
 #include "lib/base/random.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/random.h>
+
+#include "lib/base/hex.h"
+#include "lib/base/mem.h"
 
 void random_bytes(void *buf, size_t n)
 {
@@ -31,28 +32,24 @@ uint64_t random_u64(void)
  * they have been read. */
 void random_hex(char *ret_text, size_t n)
 {
-    static const char digits[] = "0123456789abcdef";
-    unsigned char *bytes = (unsigned char *)ret_text + n;
-
-    random_bytes(bytes, n);
-    for (size_t i = 0; i < n; i++) {
-        unsigned char byte = bytes[i];
-
-        ret_text[2 * i] = digits[byte >> 4];
-        ret_text[2 * i + 1] = digits[byte & 15];
-    }
-    ret_text[2 * n] = '\0';
+    random_bytes(ret_text + n, n);
+    (void)hex_write(ret_text + n, n, ret_text);
 }
 
 static void write_uuid(unsigned char b[static 16], unsigned char version,
                        char ret_text[static UUID_TEXT_SIZE])
 {
+    static const size_t ends[] = {4, 6, 8, 10, 16}; /* of the groups, in bytes */
+    size_t from = 0;
+
     b[6] = (unsigned char)((b[6] & 0x0f) | version << 4);
     b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-    (void)snprintf(ret_text, UUID_TEXT_SIZE,
-                   "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-                   b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
-                   b[14], b[15]);
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        if (i > 0)
+            *ret_text++ = '-';
+        ret_text = hex_write(b + from, ends[i] - from, ret_text);
+        from = ends[i];
+    }
 }
 
 void random_uuid(char ret_text[static UUID_TEXT_SIZE])

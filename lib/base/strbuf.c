@@ -7,6 +7,10 @@
 
 #include "lib/base/utf8.h"
 
+/* What a first formatted text finds free, so that most are formatted once. */
+#define FORMAT_ROOM 96
+#define DIGITS_MAX 20 /* of a 64-bit number */
+
 void strbuf_deinit(struct strbuf *buf)
 {
     free(buf->data);
@@ -53,30 +57,58 @@ void strbuf_addf(struct strbuf *buf, const char *fmt, ...)
     va_list args, again;
     int n;
 
+    strbuf_reserve(buf, FORMAT_ROOM);
     va_start(args, fmt);
     va_copy(again, args);
-    n = vsnprintf(NULL, 0, fmt, args);
+    n = vsnprintf(buf->data + buf->len, buf->size - buf->len, fmt, args);
     va_end(args);
     if (n < 0)
         mem_exhausted(0);
-    strbuf_reserve(buf, (size_t)n);
-    (void)vsnprintf(buf->data + buf->len, (size_t)n + 1, fmt, again);
+    if ((size_t)n >= buf->size - buf->len) {
+        strbuf_reserve(buf, (size_t)n);
+        (void)vsnprintf(buf->data + buf->len, (size_t)n + 1, fmt, again);
+    }
     va_end(again);
     buf->len += (size_t)n;
+}
+
+void strbuf_add_u64(struct strbuf *buf, uint64_t value)
+{
+    char digits[DIGITS_MAX];
+    size_t at = sizeof digits;
+
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    strbuf_add(buf, digits + at, sizeof digits - at);
+}
+
+/* Characters that stand in a JSON string as they are. */
+static size_t count_plain(const char *s)
+{
+    size_t n = 0;
+
+    while ((unsigned char)s[n] >= 0x20 && s[n] != '"' && s[n] != '\\' && s[n] != 0x7f)
+        n++;
+    return n;
 }
 
 void strbuf_add_json(struct strbuf *buf, const char *s)
 {
     strbuf_add(buf, "\"", 1);
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
+    for (;;) {
+        size_t n = count_plain(s);
+        unsigned char c = (unsigned char)s[n];
 
+        strbuf_add(buf, s, n);
+        if (c == '\0')
+            break;
         if (c == '"' || c == '\\')
             strbuf_addf(buf, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            strbuf_addf(buf, "\\u%04x", c);
         else
-            strbuf_add(buf, s, 1);
+            strbuf_addf(buf, "\\u%04x", c);
+        s += n + 1;
     }
     strbuf_add(buf, "\"", 1);
 }

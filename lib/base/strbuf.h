@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "lib/base/mem.h"
 
@@ -18,6 +19,8 @@ void strbuf_reserve(struct strbuf *buf, size_t extra);
 void strbuf_add(struct strbuf *buf, const void *bytes, size_t n);
 void strbuf_adds(struct strbuf *buf, const char *s);
 void strbuf_addf(struct strbuf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Decimal. */
+void strbuf_add_u64(struct strbuf *buf, uint64_t value);
 /* A JSON string literal with its quotes. s must be valid UTF-8. */
 void strbuf_add_json(struct strbuf *buf, const char *s);
 /* A text for people: characters that could harm a terminal and bytes that are no UTF-8 become

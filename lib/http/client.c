@@ -11,10 +11,18 @@
 #include "lib/base/log.h"
 #include "lib/http/client_internal.h"
 
-struct http_client {
-    struct loop *loop;
+/* The connections that were made of the same files, and the calls on them. */
+struct pool {
+    struct http_client *client;
     CURLM *multi;
     struct loop_source *timer;
+    size_t call_count;
+    bool is_old; /* goes with its last call */
+};
+
+struct http_client {
+    struct loop *loop;
+    struct pool *pool; /* for new calls */
     char *ca_file;
     char *cert_file;
     char *key_file;
@@ -27,6 +35,7 @@ struct http_client {
 struct http_call {
     struct ring ring;
     struct http_client *client;
+    struct pool *pool;
     struct transfer transfer;
     struct loop_source *stall_timer; /* NULL: no limit */
     int64_t stall_timeout_ms;
@@ -42,29 +51,49 @@ struct http_call {
 
 /* A socket that libcurl waits for. */
 struct client_socket {
-    struct http_client *client;
+    struct pool *pool;
     int fd;
     struct loop_source *io;
 };
 
+static void pool_free(struct pool *pool)
+{
+    if (!pool)
+        return;
+    if (pool->multi)
+        (void)curl_multi_cleanup(pool->multi);
+    loop_source_free(pool->timer);
+    free(pool);
+}
+
+static void leave_pool(struct pool *pool)
+{
+    if (--pool->call_count == 0 && pool->is_old)
+        pool_free(pool);
+}
+
 static void call_free(struct http_call *call)
 {
-    (void)curl_multi_remove_handle(call->client->multi, call->transfer.easy);
+    (void)curl_multi_remove_handle(call->pool->multi, call->transfer.easy);
     transfer_deinit(&call->transfer);
     loop_source_free(call->stall_timer);
     ring_remove(&call->ring);
     free(call->detail);
+    leave_pool(call->pool);
     free(call);
+}
+
+static void forget_files(struct http_client *client)
+{
+    free(TAKE_PTR(client->ca_file));
+    free(TAKE_PTR(client->cert_file));
+    free(TAKE_PTR(client->key_file));
 }
 
 static void client_free(struct http_client *client)
 {
-    if (client->multi)
-        (void)curl_multi_cleanup(client->multi);
-    loop_source_free(client->timer);
-    free(client->ca_file);
-    free(client->cert_file);
-    free(client->key_file);
+    pool_free(client->pool);
+    forget_files(client);
     free(client);
     curl_global_cleanup();
 }
@@ -108,7 +137,7 @@ static void hand_end_over(struct http_call *call)
         .etag = call->transfer.etag,
     };
 
-    (void)curl_multi_remove_handle(call->client->multi, call->transfer.easy);
+    (void)curl_multi_remove_handle(call->pool->multi, call->transfer.easy);
     call->done(&response, call->data);
 }
 
@@ -126,13 +155,13 @@ static void hand_over(struct http_call *call)
         call_free(call);
 }
 
-static void collect_finished(struct http_client *client)
+static void collect_finished(struct pool *pool)
 {
     struct http_call *call;
     CURLMsg *msg;
     int left;
 
-    while ((msg = curl_multi_info_read(client->multi, &left)))
+    while ((msg = curl_multi_info_read(pool->multi, &left)))
         if (msg->msg == CURLMSG_DONE &&
             curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &call) == CURLE_OK)
             finish(call, transfer_error(&call->transfer, msg->data.result));
@@ -150,30 +179,31 @@ static void hand_all_over(struct http_client *client)
 
 /* ---- libcurl in the loop --------------------------------------------------------------------- */
 
-static void act(struct http_client *client, curl_socket_t fd, int what)
+static void act(struct pool *pool, curl_socket_t fd, int what)
 {
+    struct http_client *client = pool->client;
     int running;
-    CURLMcode code = curl_multi_socket_action(client->multi, fd, what, &running);
+    CURLMcode code = curl_multi_socket_action(pool->multi, fd, what, &running);
 
     if (code != CURLM_OK)
         log_warn("HTTP client", LOG_S("error", curl_multi_strerror(code)));
-    collect_finished(client);
+    collect_finished(pool);
     hand_all_over(client);
 }
 
-static void on_timer(void *client)
+static void on_timer(void *pool)
 {
-    act(client, CURL_SOCKET_TIMEOUT, 0);
+    act(pool, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static int on_curl_timer(CURLM *multi, long timeout_ms, void *data)
 {
-    struct http_client *client = data;
+    struct pool *pool = data;
 
     if (timeout_ms < 0)
-        loop_timer_disarm(client->timer);
+        loop_timer_disarm(pool->timer);
     else
-        loop_timer_set_in(client->timer, timeout_ms);
+        loop_timer_set_in(pool->timer, timeout_ms);
     return 0;
 }
 
@@ -185,30 +215,30 @@ static void on_socket_io(void *data, uint32_t events)
 
     if (events & (EPOLLERR | EPOLLHUP))
         what |= CURL_CSELECT_ERR;
-    act(s->client, s->fd, what);
+    act(s->pool, s->fd, what);
 }
 
 static void socket_free(struct client_socket *s)
 {
     if (!s)
         return;
-    (void)curl_multi_assign(s->client->multi, s->fd, NULL);
+    (void)curl_multi_assign(s->pool->multi, s->fd, NULL);
     loop_source_free(s->io);
     free(s);
 }
 
-static int socket_new(struct http_client *client, int fd, uint32_t events)
+static int socket_new(struct pool *pool, int fd, uint32_t events)
 {
     struct client_socket *s = NEW(struct client_socket);
-    int r = loop_add_io(client->loop, fd, events, on_socket_io, s, &s->io);
+    int r = loop_add_io(pool->client->loop, fd, events, on_socket_io, s, &s->io);
 
     if (r < 0) {
         free(s);
         return r;
     }
-    s->client = client;
+    s->pool = pool;
     s->fd = fd;
-    (void)curl_multi_assign(client->multi, fd, s);
+    (void)curl_multi_assign(pool->multi, fd, s);
     return 0;
 }
 
@@ -260,7 +290,7 @@ static int join_multi(struct http_call *call)
     CURLMcode code;
 
     (void)curl_easy_setopt(call->transfer.easy, CURLOPT_PRIVATE, call);
-    code = curl_multi_add_handle(call->client->multi, call->transfer.easy);
+    code = curl_multi_add_handle(call->pool->multi, call->transfer.easy);
     if (code != CURLM_OK)
         return err_fail(EIO, "%s: %s", call->transfer.what, curl_multi_strerror(code));
     return start_stall_timer(call);
@@ -272,6 +302,8 @@ static struct http_call *call_alloc(struct http_client *client,
     struct http_call *call = NEW(struct http_call);
 
     call->client = client;
+    call->pool = client->pool;
+    call->pool->call_count++;
     call->done = spec->done;
     call->chunk = spec->chunk;
     call->data = spec->data;
@@ -289,6 +321,7 @@ int http_client_start(struct http_client *client, const struct http_request_spec
     int r = transfer_init(&call->transfer, &config, spec);
 
     if (r < 0) {
+        leave_pool(call->pool);
         free(call);
         return r;
     }
@@ -320,19 +353,43 @@ static char *copy_or_null(const char *text)
     return text ? mem_strdup(text) : NULL;
 }
 
-static int multi_init(struct http_client *client)
+static int multi_init(struct pool *pool)
 {
     CURLM *multi = curl_multi_init();
 
     if (!multi)
         mem_exhausted(0);
-    client->multi = multi;
+    pool->multi = multi;
     if (curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket) != CURLM_OK ||
-        curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, client) != CURLM_OK ||
+        curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, pool) != CURLM_OK ||
         curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_curl_timer) != CURLM_OK ||
-        curl_multi_setopt(multi, CURLMOPT_TIMERDATA, client) != CURLM_OK)
+        curl_multi_setopt(multi, CURLMOPT_TIMERDATA, pool) != CURLM_OK)
         return err_fail(EIO, "HTTP client: libcurl does not take its callbacks");
-    return loop_add_timer(client->loop, on_timer, client, &client->timer);
+    return loop_add_timer(pool->client->loop, on_timer, pool, &pool->timer);
+}
+
+static int pool_new(struct http_client *client, struct pool **ret_pool)
+{
+    struct pool *pool = NEW(struct pool);
+    int r;
+
+    pool->client = client;
+    r = multi_init(pool);
+    if (r < 0) {
+        pool_free(pool);
+        return r;
+    }
+    *ret_pool = pool;
+    return 0;
+}
+
+static void take_files(struct http_client *client, const struct http_client_config *config)
+{
+    if (!config)
+        return;
+    client->ca_file = copy_or_null(config->ca_file);
+    client->cert_file = copy_or_null(config->cert_file);
+    client->key_file = copy_or_null(config->key_file);
 }
 
 int http_client_new(struct loop *loop, const struct http_client_config *config,
@@ -347,17 +404,28 @@ int http_client_new(struct loop *loop, const struct http_client_config *config,
     client->loop = loop;
     ring_init(&client->calls);
     ring_init(&client->ready);
-    if (config) {
-        client->ca_file = copy_or_null(config->ca_file);
-        client->cert_file = copy_or_null(config->cert_file);
-        client->key_file = copy_or_null(config->key_file);
-    }
-    r = multi_init(client);
+    take_files(client, config);
+    r = pool_new(client, &client->pool);
     if (r < 0) {
         client_free(client);
         return r;
     }
     *ret_client = client;
+    return 0;
+}
+
+int http_client_renew(struct http_client *client, const struct http_client_config *config)
+{
+    struct pool *old = client->pool;
+    int r = pool_new(client, &client->pool);
+
+    if (r < 0)
+        return r;
+    forget_files(client);
+    take_files(client, config);
+    old->is_old = true;
+    if (old->call_count == 0)
+        pool_free(old);
     return 0;
 }
 

@@ -12,21 +12,26 @@
  * these functions; they may start and cancel calls, their own too, and free the client. */
 struct http_client;
 
+/* Of TLS, in PEM; copied. The files are read whenever a connection is made. */
 struct http_client_config {
-    const char *ca_file;   /* NULL: the system's */
-    const char *cert_file; /* NULL: none */
+    const char *ca_file;   /* whom to believe; NULL: the system's */
+    const char *cert_file; /* what to show when asked; NULL: nothing */
     const char *key_file;
 };
 
 int http_client_new(struct loop *loop, const struct http_client_config *config,
                     struct http_client **ret_client);
+/* Other files, or other ones of the same names: calls that start from now on make new connections.
+ * What is under way ends on the connection that it has. */
+int http_client_renew(struct http_client *client, const struct http_client_config *config);
 /* Ends all calls; their callbacks are not called. */
 void http_client_free(struct http_client *client);
 
 struct http_call; /* one request under way */
 
 struct http_response {
-    int error;           /* 0: the server answered; else a positive errno, and detail says why */
+    int error; /* 0: the server answered; else a positive errno, and detail says why. EKEYREJECTED:
+                * it shows a certificate of a CA that is not known */
     unsigned int status; /* when it answered */
     const char *body; /* NUL-terminated; "" when there is none. Borrowed, until the callback ends */
     size_t body_len;
@@ -41,6 +46,17 @@ typedef void (*http_done_fn)(const struct http_response *response, void *data);
  * ECANCELED. Only for answers with status 200; others arrive whole in the response. */
 typedef bool (*http_chunk_fn)(const char *bytes, size_t n, void *data);
 
+/* https: which connection a call takes. A server has TLS 1.2 or later, a certificate of a CA that
+ * is known, for the name in the URL, and no node's (lib/tls/server.h), or it is sent nothing. */
+enum http_connection {
+    HTTP_KEPT,      /* one from before, or a new one, which is kept */
+    HTTP_FRESH,     /* a new one, which is not kept */
+    HTTP_UNVERIFIED /* the same, and nobody looks at what the server shows, nor is it shown
+                     * anything: to GET what is public. It is an error to have headers of one's own
+                     * or a body
+                     */
+};
+
 struct http_request_spec {
     const char *method;
     const char *url;
@@ -49,6 +65,7 @@ struct http_request_spec {
     int64_t timeout_ms;         /* of the whole call; 0: none for streams, else 30 s */
     int64_t stall_timeout_ms;   /* streams: give up when no byte came for this long; 0: never */
     size_t body_max;            /* 0: 16 MiB; a longer answer is EFBIG */
+    enum http_connection connection;
     http_done_fn done;
     http_chunk_fn chunk; /* NULL: not streamed */
     void *data;

@@ -156,10 +156,14 @@ static bool is_header_text(const char *text)
 void http_reply_header(struct http_request *request, const char *name, const char *value)
 {
     assert(is_header_text(name) && !strchr(name, ':'));
-    if (is_header_text(value))
-        strbuf_addf(&request->headers, "%s: %s\r\n", name, value);
-    else
+    if (!is_header_text(value)) {
         log_warn("a header with a line end in its value was left out", LOG_S("name", name));
+        return;
+    }
+    strbuf_adds(&request->headers, name);
+    strbuf_adds(&request->headers, ": ");
+    strbuf_adds(&request->headers, value);
+    strbuf_adds(&request->headers, "\r\n");
 }
 
 /* Takes request->headers apart again. */

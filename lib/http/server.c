@@ -104,8 +104,7 @@ static void wake_mhd_in(struct http_server *server, int64_t delay_ms)
 
 void http_server_kick(struct http_server *server)
 {
-    server->now_ms = clock_boot_ms();
-    wake_mhd_in(server, 0);
+    loop_defer_arm(server->mhd_again);
 }
 
 void http_server_run(struct http_server *server)
@@ -248,6 +247,9 @@ static int add_sources(struct http_server *server)
     r = loop_add_timer(server->loop, (loop_fn)http_server_run, server, &server->mhd_timer);
     if (r < 0)
         return r;
+    r = loop_add_defer(server->loop, (loop_fn)http_server_run, server, &server->mhd_again);
+    if (r < 0)
+        return r;
     r = loop_add_timer(server->loop, on_sweep, server, &server->sweep_timer);
     if (r < 0)
         return r;
@@ -344,6 +346,7 @@ void http_server_free(struct http_server *server)
     stop_mhd(server);
     http_half_closes_deinit(server);
     loop_source_free(server->sweep_timer);
+    loop_source_free(server->mhd_again);
     loop_source_free(server->mhd_timer);
     route_table_free(server->routes);
     http_tls_unref(server->tls);

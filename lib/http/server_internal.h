@@ -40,6 +40,7 @@ struct http_server {
     struct peer *peers;            /* connections by address, when max_per_address is set */
 
     struct loop_source *mhd_io;
+    struct loop_source *mhd_again; /* a turn without waiting for its sockets */
     struct loop_source *mhd_timer;
     int64_t mhd_due_ms; /* when mhd_timer is armed */
 

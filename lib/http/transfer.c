@@ -79,15 +79,6 @@ static void set_headers(struct transfer *t, const struct http_request_spec *spec
         add_header(t, spec->headers[i]);
 }
 
-/* libcurl's options return codes of which only "out of memory" and "not built in" can be; both are
- * gathered here and reported once. */
-#define SET(t_, option_, value_)                                        \
-    do {                                                                \
-        CURLcode code_ = curl_easy_setopt((t_)->easy, option_, value_); \
-        if (code_ != CURLE_OK)                                          \
-            return code_;                                               \
-    } while (0)
-
 static CURLcode set_method(struct transfer *t, const struct http_request_spec *spec)
 {
     const char *body = spec->body ? spec->body : "";
@@ -103,17 +94,6 @@ static CURLcode set_method(struct transfer *t, const struct http_request_spec *s
         SET(t, CURLOPT_COPYPOSTFIELDS, body);
     }
     SET(t, CURLOPT_CUSTOMREQUEST, spec->method);
-    return CURLE_OK;
-}
-
-static CURLcode set_tls(struct transfer *t, const struct http_client_config *config)
-{
-    if (config && config->ca_file)
-        SET(t, CURLOPT_CAINFO, config->ca_file);
-    if (config && config->cert_file)
-        SET(t, CURLOPT_SSLCERT, config->cert_file);
-    if (config && config->key_file)
-        SET(t, CURLOPT_SSLKEY, config->key_file);
     return CURLE_OK;
 }
 
@@ -156,7 +136,7 @@ static CURLcode set_all(struct transfer *t, const struct http_client_config *con
     if (code == CURLE_OK)
         code = set_method(t, spec);
     if (code == CURLE_OK)
-        code = set_tls(t, config);
+        code = transfer_set_tls(t, config, spec);
     if (code == CURLE_OK)
         code = set_times(t);
     if (code == CURLE_OK)
@@ -166,11 +146,24 @@ static CURLcode set_all(struct transfer *t, const struct http_client_config *con
     return code;
 }
 
+/* Nothing that is anybody's business goes to a server that nobody has looked at. */
+static int check_publicity(const struct http_request_spec *spec)
+{
+    if (spec->connection != HTTP_UNVERIFIED ||
+        (strcmp(spec->method, "GET") == 0 && !spec->body && !spec->headers))
+        return 0;
+    return err_fail(EINVAL, "%s %s: only a bare GET goes out without verification", spec->method,
+                    spec->url);
+}
+
 int transfer_init(struct transfer *t, const struct http_client_config *config,
                   const struct http_request_spec *spec)
 {
     CURLcode code;
+    int r = check_publicity(spec);
 
+    if (r < 0)
+        return r;
     *t = (struct transfer){.easy = curl_easy_init()};
     ring_init(&t->ready);
     if (!t->easy)
@@ -193,6 +186,8 @@ void transfer_deinit(struct transfer *t)
     curl_slist_free_all(t->headers);
     strbuf_deinit(&t->body);
     free(t->what);
+    free(t->ca_file);
+    free(t->refusal);
     ring_remove(&t->ready);
 }
 
@@ -220,10 +215,7 @@ static const struct {
     {CURLE_PARTIAL_FILE, ECONNRESET, "the server closed the connection amid its answer"},
     {CURLE_SEND_ERROR, ECONNRESET, "send the request"},
     {CURLE_RECV_ERROR, ECONNRESET, "receive the answer"},
-    {CURLE_SSL_CONNECT_ERROR, EPROTO, NULL},
-    {CURLE_PEER_FAILED_VERIFICATION, EPROTO, NULL},
     {CURLE_SSL_CERTPROBLEM, EPROTO, NULL},
-    {CURLE_SSL_CACERT_BADFILE, EPROTO, NULL},
     {CURLE_WEIRD_SERVER_REPLY, EPROTO, NULL},
 };
 
@@ -258,10 +250,15 @@ static int known_error(struct transfer *t, int errnum, const char *place)
 
 int transfer_error(struct transfer *t, CURLcode code)
 {
+    int errnum;
+
     if (code == CURLE_OK)
         return 0;
     if (code == CURLE_OPERATION_TIMEDOUT)
         return timeout_error(t);
+    errnum = transfer_tls_error(t, code);
+    if (errnum > 0)
+        return errnum;
     if (code == CURLE_WRITE_ERROR) {
         (void)err_fail(EFBIG, "%s: the answer is longer than %zu bytes", t->what, t->body_max);
         return EFBIG;

@@ -31,6 +31,15 @@ struct tls_trust {
 /* Whether the CA's key made this signature over it, at whatever time. */
 bool tls_cert_is_signed_by(const struct tls_cert *cert, const struct tls_cert *ca);
 
+/* Starts the error text; the outcome (enum tls_trust_outcome). Needs lib/base/error.h. */
+#define REFUSE(outcome, ...) (((void)err_fail(EACCES, __VA_ARGS__)), (int)(outcome))
+
+#define TLS_TIME_SIZE 32
+/* For people: "2026-01-01 00:00:00 UTC". */
+void tls_say_time(int64_t at, char ret_text[static TLS_TIME_SIZE]);
+/* 0, TLS_NOT_YET_VALID or TLS_EXPIRED with a text that begins with who. */
+int tls_check_time(const struct tls_cert_facts *facts, const char *who, int64_t now);
+
 /* Starts an error text that ends in GnuTLS's words for its code (negative). Returns -EINVAL,
  * or does not return when it was memory that lacked. */
 int tls_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -101,7 +101,8 @@ int tls_key_from_pem(const char *pem, size_t n, struct tls_key **ret_key)
     r = key_alloc(&key);
     if (r < 0)
         return r;
-    r = gnutls_x509_privkey_import2(key->handle, &text, GNUTLS_X509_FMT_PEM, NULL, 0);
+    /* Not its successor, which tries encrypted forms too and reads behind the end of one (3.7). */
+    r = gnutls_x509_privkey_import(key->handle, &text, GNUTLS_X509_FMT_PEM);
     if (r < 0)
         return tls_fail(r, "private key: not an unencrypted one in PEM");
     r = derive_public(key);

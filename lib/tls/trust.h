@@ -34,7 +34,8 @@ enum tls_trust_outcome {
     TLS_WRONG_PURPOSE, /* not for this end of a connection; or a CA's own certificate */
     TLS_MALFORMED,     /* no certificate, or one that does not say who it is for */
     TLS_OTHER_CLUSTER,
-    TLS_NOT_PINNED
+    TLS_NOT_PINNED,
+    TLS_WRONG_NAME /* not for the name that it was asked by */
 };
 
 /* For a bundle that came from somebody not yet trusted: keeps only the CAs whose SPKI hash is one

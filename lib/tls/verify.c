@@ -2,14 +2,10 @@
  * last whether it is in time: so that "expired" means that all else was well. */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/base/error.h"
 #include "lib/tls/internal.h"
 #include "lib/tls/trust.h"
-
-/* Starts the error text; returns the outcome. */
-#define REFUSE(outcome, ...) (((void)err_fail(EACCES, __VA_ARGS__)), (int)(outcome))
 
 /* Time is looked at here, by the clock that was handed in. */
 #define FLAGS                                                                        \
@@ -19,8 +15,6 @@
 /* ---- words --------------------------------------------------------------------------------- */
 
 #define WHO_SIZE 128
-#define TIME_SIZE 32
-#define SPAN_SIZE 32
 
 static void say_who(const struct tls_identity *identity, char ret_text[static WHO_SIZE])
 {
@@ -29,59 +23,6 @@ static void say_who(const struct tls_identity *identity, char ret_text[static WH
     else
         (void)snprintf(ret_text, WHO_SIZE, "the certificate of %s %s",
                        tls_kind_word(identity->kind), identity->name);
-}
-
-static void say_time(int64_t at, char ret_text[static TIME_SIZE])
-{
-    time_t seconds = at;
-    struct tm parts;
-
-    if (!gmtime_r(&seconds, &parts) ||
-        strftime(ret_text, TIME_SIZE, "%Y-%m-%d %H:%M:%S UTC", &parts) == 0)
-        (void)snprintf(ret_text, TIME_SIZE, "%lld", (long long)at);
-}
-
-/* In the largest unit that it has one of. */
-static void say_span(int64_t seconds, char ret_text[static SPAN_SIZE])
-{
-    static const struct {
-        int64_t seconds;
-        const char *word;
-    } units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
-    size_t i = 0;
-
-    while (i + 1 < ARRAY_LEN(units) && seconds < units[i].seconds)
-        i++;
-    (void)snprintf(ret_text, SPAN_SIZE, "%lld %s", (long long)(seconds / units[i].seconds),
-                   units[i].word);
-}
-
-static int refuse_early(const char *who, int64_t not_before, int64_t now)
-{
-    char begin[TIME_SIZE], clock[TIME_SIZE], span[SPAN_SIZE];
-
-    say_time(not_before, begin);
-    say_time(now, clock);
-    say_span(not_before - now, span);
-    return REFUSE(
-        TLS_NOT_YET_VALID,
-        "%s is not yet valid: your clock is %s behind (it says %s, the certificate begins "
-        "%s); set it",
-        who, span, clock, begin);
-}
-
-static int refuse_late(const char *who, int64_t not_after, int64_t now)
-{
-    char end[TIME_SIZE], clock[TIME_SIZE], span[SPAN_SIZE];
-
-    say_time(not_after, end);
-    say_time(now, clock);
-    say_span(now - not_after, span);
-    return REFUSE(
-        TLS_EXPIRED,
-        "%s expired %s ago (%s, and it is %s by this host's clock): have it renewed, or set "
-        "the clock",
-        who, span, end, clock);
 }
 
 /* ---- issuer -------------------------------------------------------------------------------- */
@@ -235,20 +176,16 @@ static int check_identity(const struct tls_cert *cert, const char *cluster_id,
 static int check_time(const struct tls_cert_facts *facts, const struct tls_cert_facts *ca,
                       const char *who, int64_t now)
 {
-    char end[TIME_SIZE];
+    char end[TLS_TIME_SIZE];
 
     if (now > ca->not_after) {
-        say_time(ca->not_after, end);
+        tls_say_time(ca->not_after, end);
         return REFUSE(TLS_CA_EXPIRED, "the CA that signed %s has expired itself (%s): %s", who, end,
                       ca->subject);
     }
     if (now < ca->not_before)
-        return refuse_early(ca->subject, ca->not_before, now);
-    if (now < facts->not_before)
-        return refuse_early(who, facts->not_before, now);
-    if (now > facts->not_after)
-        return refuse_late(who, facts->not_after, now);
-    return 0;
+        return tls_check_time(ca, ca->subject, now);
+    return tls_check_time(facts, who, now);
 }
 
 static struct tls_peer describe(const struct tls_identity *identity,

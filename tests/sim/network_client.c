@@ -174,6 +174,12 @@ int http_client_new(struct loop *loop, const struct http_client_config *config,
     return 0;
 }
 
+/* There is no TLS here. */
+int http_client_renew(struct http_client *client, const struct http_client_config *config)
+{
+    return 0;
+}
+
 void http_client_free(struct http_client *client)
 {
     if (!client)

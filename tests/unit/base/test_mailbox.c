@@ -21,7 +21,7 @@ static int number_of(const struct mailbox_item *item)
     return CONTAINER_OF(item, const struct letter, item)->number;
 }
 
-static bool is_readable(const struct mailbox *m)
+static bool is_readable(struct mailbox *m)
 {
     struct pollfd p = {.fd = mailbox_fd(m), .events = POLLIN};
 
@@ -65,6 +65,18 @@ static void the_descriptor_is_readable_while_there_is_something(void **state)
     mailbox_push(m, &letters[0].item);
     assert_true(is_readable(m));
     assert_non_null(mailbox_take_all(m));
+    mailbox_free(m);
+}
+
+static void what_came_before_the_descriptor_was_asked_for_makes_it_readable(void **state)
+{
+    struct mailbox *m;
+
+    assert_int_equal(mailbox_new(&m), 0);
+    mailbox_push(m, &letters[0].item);
+    assert_true(is_readable(m));
+    assert_non_null(mailbox_take_all(m));
+    assert_false(is_readable(m));
     mailbox_free(m);
 }
 
@@ -145,6 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(items_come_out_in_order),
         cmocka_unit_test(the_descriptor_is_readable_while_there_is_something),
+        cmocka_unit_test(what_came_before_the_descriptor_was_asked_for_makes_it_readable),
         cmocka_unit_test(what_was_pushed_before_closing_is_still_taken),
         cmocka_unit_test(every_item_makes_the_round_through_a_thread),
         cmocka_unit_test(closing_wakes_a_sleeper),

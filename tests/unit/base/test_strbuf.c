@@ -29,6 +29,36 @@ static void it_grows_to_any_length_and_keeps_every_byte(void **state)
     assert_string_equal(buf.data + 49995, "09999");
 }
 
+static void formatted_texts_of_every_length_are_whole(void **state)
+{
+    static const char text[] =
+        "0123456789012345678901234567890123456789012345678901234567890123456789"
+        "0123456789012345678901234567890123456789012345678901234567890123456789";
+
+    for (int n = 0; n < (int)sizeof text; n++) {
+        AUTO_STRBUF struct strbuf buf = {0};
+
+        strbuf_addf(&buf, "%.*s|", n, text);
+        strbuf_addf(&buf, "%.*s", n, text);
+        assert_int_equal(buf.len, 2 * n + 1);
+        assert_int_equal(strlen(buf.data), 2 * n + 1);
+        assert_memory_equal(buf.data, text, (size_t)n);
+        assert_memory_equal(buf.data + n + 1, text, (size_t)n);
+    }
+}
+
+static void numbers_are_written_in_decimal(void **state)
+{
+    AUTO_STRBUF struct strbuf buf = {0};
+
+    strbuf_add_u64(&buf, 0);
+    strbuf_adds(&buf, " ");
+    strbuf_add_u64(&buf, 1090);
+    strbuf_adds(&buf, " ");
+    strbuf_add_u64(&buf, UINT64_MAX);
+    assert_string_equal(buf.data, "0 1090 18446744073709551615");
+}
+
 static void bytes_with_nul_are_kept(void **state)
 {
     AUTO_STRBUF struct strbuf buf = {0};
@@ -125,6 +155,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_joined_and_terminated),
         cmocka_unit_test(it_grows_to_any_length_and_keeps_every_byte),
+        cmocka_unit_test(formatted_texts_of_every_length_are_whole),
+        cmocka_unit_test(numbers_are_written_in_decimal),
         cmocka_unit_test(bytes_with_nul_are_kept),
         cmocka_unit_test(adding_nothing_to_nothing_is_an_empty_text),
         cmocka_unit_test(clearing_keeps_the_room),

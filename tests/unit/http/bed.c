@@ -306,6 +306,7 @@ static void *run(void *data)
 }
 
 bool bed_speaks_tls;
+const struct http_tls_config *bed_shows;
 
 struct bed *bed_start(const struct bed_limits *limits)
 {
@@ -322,7 +323,9 @@ struct bed *bed_start(const struct bed_limits *limits)
         config.max_per_address = limits->max_per_address;
         config.idle_timeout_s = limits->idle_timeout_s;
     }
-    if (bed_speaks_tls) {
+    if (bed_speaks_tls && bed_shows) {
+        config.tls = bed_shows;
+    } else if (bed_speaks_tls) {
         bed_identity_init(&bed->identity, "bed");
         tls = (struct http_tls_config){bed->identity.cert_file, bed->identity.key_file};
         config.tls = &tls;

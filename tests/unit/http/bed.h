@@ -32,6 +32,8 @@ struct bed;
 
 /* Set before bed_start(): the server and its raw clients speak TLS. */
 extern bool bed_speaks_tls;
+/* What the server shows then; NULL: a certificate signed by itself. */
+extern const struct http_tls_config *bed_shows;
 
 /* Zeroes take the server's defaults. */
 struct bed_limits {

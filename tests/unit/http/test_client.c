@@ -5,107 +5,18 @@
 #include <sys/socket.h>
 
 #include "lib/base/error.h"
-#include "lib/http/client.h"
-#include "tests/unit/http/bed.h"
-
-/* One test's client side. What callbacks saw is written down and looked at when the loop is over.
- */
-struct user {
-    struct bed *bed;
-    struct loop *loop;
-    struct http_client *client;
-    struct http_call *call;
-    struct loop_source *guard;
-    bool is_late;
-    unsigned int done_count, chunk_count;
-    int error;
-    unsigned int status;
-    struct strbuf body, detail, etag, chunks;
-};
-
-static void on_guard(void *data)
-{
-    struct user *user = data;
-
-    user->is_late = true;
-    loop_exit(user->loop, 0);
-}
+#include "tests/unit/http/user.h"
 
 static int start(void **state)
 {
-    struct user *user = NEW(struct user);
-
-    user->bed = bed_start(NULL);
-    assert_int_equal(loop_new(&user->loop), 0);
-    assert_int_equal(http_client_new(user->loop, NULL, &user->client), 0);
-    assert_int_equal(loop_add_timer(user->loop, on_guard, user, &user->guard), 0);
-    loop_timer_set_in(user->guard, 10000);
-    *state = user;
+    *state = user_start(bed_start(NULL), NULL);
     return 0;
 }
 
 static int stop(void **state)
 {
-    struct user *user = *state;
-
-    http_client_free(user->client);
-    loop_source_free(user->guard);
-    loop_free(user->loop);
-    bed_stop(user->bed, NULL);
-    strbuf_deinit(&user->body);
-    strbuf_deinit(&user->detail);
-    strbuf_deinit(&user->etag);
-    strbuf_deinit(&user->chunks);
-    free(user);
+    user_stop(*state);
     return 0;
-}
-
-static void keep(struct user *user, const struct http_response *response)
-{
-    user->done_count++;
-    user->error = response->error;
-    user->status = response->status;
-    strbuf_clear(&user->body);
-    strbuf_add(&user->body, response->body, response->body_len);
-    strbuf_adds(&user->detail, response->detail);
-    strbuf_adds(&user->etag, response->etag);
-}
-
-static void keep_and_exit(const struct http_response *response, void *data)
-{
-    struct user *user = data;
-
-    keep(user, response);
-    loop_exit(user->loop, 0);
-}
-
-static bool keep_chunk(const char *bytes, size_t n, void *data)
-{
-    struct user *user = data;
-
-    user->chunk_count++;
-    strbuf_add(&user->chunks, bytes, n);
-    return true;
-}
-
-static char *url_of(const struct user *user, const char *path)
-{
-    return mem_printf("http://127.0.0.1:%u%s", bed_port(user->bed), path);
-}
-
-static void call(struct user *user, const char *path, struct http_request_spec spec)
-{
-    AUTO_FREE char *url = url_of(user, path);
-
-    spec.url = url;
-    spec.data = user;
-    assert_int_equal(http_client_start(user->client, &spec, &user->call), 0);
-}
-
-static void run(struct user *user)
-{
-    assert_int_equal(loop_run(user->loop), 0);
-    assert_false(user->is_late);
 }
 
 static void an_answer_comes_whole_with_its_etag(void **state)

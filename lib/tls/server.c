@@ -1,0 +1,50 @@
+/* Words about servers' certificates. */
+#include "lib/tls/server.h"
+
+#include <string.h>
+
+#include "lib/base/error.h"
+#include "lib/tls/internal.h"
+
+int tls_server_may_show(const struct tls_cert *cert)
+{
+    struct tls_identity identity;
+
+    if (tls_cert_identity(cert, &identity) < 0 || identity.kind == TLS_KIND_CONTROL)
+        return 0;
+    return REFUSE(TLS_WRONG_PURPOSE,
+                  "the server shows the certificate of %s %s instead of the control plane's: it is "
+                  "not the control plane",
+                  tls_kind_word(identity.kind), identity.name);
+}
+
+static int refuse_issuer(const struct tls_cert_facts *facts, const char *ca_file)
+{
+    const char *cas = ca_file ? ca_file : "the system's list";
+
+    if (strcmp(facts->subject, facts->issuer) == 0)
+        return REFUSE(TLS_UNKNOWN_ISSUER,
+                      "the server's certificate (%s) is signed by itself, and not in %s",
+                      facts->subject, cas);
+    return REFUSE(TLS_UNKNOWN_ISSUER,
+                  "the server's certificate (%s) is from %s, which is none of the CAs in %s",
+                  facts->subject, facts->issuer, cas);
+}
+
+int tls_server_explain(const struct tls_cert *cert, const struct tls_server_question *question)
+{
+    int r;
+
+    if (!question->is_ca_known)
+        return refuse_issuer(&cert->facts, question->ca_file);
+    r = tls_check_time(&cert->facts, "the server's certificate", question->now);
+    if (r != 0)
+        return r;
+    if (!gnutls_x509_crt_check_hostname(cert->handle, question->host))
+        return REFUSE(TLS_WRONG_NAME,
+                      "the server's certificate (%s) is not for %s; use a name that it is for, or "
+                      "give it this one (--tls-name of quilt-mesh-control)",
+                      cert->facts.subject, question->host);
+    return REFUSE(TLS_MALFORMED, "the server's certificate (%s): %s", cert->facts.subject,
+                  question->words);
+}
