@@ -20,7 +20,8 @@
 
 void http_half_closes_watch(struct http_conn *conn)
 {
-    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = conn};
+    uint32_t input = conn->session ? EPOLLIN : 0; /* what a handshake waits for */
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET | input, .data.ptr = conn};
 
     /* Without it the connection is still cut when its time is up. */
     if (epoll_ctl(conn->server->half_close_epoll_fd, EPOLL_CTL_ADD, conn->fd, &event) < 0) {
@@ -29,10 +30,25 @@ void http_half_closes_watch(struct http_conn *conn)
     }
 }
 
+void http_half_closes_end_pauses(struct http_conn *conn)
+{
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLET, .data.ptr = conn};
+
+    (void)epoll_ctl(conn->server->half_close_epoll_fd, EPOLL_CTL_MOD, conn->fd, &event);
+}
+
 void http_half_closes_forget(struct http_conn *conn)
 {
     (void)epoll_ctl(conn->server->half_close_epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
     ring_remove(&conn->half_closed);
+}
+
+static void on_event(struct http_server *server, struct http_conn *conn, uint32_t events)
+{
+    if (!ring_is_empty(&conn->paused))
+        http_conn_go_on(conn);
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        ring_append(&server->half_closed, &conn->half_closed);
 }
 
 static void on_epoll(void *data, uint32_t unused)
@@ -42,7 +58,7 @@ static void on_epoll(void *data, uint32_t unused)
     int n = epoll_wait(server->half_close_epoll_fd, events, EVENTS_PER_TURN, 0);
 
     for (int i = 0; i < n; i++)
-        ring_append(&server->half_closed, &((struct http_conn *)events[i].data.ptr)->half_closed);
+        on_event(server, events[i].data.ptr, events[i].events);
     http_server_run(server);
     while (!ring_is_empty(&server->half_closed)) {
         struct http_conn *conn =

@@ -136,6 +136,20 @@ struct http_conn *http_conn_of(struct MHD_Connection *mhd)
     return MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
+void http_conn_pause(struct http_conn *conn)
+{
+    if (!ring_is_empty(&conn->paused))
+        return;
+    ring_append(&conn->server->paused, &conn->paused);
+    MHD_suspend_connection(conn->mhd);
+}
+
+void http_conn_go_on(struct http_conn *conn)
+{
+    ring_remove(&conn->paused);
+    MHD_resume_connection(conn->mhd);
+}
+
 static uint32_t addr_of(const struct sockaddr *name)
 {
     struct sockaddr_in in = {0};
@@ -155,15 +169,17 @@ static struct http_conn *conn_new(struct http_server *server, struct MHD_Connect
     struct http_conn *conn = NEW(struct http_conn);
 
     conn->server = server;
+    conn->mhd = mhd;
     conn->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     conn->addr =
         addr_of(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
     ring_init(&conn->ring);
     ring_init(&conn->half_closed);
-    http_half_closes_watch(conn);
+    ring_init(&conn->paused);
     http_peers_add(server, conn->addr);
     if (server->tls)
-        http_tls_adopt(conn, mhd);
+        http_tls_adopt(conn);
+    http_half_closes_watch(conn);
     return conn;
 }
 
@@ -171,6 +187,7 @@ static void conn_free(struct http_conn *conn)
 {
     http_exchange_forget(conn);
     ring_remove(&conn->ring);
+    ring_remove(&conn->paused);
     http_half_closes_forget(conn);
     http_peers_remove(conn->server, conn->addr);
     http_tls_unref(conn->tls);
@@ -288,6 +305,7 @@ static struct http_server *server_alloc(struct loop *loop, const struct http_ser
     server->stream_epoll_fd = -1;
     server->half_close_epoll_fd = -1;
     ring_init(&server->half_closed);
+    ring_init(&server->paused);
     ring_init(&server->receiving);
     ring_init(&server->blocked);
     ring_init(&server->lingering);
@@ -330,6 +348,8 @@ int http_server_new(struct loop *loop, const struct http_server_config *config,
 
 static void stop_mhd(struct http_server *server)
 {
+    while (!ring_is_empty(&server->paused))
+        http_conn_go_on(CONTAINER_OF(server->paused.next, struct http_conn, paused));
     while (!ring_is_empty(&server->waiting))
         http_exchange_abandon(CONTAINER_OF(server->waiting.next, struct http_request, ring));
     if (server->mhd)

@@ -57,6 +57,7 @@ struct http_server {
     int stream_epoll_fd;
     struct loop_source *stream_io;
     struct ring half_closed; /* struct http_conn: the client's end was seen in this turn */
+    struct ring paused;      /* struct http_conn: see http_conn_pause() */
     int half_close_epoll_fd;
     struct loop_source *half_close_io;
     struct loop_source *stream_timer;
@@ -66,6 +67,8 @@ struct http_server {
 struct http_conn {
     struct ring ring;        /* in receiving, or in no list */
     struct ring half_closed; /* in the server's list of this name, or in none */
+    struct ring paused;      /* the same: suspended until the handshake can go on */
+    struct MHD_Connection *mhd;
     struct http_server *server;
     int fd; /* libmicrohttpd's */
     uint32_t addr;
@@ -74,7 +77,8 @@ struct http_conn {
     gnutls_session_t session;     /* libmicrohttpd's; NULL: plain HTTP */
     struct http_tls *tls;         /* what the session began with */
     bool speaks_tls;              /* its first byte was of a handshake */
-    void *note;                   /* see http_connection_note() */
+    bool is_handshaken;
+    void *note; /* see http_connection_note() */
     void (*free_note)(void *note);
 };
 
@@ -118,10 +122,13 @@ struct http_request {
 
 /* ---- halfclose.c --------------------------------------------------------------------------- */
 
+/* Also tells when a paused connection can go on. */
 int http_half_closes_init(struct http_server *server);
 /* When no connection is left. */
 void http_half_closes_deinit(struct http_server *server);
 void http_half_closes_watch(struct http_conn *conn);
+/* No more pauses from now on. */
+void http_half_closes_end_pauses(struct http_conn *conn);
 /* While its socket is still open. */
 void http_half_closes_forget(struct http_conn *conn);
 
@@ -132,6 +139,12 @@ struct http_conn *http_conn_of(struct MHD_Connection *mhd);
 void http_conn_expect(struct http_conn *conn);
 /* It has come in. */
 void http_conn_received(struct http_conn *conn);
+
+/* While a handshake waits for the client, libmicrohttpd asks for it in every turn, and wants the
+ * next turn at once: one client that says nothing would keep a CPU busy. So the connection is
+ * suspended until something has come. */
+void http_conn_pause(struct http_conn *conn);
+void http_conn_go_on(struct http_conn *conn);
 
 /* libmicrohttpd does what there is to do, now. */
 void http_server_run(struct http_server *server);

@@ -127,11 +127,22 @@ static void say_https(const struct http_conn *conn)
     (void)shutdown(conn->fd, SHUT_WR);
 }
 
+static ssize_t receive(struct http_conn *conn, void *bytes, size_t n)
+{
+    ssize_t got = recv(conn->fd, bytes, n, 0);
+
+    if (got >= 0 || errno != EAGAIN || conn->is_handshaken)
+        return got;
+    http_conn_pause(conn);
+    errno = EAGAIN;
+    return -1;
+}
+
 /* As GnuTLS reads by itself, but for the first byte. */
 static ssize_t on_pull(gnutls_transport_ptr_t data, void *bytes, size_t n)
 {
     struct http_conn *conn = data;
-    ssize_t got = recv(conn->fd, bytes, n, 0);
+    ssize_t got = receive(conn, bytes, n);
 
     if (got <= 0 || conn->speaks_tls)
         return got;
@@ -144,21 +155,37 @@ static ssize_t on_pull(gnutls_transport_ptr_t data, void *bytes, size_t n)
     return got;
 }
 
+/* The client's Finished is the last that a server waits for (RFC 8446 section 2). The session's
+ * pointer is libmicrohttpd's. */
+static int on_finished(gnutls_session_t session, unsigned int type, unsigned int when,
+                       unsigned int incoming, const gnutls_datum_t *message)
+{
+    struct http_conn *conn = http_conn_of(gnutls_session_get_ptr(session));
+
+    if (!incoming)
+        return 0;
+    conn->is_handshaken = true;
+    http_half_closes_end_pauses(conn);
+    return 0;
+}
+
 static gnutls_transport_ptr_t as_pointer(int fd)
 {
     return (gnutls_transport_ptr_t)(intptr_t)fd; /* how GnuTLS hands descriptors around */
 }
 
-void http_tls_adopt(struct http_conn *conn, struct MHD_Connection *mhd)
+void http_tls_adopt(struct http_conn *conn)
 {
     gnutls_session_t session = conn->session =
-        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session;
+        MHD_get_connection_info(conn->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION)->tls_session;
 
     conn->tls = tls_ref(conn->server->tls);
     (void)gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, conn->tls->credentials);
     gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
     gnutls_transport_set_ptr2(session, conn, as_pointer(conn->fd));
     gnutls_transport_set_pull_function(session, on_pull);
+    gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_FINISHED, GNUTLS_HOOK_POST,
+                                       on_finished);
 }
 
 size_t http_tls_chain(const struct http_conn *conn, struct tls_der ret_chain[static TLS_CHAIN_MAX])

@@ -21,6 +21,6 @@ const char *http_tls_key_pem(const struct http_tls *tls);
 
 /* A connection that has just been accepted gets the server's present credentials and is asked for
  * a certificate. One that begins with plain HTTP is told so (426), and ends. */
-void http_tls_adopt(struct http_conn *conn, struct MHD_Connection *mhd);
+void http_tls_adopt(struct http_conn *conn);
 /* What http_request_certificates() says. */
 size_t http_tls_chain(const struct http_conn *conn, struct tls_der ret_chain[static TLS_CHAIN_MAX]);

@@ -1,7 +1,9 @@
 /* The server over TLS: certificates of both sides. That requests and streams are as they are in
  * plain is shown by test_server.c and test_stream.c, which run over TLS, too. */
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "lib/base/error.h"
 #include "lib/base/loop.h"
@@ -96,6 +98,43 @@ static void who_says_nothing_or_breaks_off_the_handshake_disturbs_nobody(void **
     assert_starts(answer, "HTTP/1.1 200 OK\r\n");
 }
 
+static int64_t cpu_ms(void)
+{
+    struct timespec t;
+
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t), 0);
+    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Not a matter of speed: either it waits, or it spins. */
+static void the_server_sleeps_while_it_waits_for_a_handshake(void **state)
+{
+    static const char hello[] = {22, 3, 1, 0, 100, 1};
+    int silent = raw_open_plain(*state), begun = raw_open_plain(*state);
+    AUTO_FREE char *answer = NULL;
+    int64_t before_ms;
+
+    assert_int_equal(send(begun, hello, sizeof hello, MSG_NOSIGNAL), sizeof hello);
+    answer = raw_ask(*state, GET("/echo/a")); /* by now it has seen the others */
+    before_ms = cpu_ms();
+    assert_int_equal(poll(NULL, 0, 400), 0);
+    assert_in_range(cpu_ms() - before_ms, 0, 200);
+    assert_starts(answer, "HTTP/1.1 200 OK\r\n");
+    raw_close(silent);
+    raw_close(begun);
+}
+
+static void a_server_stops_while_a_handshake_is_under_way(void **state)
+{
+    struct bed *bed = bed_start(NULL);
+    int silent = raw_open_plain(bed);
+    AUTO_FREE char *answer = raw_ask(bed, GET("/echo/a"));
+
+    assert_starts(answer, "HTTP/1.1 200 OK\r\n");
+    bed_stop(bed, NULL);
+    raw_close(silent);
+}
+
 static void a_refused_body_is_answered_although_it_goes_on(void **state)
 {
     static const char head[] = "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 8388608\r\n\r\n";
@@ -124,20 +163,19 @@ static void a_server_without_its_files_does_not_start(void **state)
     loop_free(loop);
 }
 
+#define TLS(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_client_may_show_a_certificate_and_need_not, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(a_note_lasts_as_long_as_its_connection, setup, teardown),
-        cmocka_unit_test_setup_teardown(new_connections_get_the_new_certificate_and_old_ones_go_on,
-                                        setup, teardown),
-        cmocka_unit_test_setup_teardown(who_speaks_plain_http_is_told_to_use_https, setup,
-                                        teardown),
-        cmocka_unit_test_setup_teardown(
-            who_says_nothing_or_breaks_off_the_handshake_disturbs_nobody, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_refused_body_is_answered_although_it_goes_on, setup,
-                                        teardown),
+        TLS(a_client_may_show_a_certificate_and_need_not),
+        TLS(a_note_lasts_as_long_as_its_connection),
+        TLS(new_connections_get_the_new_certificate_and_old_ones_go_on),
+        TLS(who_speaks_plain_http_is_told_to_use_https),
+        TLS(who_says_nothing_or_breaks_off_the_handshake_disturbs_nobody),
+        TLS(a_refused_body_is_answered_although_it_goes_on),
+        TLS(the_server_sleeps_while_it_waits_for_a_handshake),
+        cmocka_unit_test(a_server_stops_while_a_handshake_is_under_way),
         cmocka_unit_test(a_server_without_its_files_does_not_start),
     };
 
