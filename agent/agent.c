@@ -68,7 +68,7 @@ static void on_looked(void *data)
     struct overlay_status overlay;
 
     overlay_status(a->overlay, &overlay);
-    if (overlay.is_programmed && !a->peers.is_doubting)
+    if (overlay.is_programmed && a->peers.missing_count == 0)
         a->revision_applied = a->state.identity.origin.revision;
     if (!a->is_control_started && overlay.is_host_ip_local && !a->leave) {
         a->is_control_started = true;

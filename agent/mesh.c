@@ -11,6 +11,9 @@
 
 /* Peers are written down a moment later, many changes at once; they are in force already. */
 #define SAVE_DELAY_MS 500
+/* A list that lacks many at once needs a second one so many syncs later: a minute of the default.
+ */
+#define CONFIRM_SYNCS 12
 /* A confirming list that does not come is asked for again. */
 #define CONFIRM_AGAIN_MS 5000
 /* After a cluster is accepted: the other nodes that are to come over have so long. */
@@ -159,24 +162,39 @@ static void use_identity(struct agent *a)
 
 /* ---- doubt --------------------------------------------------------------------------------- */
 
+/* The other nodes are still coming over to a cluster that was accepted. */
+static bool is_patient(const struct agent *a)
+{
+    return a->accepted_ms > 0 && clock_boot_ms() - a->accepted_ms < ACCEPT_PATIENCE_MS;
+}
+
 static int64_t confirm_ms(const struct agent *a)
 {
-    if (a->accepted_ms > 0 && clock_boot_ms() - a->accepted_ms < ACCEPT_PATIENCE_MS)
-        return ACCEPT_PATIENCE_MS;
-    return 2 * a->state.identity.cluster.peer_sync_ms;
+    return is_patient(a) ? ACCEPT_PATIENCE_MS
+                         : CONFIRM_SYNCS * a->state.identity.cluster.peer_sync_ms;
+}
+
+static void say_doubt(const struct agent *a)
+{
+    if (a->peers.is_alone)
+        log_warn("the list of nodes has nobody but this one, keeping all others until they are "
+                 "said to be gone; if it is right, run 'quiltctl node accept-cluster'",
+                 LOG_U("missing", a->peers.missing_count));
+    else
+        log_warn("the list of nodes lacks many at once, keeping them until it is confirmed",
+                 LOG_U("missing", a->peers.missing_count), LOG_I("confirm_ms", confirm_ms(a)));
 }
 
 static void follow_doubt(struct agent *a, bool was_doubting)
 {
-    if (!a->peers.is_doubting) {
+    int64_t at_ms = peers_confirm_at_ms(&a->peers, confirm_ms(a));
+
+    if (a->peers.missing_count > 0 && !was_doubting)
+        say_doubt(a);
+    if (at_ms == INT64_MAX)
         loop_timer_disarm(a->confirm);
-        return;
-    }
-    if (!was_doubting)
-        log_warn("the list of nodes lacks many at once, keeping them until it is confirmed",
-                 LOG_U("missing", peers_missing_count(&a->peers)),
-                 LOG_I("confirm_ms", confirm_ms(a)));
-    loop_timer_set_at(a->confirm, a->peers.doubted_since_ms + confirm_ms(a));
+    else if (!loop_timer_is_armed(a->confirm)) /* asked again already */
+        loop_timer_set_at(a->confirm, at_ms);
 }
 
 static void on_confirm(void *data)
@@ -271,18 +289,20 @@ static void on_registered(void *data, const struct api_register_reply *reply)
         control_client_refresh(a->control);
 }
 
-static void peers_changed(struct agent *a, bool is_changed)
+/* What the peers were told may have changed them, and has begun, moved or ended a doubt. */
+static void peers_heard(struct agent *a, bool is_changed, bool was_doubting)
 {
-    if (!is_changed)
-        return;
-    want_overlay(a);
-    save_soon(a);
+    if (is_changed) {
+        want_overlay(a);
+        save_soon(a);
+    }
+    follow_doubt(a, was_doubting);
 }
 
 static void on_list(void *data, const struct api_node *nodes, size_t count)
 {
     struct agent *a = data;
-    bool was_doubting = a->peers.is_doubting, is_first = !a->has_peers, is_changed;
+    bool was_doubting = a->peers.missing_count > 0, is_first = !a->has_peers, is_changed;
     int64_t now_ms = clock_boot_ms();
 
     if (nodes)
@@ -290,22 +310,24 @@ static void on_list(void *data, const struct api_node *nodes, size_t count)
     else
         is_changed = peers_take_same_list(&a->peers, now_ms, confirm_ms(a));
     a->has_peers = true;
-    peers_changed(a, is_changed || is_first);
-    follow_doubt(a, was_doubting);
+    loop_timer_disarm(a->confirm);
+    peers_heard(a, is_changed || is_first, was_doubting);
 }
 
 static void on_node(void *data, const struct api_node *node)
 {
     struct agent *a = data;
+    bool was_doubting = a->peers.missing_count > 0;
 
-    peers_changed(a, peers_take_node(&a->peers, node));
+    peers_heard(a, peers_take_node(&a->peers, node), was_doubting);
 }
 
 static void on_deleted(void *data, const char *node_id)
 {
     struct agent *a = data;
+    bool was_doubting = a->peers.missing_count > 0;
 
-    peers_changed(a, peers_take_deleted(&a->peers, node_id));
+    peers_heard(a, peers_take_deleted(&a->peers, node_id), was_doubting);
 }
 
 static void on_changed(void *data)
@@ -323,13 +345,8 @@ const struct control_client_events mesh_events = {
     .changed = on_changed,
 };
 
-bool mesh_accept_cluster(struct agent *a)
+static void accept_foreign(struct agent *a)
 {
-    struct control_client_status control;
-
-    control_client_status(a->control, &control);
-    if (!control.is_foreign)
-        return false;
     log_warn("the cluster is accepted, registering with it",
              LOG_S("was", identity(a)->origin.cluster_id),
              LOG_U("was_revision", identity(a)->origin.revision));
@@ -337,6 +354,26 @@ bool mesh_accept_cluster(struct agent *a)
     a->accepted_ms = clock_boot_ms();
     save_now(a);
     control_client_restart(a->control);
+}
+
+static void accept_list(struct agent *a)
+{
+    log_warn("the list of nodes is accepted, forgetting those that it lacks",
+             LOG_U("missing", a->peers.missing_count));
+    peers_heard(a, peers_believe_list(&a->peers), true);
+}
+
+bool mesh_accept_cluster(struct agent *a)
+{
+    struct control_client_status control;
+
+    control_client_status(a->control, &control);
+    if (control.is_foreign)
+        accept_foreign(a);
+    else if (a->peers.missing_count > 0 && !is_patient(a)) /* said twice, it means the same */
+        accept_list(a);
+    else
+        return false;
     return true;
 }
 

@@ -13,8 +13,9 @@ void mesh_deinit(struct agent *agent);
 /* Reads the state file; with an identity in it, what was known last is wanted at once. Needs
  * overlay and runtime. Negative when the disk fails; damage is logged, and the node starts anew. */
 int mesh_start_from_state(struct agent *agent);
-/* The operator says that the control plane which was refused is the right one: registers with it as
- * if it were the first, wishing for the same subnet. False when none is refused. */
+/* The operator says that the control plane is right. One that was refused: registers with it as if
+ * it were the first, wishing for the same subnet. One whose list is doubted: forgets who is missing
+ * from it, unless they may still be coming over. False when there is neither. */
 bool mesh_accept_cluster(struct agent *agent);
 /* Writes the state file if something is not in it yet. */
 void mesh_save(struct agent *agent);

@@ -29,6 +29,7 @@ const char *peer_verdict_problem(enum peer_verdict verdict)
 static void forget(struct peers *peers, struct peer *peer)
 {
     HASH_DEL(peers->by_id, peer);
+    peers->missing_count -= peer->is_missing;
     free(peer);
 }
 
@@ -149,8 +150,10 @@ static bool take(struct peers *peers, const struct api_node *node)
         HASH_ADD_STR(peers->by_id, node.node_id, peer);
     }
     peer->node = *node;
+    peers->missing_count -= peer->is_missing;
     peer->is_missing = false;
     peer->list_serial = peers->list_serial;
+    peers->is_alone = false;
     return is_changed;
 }
 
@@ -176,21 +179,15 @@ bool peers_take_deleted(struct peers *peers, const char *node_id)
 
 /* ---- what is missing ----------------------------------------------------------------------- */
 
-/* FNV-1a, summed over the ids so that their order does not matter. */
-static uint64_t digest_id(const char *id)
-{
-    uint64_t hash = 0xcbf29ce484222325;
-
-    for (; *id; id++)
-        hash = (hash ^ (unsigned char)*id) * 0x100000001b3;
-    return hash;
-}
-
 struct missing {
     size_t up; /* missing ones that were up */
     size_t known_up;
-    uint64_t digest;
 };
+
+static bool is_listed(const struct peers *peers, const struct peer *peer)
+{
+    return peer->list_serial == peers->list_serial;
+}
 
 static struct missing count_missing(const struct peers *peers)
 {
@@ -199,10 +196,7 @@ static struct missing count_missing(const struct peers *peers)
 
     HASH_ITER (hh, peers->by_id, peer, next) {
         m.known_up += peer->node.is_up;
-        if (peer->list_serial == peers->list_serial)
-            continue;
-        m.up += peer->node.is_up;
-        m.digest += digest_id(peer->node.node_id);
+        m.up += peer->node.is_up && !is_listed(peers, peer);
     }
     return m;
 }
@@ -214,14 +208,14 @@ static bool is_believable(const struct missing *m)
     return m->up < m->known_up && (m->up <= MISSING_BELIEVED_MAX || 2 * m->up <= m->known_up);
 }
 
-static bool forget_missing(struct peers *peers)
+/* Those that have been missing since then, or for longer. */
+static bool forget_missing(struct peers *peers, int64_t since_ms)
 {
     struct peer *peer, *next;
     bool is_changed = false;
 
-    peers->is_doubting = false;
     HASH_ITER (hh, peers->by_id, peer, next) {
-        if (peer->list_serial == peers->list_serial)
+        if (!peer->is_missing || peer->missing_since_ms > since_ms)
             continue;
         forget(peers, peer);
         is_changed = true;
@@ -229,28 +223,30 @@ static bool forget_missing(struct peers *peers)
     return is_changed;
 }
 
-static void mark_missing(struct peers *peers)
+static void mark_missing(struct peers *peers, int64_t now_ms)
 {
     struct peer *peer, *next;
 
-    HASH_ITER (hh, peers->by_id, peer, next)
-        peer->is_missing = peer->list_serial != peers->list_serial;
+    peers->is_alone = true;
+    HASH_ITER (hh, peers->by_id, peer, next) {
+        if (is_listed(peers, peer)) {
+            peers->is_alone = false;
+        } else if (!peer->is_missing) {
+            peer->is_missing = true;
+            peer->missing_since_ms = now_ms;
+            peers->missing_count++;
+        }
+    }
 }
 
 static bool settle_missing(struct peers *peers, int64_t now_ms, int64_t confirm_ms)
 {
-    struct missing m = count_missing(peers);
-    bool is_same_doubt = peers->is_doubting && peers->doubted_digest == m.digest;
+    const struct missing m = count_missing(peers);
 
-    if (is_believable(&m) || (is_same_doubt && now_ms - peers->doubted_since_ms >= confirm_ms))
-        return forget_missing(peers);
-    mark_missing(peers);
-    if (!is_same_doubt) {
-        peers->is_doubting = true;
-        peers->doubted_digest = m.digest;
-        peers->doubted_since_ms = now_ms;
-    }
-    return false;
+    mark_missing(peers, now_ms);
+    if (is_believable(&m))
+        return forget_missing(peers, now_ms);
+    return !peers->is_alone && forget_missing(peers, now_ms - confirm_ms);
 }
 
 bool peers_take_list(struct peers *peers, const struct api_node *nodes, size_t count,
@@ -269,26 +265,39 @@ bool peers_take_list(struct peers *peers, const struct api_node *nodes, size_t c
 
 bool peers_take_same_list(struct peers *peers, int64_t now_ms, int64_t confirm_ms)
 {
-    bool is_changed = peers->is_doubting && settle_missing(peers, now_ms, confirm_ms);
+    bool is_changed = peers->missing_count > 0 && settle_missing(peers, now_ms, confirm_ms);
 
     if (is_changed)
         judge(peers);
     return is_changed;
 }
 
+bool peers_believe_list(struct peers *peers)
+{
+    bool is_changed = forget_missing(peers, INT64_MAX);
+
+    if (is_changed)
+        judge(peers);
+    return is_changed;
+}
+
+int64_t peers_confirm_at_ms(const struct peers *peers, int64_t confirm_ms)
+{
+    const struct peer *peer, *next;
+    int64_t since_ms = INT64_MAX;
+
+    if (peers->missing_count == 0 || peers->is_alone)
+        return INT64_MAX;
+    HASH_ITER (hh, peers->by_id, peer, next) {
+        if (peer->is_missing && peer->missing_since_ms < since_ms)
+            since_ms = peer->missing_since_ms;
+    }
+    return since_ms + confirm_ms;
+}
+
 size_t peers_count(const struct peers *peers)
 {
     return HASH_COUNT(peers->by_id);
-}
-
-size_t peers_missing_count(const struct peers *peers)
-{
-    const struct peer *peer, *next;
-    size_t count = 0;
-
-    HASH_ITER (hh, peers->by_id, peer, next)
-        count += peer->is_missing;
-    return count;
 }
 
 struct overlay_peer *peers_wanted(const struct peers *peers, size_t *ret_count)

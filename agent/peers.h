@@ -3,7 +3,9 @@
  * What is said outright is done at once: a node that is `down`, a node-deleted event, a new or
  * changed node. What is only missing is not: a list that lacks more than half of the nodes that
  * were up (and more than two), or all of them, may come from a control plane that lost its memory.
- * The missing ones stay until a second list, a while later, lacks exactly the same.
+ * The missing ones stay until a second list, a while later, lacks them too and no list between has
+ * had them. A list of nobody but us proves nothing, however often it comes: then it takes
+ * node-deleted events, other nodes, or an operator.
  */
 #pragma once
 
@@ -33,7 +35,8 @@ const char *peer_verdict_problem(enum peer_verdict verdict);
 struct peer {
     struct api_node node;
     enum peer_verdict verdict;
-    bool is_missing;        /* from the latest list, and not believed yet */
+    bool is_missing; /* from the latest list, and not believed yet */
+    int64_t missing_since_ms;
     uint64_t list_serial;   /* the list that had it last */
     enum peer_verdict said; /* the verdict last logged: the owner's */
     UT_hash_handle hh;
@@ -53,26 +56,28 @@ struct peers {
     struct peers_self self;
     uint64_t list_serial;
     size_t wanted_count;
-    bool is_doubting;
-    uint64_t doubted_digest; /* of the ids that are missing */
-    int64_t doubted_since_ms;
+    size_t missing_count; /* so many are kept though the latest list lacks them: that is doubt */
+    bool is_alone;        /* the latest list has nobody but us */
 };
 
 void peers_deinit(struct peers *peers);
 void peers_set_self(struct peers *peers, const struct peers_self *self);
 
-/* A whole list (of now). confirm_ms: how much later a second list must come to confirm a doubted
- * one. Each returns whether any peer was added, changed or removed. */
+/* A whole list (of now). confirm_ms: how much later a second list must come to confirm that a node
+ * is missing. Each returns whether any peer was added, changed or removed. */
 bool peers_take_list(struct peers *peers, const struct api_node *nodes, size_t count,
                      int64_t now_ms, int64_t confirm_ms);
 /* The control plane says that its list is still the one of before (304). */
 bool peers_take_same_list(struct peers *peers, int64_t now_ms, int64_t confirm_ms);
 bool peers_take_node(struct peers *peers, const struct api_node *node);
 bool peers_take_deleted(struct peers *peers, const char *node_id);
+/* An operator says that the latest list is right. */
+bool peers_believe_list(struct peers *peers);
+
+/* From when on a second list would be believed; INT64_MAX: none would, or none is needed. */
+int64_t peers_confirm_at_ms(const struct peers *peers, int64_t confirm_ms);
 
 size_t peers_count(const struct peers *peers);
-/* How many are kept though the latest list lacks them. */
-size_t peers_missing_count(const struct peers *peers);
 
 /* What the overlay needs of the wanted ones, sorted by VTEP address. Caller frees. */
 struct overlay_peer *peers_wanted(const struct peers *peers, size_t *ret_count);

@@ -59,8 +59,11 @@ static void add_control_problems(struct list *list, const struct status_view *vi
         add_line(list, "this node is not registered with the control plane yet");
     if (view->missing_count > 0)
         add_lines(list, mem_printf("%zu nodes vanished from the control plane's list at once; they "
-                                   "are kept until it says so again",
-                                   view->missing_count));
+                                   "are kept until %s. If it is right, run 'quiltctl node "
+                                   "accept-cluster' on this node",
+                                   view->missing_count,
+                                   view->is_alone ? "it has other nodes, or says who is gone"
+                                                  : "it says so again"));
 }
 
 /* Each has its problem beside it in the list of peers. */

@@ -29,6 +29,7 @@ struct status_view {
     struct overlay_status overlay;
     const struct status_peer *peers;
     size_t peer_count, wanted_count, programmed_count, missing_count;
+    bool is_alone; /* the missing are all that there were */
 };
 
 /* Each returns a text that the caller frees. */

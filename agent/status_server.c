@@ -53,6 +53,7 @@ static struct status_peer *view_peers(const struct agent *a, struct status_view 
         view->missing_count += item->is_missing;
     }
     view->wanted_count = a->peers.wanted_count;
+    view->is_alone = a->peers.is_alone;
     return peers;
 }
 

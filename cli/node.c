@@ -298,8 +298,10 @@ int cmd_node_accept_cluster(struct cli *cli, char **args)
         return r;
     if (cli->format == OUTPUT_JSON)
         return output_json(body);
-    return output_text(json_is_true(json_object_get(body, "accepted"))
-                           ? "accepted; the agent registers with the control plane now, and keeps "
-                             "the peers it knew while they come over\n"
-                           : "nothing to accept: this node does not refuse its control plane\n");
+    return output_text(
+        json_is_true(json_object_get(body, "accepted"))
+            ? "accepted; the agent goes with the control plane now. It keeps the peers "
+              "of a cluster that it leaves while they come over\n"
+            : "nothing to accept: this node neither refuses its control plane nor "
+              "doubts its list\n");
 }

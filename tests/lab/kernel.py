@@ -99,28 +99,34 @@ def difference(before, after):
 
 class ChangeLog:
     """Every netlink notification of a host while the block runs, as ip monitor and nft monitor
-    print them. What a daemon writes anew shows up here even when the dumps are equal."""
+    print them. What a daemon writes anew shows up here even when the dumps are equal. Of neighbours
+    and forwarding entries those of the overlay count; the underlay's come and go by themselves."""
+
+    WATCHERS = {"ip-monitor": ["ip", "monitor", "link", "address", "route", "rule"],
+                "neigh-monitor": ["ip", "monitor", "neigh"], "nft-monitor": ["nft", "monitor"]}
 
     def __init__(self, host):
         self.host = host
         self.watchers = []
 
     def __enter__(self):
-        self.watchers = [
-            self.host.start(["ip", "monitor", "link", "address", "route", "rule"], "ip-monitor"),
-            self.host.start(["nft", "monitor"], "nft-monitor")]
+        self.watchers = [self.host.start(argv, name) for name, argv in self.WATCHERS.items()]
         self.start_sizes = [watcher.log_path.stat().st_size for watcher in self.watchers]
         self._wait_listening()
         return self
 
     def _wait_listening(self):
-        """Proves that the watchers hear: adds and removes an object until both have said so."""
+        """Proves that the watchers hear: adds and removes an object until all have said so."""
+        neighbour = ["203.0.113.78", "dev", "eth0"]
+
         def hears():
             self.host.net("ip", "route", "add", "blackhole", "203.0.113.77/32")
             self.host.net("ip", "route", "del", "blackhole", "203.0.113.77/32")
+            self.host.net("ip", "neigh", "replace", *neighbour, "lladdr", "02:00:00:00:00:01")
+            self.host.net("ip", "neigh", "del", *neighbour)
             self.host.net("nft", "add", "table", "ip", "lab_probe")
             self.host.net("nft", "delete", "table", "ip", "lab_probe")
-            return all("203.0.113.77" in watcher.log() or "lab_probe" in watcher.log()
+            return all("203.0.113.7" in watcher.log() or "lab_probe" in watcher.log()
                        for watcher in self.watchers)
         wait_for(hears, 10, "monitors to listen", 0.05)
 
@@ -134,6 +140,11 @@ class ChangeLog:
         for watcher, start in zip(self.watchers, self.start_sizes):
             text = watcher.log_path.read_bytes()[start:].decode(errors="replace")
             heard += [line for line in text.splitlines()
-                      if "203.0.113.77" not in line and "lab_probe" not in line
-                      and not line.startswith("# new generation") and line.strip()]
+                      if "203.0.113.7" not in line and "lab_probe" not in line
+                      and not line.startswith("# new generation") and line.strip()
+                      and (watcher.name != "neigh-monitor" or f"dev {OVERLAY}" in line)]
         return heard
+
+    def deletions(self):
+        """Of those, what was taken away."""
+        return [line for line in self.lines() if line.startswith(("Deleted", "delete"))]

@@ -85,6 +85,11 @@ class Mesh:
                          check=check)
         return json.loads(done.stdout) if done.returncode == 0 else None
 
+    def register(self, hostname, ip):
+        """Registers a node that does not exist; what the control plane answers."""
+        body = json.dumps({"hostname": hostname, "host_ip": ip})
+        return json.loads(self.nodes[0].out("curl", "-sS", "-f", "-d", body, f"{self.control_url}/api/nodes/register"))
+
     def listed(self):
         """hostname -> node, as the control plane lists it."""
         return {node["hostname"]: node for node in self.get("/api/nodes")["nodes"]}

@@ -1,5 +1,6 @@
 /* A list that is not true, as an agent gets it from a control plane that has lost its mind. */
 #include <stdio.h>
+#include <string.h>
 
 #include "tests/sim/hand.h"
 #include "tests/sim/sim.h"
@@ -25,18 +26,26 @@ static void add_false_node(struct strbuf *out, const char *hostname, uint32_t ip
         oracle_note_pair(subnet.addr, ip);
 }
 
+static struct api_node *first_up(void)
+{
+    struct node *node = sim.control.registry.first;
+
+    while (node && !node->facts.api.is_up)
+        node = node->next;
+    return node ? &node->facts.api : NULL;
+}
+
+/* The true list, and nodes that cannot be. */
 static char *mad_list(struct host *host)
 {
     const struct ip4_prefix mine = host->agent.state.identity.subnet;
-    const struct node *other = sim.control.registry.first;
+    const struct api_node *other = first_up();
     struct strbuf out = {0};
 
     registry_list_to_json(&sim.control.registry, &out);
-    while (other && !other->facts.api.is_up)
-        other = other->next;
     if (!other || !host->agent.has_identity)
         return strbuf_take(&out);
-    out.len -= 2; /* "]}" */
+    out.len = (size_t)(strstr(out.data, "],\"cluster_id\"") - out.data);
     add_false_node(&out, "mine", hand_fresh_ip(), mine);
     add_false_node(&out, "outside", hand_fresh_ip(),
                    (struct ip4_prefix){.addr = 8U << 24, .len = 24});
@@ -44,7 +53,7 @@ static char *mad_list(struct host *host)
                    (struct ip4_prefix){.addr = mine.addr & 0xffffc000, .len = 18});
     add_false_node(&out, "my-address", host->ip,
                    (struct ip4_prefix){.addr = mine.addr + 256, .len = 24});
-    add_false_node(&out, "twin", hand_fresh_ip(), other->facts.api.subnet);
+    add_false_node(&out, "twin", hand_fresh_ip(), other->subnet);
     strbuf_adds(&out, "]}");
     return strbuf_take(&out);
 }
@@ -55,9 +64,10 @@ char *nemesis_lie(struct host *host)
 
     host->is_lie_due = false;
     sim_trace("%s is lied to: %s", host->name, is_empty ? "nobody is there" : "a mad list");
+    host->lie_until_us = 0; /* two that claim one subnet both lose it */
     if (!is_empty)
         return mad_list(host);
     if (host->kernel->have.route_count == host->agent.peers.wanted_count)
-        host->lie_until_us = sim.now_us + 9 * SIM_S;
+        host->lie_until_us = sim.now_us + 90 * SIM_S;
     return mem_strdup("{\"nodes\":[]}");
 }

@@ -57,6 +57,8 @@ static char *check_host(const struct host *host, struct node *const *up, size_t 
     if (node->facts.api.host_ip != host->ip ||
         !ip4_prefix_equal(node->facts.api.subnet, me->subnet))
         return mem_printf("%s is known in another way", host->name);
+    if (host->agent.peers.missing_count > 0)
+        return mem_printf("%s doubts the list of nodes", host->name);
     return check_peers(host, up, count);
 }
 

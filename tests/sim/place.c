@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent/mesh.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/privilege.h"
@@ -347,6 +348,19 @@ void process_stop(struct process *p)
     p->daemon->is_stopping = true;
     p->daemon->stop_fn(p->daemon->stop_data);
     sim.current = before;
+}
+
+bool agent_accept(struct host *host)
+{
+    struct process *before = sim.current;
+    bool is_accepted;
+
+    if (!host->process.is_running)
+        return false;
+    sim.current = &host->process;
+    is_accepted = mesh_accept_cluster(&host->agent);
+    sim.current = before;
+    return is_accepted;
 }
 
 void process_stall(struct process *p, int64_t for_us)

@@ -162,6 +162,8 @@ void control_start(void);
 void control_end(bool is_crash);
 void agent_start(struct host *host);
 void agent_end(struct host *host, bool is_crash);
+/* quiltctl node accept-cluster; whether there was anything to accept. */
+bool agent_accept(struct host *host);
 /* SIGTERM: it ends by itself, in its own time. */
 void process_stop(struct process *process);
 void process_stall(struct process *process, int64_t for_us);

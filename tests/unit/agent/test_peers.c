@@ -134,7 +134,7 @@ static void a_list_in_which_all_are_down_is_obeyed(void **state)
         nodes[i].is_up = false;
     assert_true(peers_take_list(&peers, nodes, 20, 1, CONFIRM_MS));
     assert_int_equal(peers.wanted_count, 0);
-    assert_false(peers.is_doubting);
+    assert_int_equal(peers.missing_count, 0);
     peers_deinit(&peers);
 }
 
@@ -213,10 +213,8 @@ static void how_many_may_vanish_without_a_word(void **state)
         if (is_changed != rows[i].is_believed)
             print_error("%u of %u kept\n", rows[i].kept, rows[i].known);
         assert_int_equal(is_changed, rows[i].is_believed);
-        assert_int_equal(peers.is_doubting, !rows[i].is_believed);
         assert_int_equal(peers.wanted_count, is_changed ? rows[i].kept : rows[i].known);
-        assert_int_equal(peers_missing_count(&peers),
-                         is_changed ? 0 : rows[i].known - rows[i].kept);
+        assert_int_equal(peers.missing_count, is_changed ? 0 : rows[i].known - rows[i].kept);
         peers_deinit(&peers);
     }
 }
@@ -227,27 +225,81 @@ static void a_doubted_list_is_believed_when_a_late_second_one_agrees(void **stat
     struct api_node nodes[20];
 
     (void)make_list(nodes, 20);
-    assert_false(peers_take_list(&peers, nodes, 1, 1000, CONFIRM_MS));
-    assert_false(peers_take_list(&peers, nodes, 1, 10999, CONFIRM_MS));
+    assert_false(peers_take_list(&peers, nodes, 2, 1000, CONFIRM_MS));
+    assert_int_equal(peers_confirm_at_ms(&peers, CONFIRM_MS), 11000);
+    assert_false(peers_take_list(&peers, nodes, 2, 10999, CONFIRM_MS));
     assert_false(peers_take_same_list(&peers, 10999, CONFIRM_MS));
     assert_true(peers_take_same_list(&peers, 11000, CONFIRM_MS));
-    assert_int_equal(peers_count(&peers), 0);
-    assert_false(peers.is_doubting);
+    assert_int_equal(peers_count(&peers), 1);
+    assert_int_equal(peers.missing_count, 0);
+    assert_int_equal(peers_confirm_at_ms(&peers, CONFIRM_MS), INT64_MAX);
     peers_deinit(&peers);
 }
 
-static void a_second_list_that_lacks_others_begins_the_doubt_anew(void **state)
+static void each_missing_node_needs_two_lists_without_it(void **state)
 {
     struct peers peers = make_peers(20);
     struct api_node nodes[20];
 
     (void)make_list(nodes, 20);
-    assert_false(peers_take_list(&peers, nodes, 2, 1000, CONFIRM_MS));
-    assert_false(peers_take_list(&peers, nodes, 3, 11000, CONFIRM_MS));
-    assert_int_equal(peers.doubted_since_ms, 11000);
+    assert_false(peers_take_list(&peers, nodes, 4, 1000, CONFIRM_MS));
+    assert_false(peers_take_list(&peers, nodes, 6, 5000, CONFIRM_MS)); /* 5 and 6 were there */
+    assert_false(peers_take_list(&peers, nodes, 4, 8000, CONFIRM_MS));
+    assert_int_equal(peers_confirm_at_ms(&peers, CONFIRM_MS), 11000);
+    assert_true(peers_take_list(&peers, nodes, 4, 11000, CONFIRM_MS));
+    assert_int_equal(peers.wanted_count, 5);
+    assert_int_equal(peers.missing_count, 2);
+    assert_int_equal(peers_confirm_at_ms(&peers, CONFIRM_MS), 18000);
+    assert_true(peers_take_list(&peers, nodes, 4, 18000, CONFIRM_MS));
+    assert_int_equal(peers.wanted_count, 3);
+    peers_deinit(&peers);
+}
+
+static void a_list_of_nobody_is_never_believed(void **state)
+{
+    struct peers peers = make_peers(20);
+    struct api_node nodes[21], fresh = make_node(30);
+
+    (void)make_list(nodes, 20);
+    assert_false(peers_take_list(&peers, nodes, 1, 1000, CONFIRM_MS));
+    assert_false(peers_take_list(&peers, nodes, 0, 500000, CONFIRM_MS));
+    assert_false(peers_take_same_list(&peers, 900000, CONFIRM_MS));
     assert_int_equal(peers.wanted_count, 19);
-    assert_true(peers_take_list(&peers, nodes, 3, 21000, CONFIRM_MS));
-    assert_int_equal(peers.wanted_count, 2);
+    assert_int_equal(peers_confirm_at_ms(&peers, CONFIRM_MS), INT64_MAX);
+    /* one who says a single name may well have forgotten the others, but not for long */
+    assert_true(peers_take_node(&peers, &fresh));
+    assert_int_equal(peers_confirm_at_ms(&peers, CONFIRM_MS), 11000);
+    assert_int_equal(peers.wanted_count, 20);
+    assert_true(peers_take_list(&peers, &fresh, 1, 1000000, CONFIRM_MS));
+    assert_int_equal(peers.wanted_count, 1);
+    peers_deinit(&peers);
+}
+
+static void deletions_are_obeyed_at_once_also_in_doubt(void **state)
+{
+    struct peers peers = make_peers(4);
+    struct api_node nodes[4];
+
+    assert_false(peers_take_list(&peers, nodes, make_list(nodes, 1), 1000, CONFIRM_MS));
+    assert_true(peers_take_deleted(&peers, make_node(2).node_id));
+    assert_true(peers_take_deleted(&peers, make_node(3).node_id));
+    assert_int_equal(peers.wanted_count, 1);
+    assert_int_equal(peers.missing_count, 1);
+    assert_true(peers_take_deleted(&peers, make_node(4).node_id));
+    assert_int_equal(peers.missing_count, 0);
+    peers_deinit(&peers);
+}
+
+static void an_operator_is_believed_at_once(void **state)
+{
+    struct peers peers = make_peers(20);
+    struct api_node nodes[20];
+
+    assert_false(peers_believe_list(&peers));
+    assert_false(peers_take_list(&peers, nodes, make_list(nodes, 1), 1000, CONFIRM_MS));
+    assert_true(peers_believe_list(&peers));
+    assert_int_equal(peers_count(&peers), 0);
+    assert_int_equal(peers.missing_count, 0);
     peers_deinit(&peers);
 }
 
@@ -280,8 +332,7 @@ static void a_full_list_ends_the_doubt(void **state)
     (void)make_list(nodes, 20);
     assert_false(peers_take_list(&peers, nodes, 1, 1000, CONFIRM_MS));
     (void)peers_take_list(&peers, nodes, 20, 2000, CONFIRM_MS);
-    assert_false(peers.is_doubting);
-    assert_int_equal(peers_missing_count(&peers), 0);
+    assert_int_equal(peers.missing_count, 0);
     assert_int_equal(peers.wanted_count, 19);
     peers_deinit(&peers);
 }
@@ -293,7 +344,7 @@ static void what_a_doubted_list_does_say_is_taken(void **state)
 
     nodes[0].is_up = false;
     assert_true(peers_take_list(&peers, nodes, 2, 1000, CONFIRM_MS));
-    assert_true(peers.is_doubting);
+    assert_int_equal(peers.missing_count, 18);
     assert_int_equal(verdict_of(&peers, 2), PEER_DOWN);
     assert_int_equal(verdict_of(&peers, 30), PEER_WANTED);
     assert_int_equal(peers.wanted_count, 19);
@@ -312,7 +363,10 @@ int main(void)
         cmocka_unit_test(of_two_claimants_of_one_subnet_neither_is_wanted_until_one_yields),
         cmocka_unit_test(how_many_may_vanish_without_a_word),
         cmocka_unit_test(a_doubted_list_is_believed_when_a_late_second_one_agrees),
-        cmocka_unit_test(a_second_list_that_lacks_others_begins_the_doubt_anew),
+        cmocka_unit_test(each_missing_node_needs_two_lists_without_it),
+        cmocka_unit_test(a_list_of_nobody_is_never_believed),
+        cmocka_unit_test(deletions_are_obeyed_at_once_also_in_doubt),
+        cmocka_unit_test(an_operator_is_believed_at_once),
         cmocka_unit_test(who_has_a_missing_nodes_subnet_takes_its_place_at_once),
         cmocka_unit_test(a_full_list_ends_the_doubt),
         cmocka_unit_test(what_a_doubted_list_does_say_is_taken),

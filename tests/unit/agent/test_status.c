@@ -102,8 +102,13 @@ static void each_trouble_is_said_in_words(void **state)
     ASSERT_SAID("peer node2 (10.42.2.0/24): foreign route", view.peers = &peer;
                 view.peer_count = 1);
     ASSERT_SAID("7 nodes vanished from the control plane's list at once; they are kept until it "
-                "says so again",
+                "says so again. If it is right, run 'quiltctl node accept-cluster' on this node",
                 view.missing_count = 7);
+    ASSERT_SAID("7 nodes vanished from the control plane's list at once; they are kept until it "
+                "has other nodes, or says who is gone. If it is right, run 'quiltctl node "
+                "accept-cluster' on this node",
+                view.missing_count = 7;
+                view.is_alone = true);
 }
 
 static void ready_says_why_not(void **state)
