@@ -1,16 +1,22 @@
 /* What one run of quiltctl works with: where the daemons are, and how to print. */
 #pragma once
 
+#include <stdbool.h>
+
 #include "cli/output.h"
 #include "lib/base/options.h"
 
 struct cli {
-    struct option_list control_planes; /* empty: ask the agent */
-    const char *runtime;               /* "http://HOST:PORT" or "unix:PATH" */
-    const char *agent;                 /* URL without a final slash */
-    const char *state_dir;             /* the agent's */
-    const char *ifname;                /* NULL: not given */
-    const char *ip;                    /* NULL: not given */
+    struct option_list control_planes;       /* empty: ask the agent */
+    const char *runtime;                     /* "http://HOST:PORT" or "unix:PATH" */
+    const char *agent;                       /* URL without a final slash */
+    const char *state_dir;                   /* the agent's, and the control plane's on its host */
+    const char *tls_ca, *tls_cert, *tls_key; /* files; NULL: not given, as below */
+    const char *token, *token_file;
+    const char *ifname;
+    const char *ip;
+    const char *role, *ttl, *max_uses;
+    bool is_forced;
     enum output_format format;
 };
 
@@ -23,6 +29,12 @@ int cmd_node_accept_cluster(struct cli *cli, char **args);
 int cmd_node_reserve(struct cli *cli, char **args);
 int cmd_reservation_ls(struct cli *cli, char **args);
 int cmd_reservation_rm(struct cli *cli, char **args);
+int cmd_node_revoke(struct cli *cli, char **args);
+int cmd_token_create(struct cli *cli, char **args);
+int cmd_token_ls(struct cli *cli, char **args);
+int cmd_token_rm(struct cli *cli, char **args);
+int cmd_ca_status(struct cli *cli, char **args);
+int cmd_ca_rotate(struct cli *cli, char **args);
 int cmd_endpoint_attach(struct cli *cli, char **args);
 int cmd_endpoint_detach(struct cli *cli, char **args);
 int cmd_endpoint_ls(struct cli *cli, char **args);

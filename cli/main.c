@@ -15,11 +15,19 @@ static const struct verb verbs[] = {
     {"node", "show", "ID|HOSTNAME", 1, 0, "Show one node", cmd_node_show},
     {"node", "rm", "ID|HOSTNAME", 1, 0, "Forget a node; its subnet is given back", cmd_node_rm},
     {"node", "reserve", "HOST SUBNET", 2, 0, "Set a subnet aside for a new node", cmd_node_reserve},
+    {"node", "revoke", "ID|HOSTNAME", 1, 0, "What proved a node proves nothing any more",
+     cmd_node_revoke},
     {"node", "leave", "", 0, 0, "Take this node out of the mesh", cmd_node_leave},
     {"node", "accept-cluster", "", 0, 0,
      "Go with the control plane that this node refuses or doubts", cmd_node_accept_cluster},
     {"reservation", "ls", "", 0, 0, "List the subnets that are set aside", cmd_reservation_ls},
     {"reservation", "rm", "HOST", 1, 0, "Take a reservation back", cmd_reservation_rm},
+    {"token", "create", "", 0, VERB_TAKES_TOKENS, "Make a token to join with, or for the API",
+     cmd_token_create},
+    {"token", "ls", "", 0, 0, "List the tokens", cmd_token_ls},
+    {"token", "rm", "ID", 1, 0, "Make a token worthless", cmd_token_rm},
+    {"ca", "status", "", 0, 0, "How far the replacing of the CA has come", cmd_ca_status},
+    {"ca", "rotate", "", 0, VERB_TAKES_FORCE, "Replace the CA", cmd_ca_rotate},
     {"endpoint", "attach", "ID NETNS", 2, VERB_TAKES_IFNAME | VERB_TAKES_IP,
      "Connect a network namespace (name or path)", cmd_endpoint_attach},
     {"endpoint", "detach", "ID", 1, VERB_TAKES_IFNAME, "Take it off the mesh again",
@@ -89,7 +97,32 @@ static const struct option_spec specs[] = {
      .default_text = "/var/lib/quilt-mesh",
      .parse = option_string,
      .out = &cli.state_dir,
-     .help = "The agent's state, for 'node leave'"},
+     .help = "The agent's state, for 'node leave'; and certificates, when none are given"},
+    {.name = "tls-ca",
+     .arg = "FILE",
+     .parse = option_string,
+     .out = &cli.tls_ca,
+     .help = "The CA to know the control plane by (PEM)"},
+    {.name = "tls-cert",
+     .arg = "FILE",
+     .parse = option_string,
+     .out = &cli.tls_cert,
+     .help = "The certificate to show it (PEM)"},
+    {.name = "tls-key",
+     .arg = "FILE",
+     .parse = option_string,
+     .out = &cli.tls_key,
+     .help = "The key of --tls-cert (PEM)"},
+    {.name = "token",
+     .arg = "TOKEN",
+     .parse = option_string,
+     .out = &cli.token,
+     .help = "An access token; others of this host may see it: better a file, or QUILT_TOKEN"},
+    {.name = "token-file",
+     .arg = "FILE",
+     .parse = option_string,
+     .out = &cli.token_file,
+     .help = "A file with an access token"},
     {.name = "output",
      .short_name = 'o',
      .arg = "FORMAT",
@@ -107,17 +140,50 @@ static const struct option_spec specs[] = {
      .parse = option_string,
      .out = &cli.ip,
      .help = "Ask for this address (endpoint attach)"},
+    {.name = "role",
+     .arg = "ROLE",
+     .parse = option_string,
+     .out = &cli.role,
+     .help = "node (to join), viewer or admin (token create; default node)"},
+    {.name = "ttl",
+     .arg = "TIME",
+     .parse = option_string,
+     .out = &cli.ttl,
+     .help = "How long it is good, 12h, 30d, 0 for ever (token create; default 24h for the role "
+             "node, 30d for others)"},
+    {.name = "max-uses",
+     .arg = "NUMBER",
+     .parse = option_string,
+     .out = &cli.max_uses,
+     .help = "How many nodes it lets in, 0 any number (token create; default 1)"},
+    {.name = "force",
+     .out = &cli.is_forced,
+     .help = "Do not wait for nodes that are down (ca rotate)"},
 };
 
 static void check_verb_options(const struct options *options, const struct verb *verb)
 {
+    const struct {
+        const char *name;
+        bool is_given;
+        unsigned int option;
+    } rows[] = {
+        {"ifname", cli.ifname, VERB_TAKES_IFNAME},     {"ip", cli.ip, VERB_TAKES_IP},
+        {"role", cli.role, VERB_TAKES_TOKENS},         {"ttl", cli.ttl, VERB_TAKES_TOKENS},
+        {"max-uses", cli.max_uses, VERB_TAKES_TOKENS}, {"force", cli.is_forced, VERB_TAKES_FORCE},
+    };
     AUTO_STRBUF struct strbuf name = {0};
 
     verb_add_name(verb, &name);
-    if (cli.ifname && !(verb->options & VERB_TAKES_IFNAME))
-        options_usage_error(options, "'%s' takes no --ifname", name.data);
-    if (cli.ip && !(verb->options & VERB_TAKES_IP))
-        options_usage_error(options, "'%s' takes no --ip", name.data);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].is_given && !(verb->options & rows[i].option))
+            options_usage_error(options, "'%s' takes no --%s", name.data, rows[i].name);
+    if (!cli.tls_cert != !cli.tls_key)
+        options_usage_error(options, "--tls-cert and --tls-key go together");
+    if ((cli.token || cli.token_file) && cli.tls_cert)
+        options_usage_error(options, "either a token or a certificate is shown, not both");
+    if (cli.token && cli.token_file)
+        options_usage_error(options, "--token and --token-file are one too many");
 }
 
 static int run(const struct verb *verb, char **args)

@@ -211,6 +211,28 @@ int cmd_node_rm(struct cli *cli, char **args)
     return say_removed(cli, id, hostname);
 }
 
+/* It joins again with a new token. */
+int cmd_node_revoke(struct cli *cli, char **args)
+{
+    static const char what[] = "revoke a node";
+    AUTO_JSON json_t *node = NULL;
+    AUTO_FREE char *path = NULL, *words = NULL;
+    const char *id;
+    int r = find_node(cli, args[0], &node);
+
+    if (r == 0 && (json_get_string(node, "node_id", &id) < 0 || parse_uuid(id) < 0))
+        r = err_fail(EREMOTEIO, "%s: the control plane's answer makes no sense", what);
+    if (r < 0)
+        return r;
+    path = mem_printf("/api/nodes/%s/revoke", id);
+    r = edge_control(cli, "POST", path, what, NULL);
+    words =
+        mem_printf("node %s is revoked: it is cut off until it joins again with a new token\n", id);
+    if (r < 0)
+        return r;
+    return cli->format == OUTPUT_JSON ? output_json(node) : output_text(words);
+}
+
 /* {"content":{"identity":{"node_token":"..."}}}, as the agent keeps it. what: the wish, in words.
  */
 static int read_token(const struct cli *cli, const char *what, char **ret_token)

@@ -20,26 +20,32 @@ int option_output(const char *text, void *out)
     return err_fail(EINVAL, "'%.64s' is not one of table, json, wide", text);
 }
 
-char *age_format(int64_t then_s, int64_t now_s, char ret_text[static AGE_TEXT_SIZE])
+char *span_format(int64_t span_s, char ret_text[static AGE_TEXT_SIZE])
 {
     static const struct {
-        int64_t below_s; /* the unit is used for ages below this */
+        int64_t below_s; /* the unit is used for spans below this */
         int64_t unit_s;
         char unit;
     } units[] = {
         {120, 1, 's'}, {120 * 60, 60, 'm'}, {48 * 3600, 3600, 'h'}, {INT64_MAX, 86400, 'd'}};
-    int64_t age_s = now_s - then_s;
+    size_t i = 0;
+
+    while (i + 1 < ARRAY_LEN(units) && span_s >= units[i].below_s)
+        i++;
+    (void)snprintf(ret_text, AGE_TEXT_SIZE, "%lld%c", (long long)(span_s / units[i].unit_s),
+                   units[i].unit);
+    return ret_text;
+}
+
+char *age_format(int64_t then_s, int64_t now_s, char ret_text[static AGE_TEXT_SIZE])
+{
+    char span[AGE_TEXT_SIZE];
 
     /* Clocks of two machines: a little in the future is now. */
-    (void)snprintf(ret_text, AGE_TEXT_SIZE, "%s", then_s == 0 ? "never" : "now");
-    if (then_s == 0 || age_s <= 0)
-        return ret_text;
-    for (size_t i = 0; i < ARRAY_LEN(units); i++)
-        if (age_s < units[i].below_s) {
-            (void)snprintf(ret_text, AGE_TEXT_SIZE, "%lld%c ago",
-                           (long long)(age_s / units[i].unit_s), units[i].unit);
-            break;
-        }
+    if (then_s == 0 || now_s <= then_s)
+        (void)snprintf(ret_text, AGE_TEXT_SIZE, "%s", then_s == 0 ? "never" : "now");
+    else
+        (void)snprintf(ret_text, AGE_TEXT_SIZE, "%.20s ago", span_format(now_s - then_s, span));
     return ret_text;
 }
 

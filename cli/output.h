@@ -13,6 +13,8 @@ int option_output(const char *text, void *out);
 
 /* "12s ago", "now", "never" for 0. */
 #define AGE_TEXT_SIZE 32
+/* "3h": the whole of it in one unit. */
+char *span_format(int64_t span_s, char ret_text[static AGE_TEXT_SIZE]);
 char *age_format(int64_t then_unix_s, int64_t now_unix_s, char ret_text[static AGE_TEXT_SIZE]);
 
 /* To stdout. Failing to write is a failure of the command: -errno with a text. */

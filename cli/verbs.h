@@ -8,7 +8,12 @@
 struct cli;
 
 /* Options that only some verbs take. */
-enum verb_option { VERB_TAKES_IFNAME = 1, VERB_TAKES_IP = 2 };
+enum verb_option {
+    VERB_TAKES_IFNAME = 1,
+    VERB_TAKES_IP = 2,
+    VERB_TAKES_TOKENS = 4, /* --role, --ttl, --max-uses */
+    VERB_TAKES_FORCE = 8
+};
 
 struct verb {
     const char *group; /* "node"; NULL: the verb stands alone */
