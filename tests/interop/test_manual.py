@@ -13,12 +13,15 @@ PAGES = {"control/quilt-mesh-control": "quilt-mesh-control.8", "agent/quilt-mesh
          "runtime/quilt-runtime": "quilt-runtime.8", "cli/quiltctl": "quiltctl.1"}
 
 
+def help_text(program):
+    env = {**os.environ, "ARGP_HELP_FMT": "rmargin=500"}
+    return subprocess.run([BUILD / program, "--help"], capture_output=True, text=True, check=True, env=env).stdout
+
+
 def help_of(program):
     """{option: default or None} of --help."""
-    env = {**os.environ, "ARGP_HELP_FMT": "rmargin=500"}
-    text = subprocess.run([BUILD / program, "--help"], capture_output=True, text=True, check=True, env=env).stdout
     options = {}
-    for line in text.splitlines():
+    for line in help_text(program).splitlines():
         name = re.match(r"\s+(?:-\S, )?--([a-z-]+)", line)
         if name:
             default = re.search(r"\(default ([^ )]+)\)", line)
@@ -29,7 +32,8 @@ def help_of(program):
 def page_of(page):
     """{option: its text} of an mdoc page's OPTIONS."""
     section = (TREE / "man" / page).read_text(encoding="utf-8").split(".Sh OPTIONS")[1].split("\n.Sh ")[0]
-    return {name: body for name, body in re.findall(r"^\.It Fl -([a-z-]+)(.*?)(?=^\.It|^\.El)", section, re.M | re.S)}
+    items = re.findall(r"^\.It (Fl -.*?)(?=^\.It|^\.El)", section, re.M | re.S)
+    return {name: item for item in items for name in re.findall(r"\bFl -([a-z-]+)", item.splitlines()[0])}
 
 
 @pytest.mark.parametrize("program, page", PAGES.items())
@@ -50,9 +54,9 @@ def test_a_page_reads_without_a_warning(page):
 
 
 def test_every_verb_of_quiltctl_is_in_its_page():
-    text = subprocess.run([BUILD / "cli/quiltctl", "--help"], capture_output=True, text=True, check=True).stdout
     page = (TREE / "man/quiltctl.1").read_text(encoding="utf-8")
-    verbs = re.findall(r"^  ([a-z]+(?: [a-z]+)?)(?: [A-Z|]+)*  ", text.split("Verbs:")[1], re.M)
-    assert len(verbs) == 20
+    listed = help_text("cli/quiltctl").split("Verbs:\n")[1].split("\n\n")[0].splitlines()
+    verbs = [re.match(r"  ([a-z]+(?: [a-z-]+)?)(?: [A-Z|]+)*  ", line)[1] for line in listed]
+    assert "node ls" in verbs and "version" in verbs
     for verb in verbs:
         assert re.search(rf"^\.It Cm {verb}\b", page, re.M), verb
