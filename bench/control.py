@@ -220,6 +220,46 @@ def measure_requests(bed):
             lists.row(0.7, 15)]
 
 
+class SecureNode:
+    """A control plane that speaks TLS, with one node: its id and certificate, in files."""
+
+    def __init__(self, bed):
+        directory = bed.dir / "tls"
+        directory.mkdir()
+        self.control = bed.host.start(
+            [*SERVER, "quilt-mesh-control", "--listen", f"127.0.0.1:{CONTROL_PORT}", "--log-level", "warn",
+             "--db-path", f"{directory}/q.db", "--tls", "auto", "--node-timeout", "1h"], "tls")
+        ca = directory / "pki/ca-bundle.pem"
+        wait_for(lambda: bed.host.run("curl", "-s", "-f", "--cacert", ca, f"https://127.0.0.1:{CONTROL_PORT}/health",
+                                      check=False).returncode == 0, 20, "the control plane to answer")
+        token = re.search(r"--token (\S+)", self.control.log())[1]
+        self.key, self.cert, self.ids = directory / "key.pem", directory / "cert.pem", directory / "ids"
+        self.server = directory / "pki/server.pem", directory / "pki/server-key.pem"
+        bed.host.run("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                     "-subj", "/CN=bench", "-keyout", self.key, "-out", directory / "csr.pem")
+        wish = {"hostname": "bench", "host_ip": "192.168.1.1", "csr": (directory / "csr.pem").read_text()}
+        told = json.loads(bed.host.out(
+            "curl", "-s", "--cacert", ca, "-H", f"Authorization: Bearer {token}", "-d", json.dumps(wish),
+            f"https://127.0.0.1:{CONTROL_PORT}/api/nodes/register"))
+        self.cert.write_text(told["certificate"])
+        self.ids.write_text(told["node_id"] + "\n")
+
+
+def measure_tls(bed):
+    """Heartbeats over TLS, with the node's certificate, beside a bare server with the same one of its own."""
+    node = SecureNode(bed)
+    bare = bed.host.start([*SERVER, str(bed.tools / "baseline"), str(SMALL_PORT), "0", *map(str, node.server)], "bare")
+    bare.wait_log("ready", 20)
+    beats = Series("heartbeats over TLS, 64 connections")
+    for number in range(bed.rounds):
+        bed.progress(f"heartbeats over TLS, round {number + 1} of {bed.rounds}")
+        words = "heartbeat", node.ids, node.cert, node.key
+        beats.add(bed.load(*words)["per_second"], bed.load(*words, port=SMALL_PORT)["per_second"])
+    node.control.kill()
+    bare.kill()
+    return [beats.row(0.7)]
+
+
 def measure_writes(bed):
     """Registrations, each a new node on disk before its reply, beside puts."""
     cells = {n: Series(f"durable registrations, {n} client{'s' * (n > 1)}") for n in (1, 64)}
@@ -329,6 +369,6 @@ def measure(lab, build, is_quick, plot_path):
     if not bed.has_etcd:
         bed.progress("etcd is not installed or its client not built (tools/bootstrap bench), so "
                      "nothing is compared to it")
-    return [*measure_requests(bed), *measure_writes(bed), *measure_watches(bed),
+    return [*measure_requests(bed), *measure_tls(bed), *measure_writes(bed), *measure_watches(bed),
             measure_memory(bed, NODES), measure_memory(bed, MANY), measure_storm(bed),
             *measure_growth(bed, plot_path)]

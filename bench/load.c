@@ -6,6 +6,9 @@
  *                                                            another host
  *     load ADDRESS:PORT CONNECTIONS SECONDS heartbeat FILE   POST /api/nodes/ID/heartbeat, IDs from
  *                                                            FILE, one a line, in turn
+ *     load ADDRESS:PORT CONNECTIONS SECONDS heartbeat FILE CERT KEY
+ *                                                            the same over TLS, as whose
+ *                                                            certificate that is (PEM files)
  *     load ADDRESS:PORT CONNECTIONS SECONDS list             GET /api/nodes
  *     load ADDRESS:PORT CONNECTIONS SECONDS fill COUNT       as register, but COUNT hosts, however
  *                                                            long it takes
@@ -22,11 +25,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "bench/dial.h"
 #include "bench/samples.h"
+#include "bench/wire.h"
 #include "lib/base/error.h"
 #include "lib/base/ip4.h"
 #include "lib/base/mem.h"
@@ -42,7 +44,7 @@
 #define CHANGED_RAM_MB 100000
 
 struct connection {
-    int fd;
+    struct wire wire;
     int64_t sent_us;
     size_t reply_len;
     char reply[REPLY_SIZE + 1];
@@ -62,6 +64,7 @@ struct load {
     uint64_t replies;
     uint64_t failures;
     int epoll_fd;
+    struct wire_identity *identity; /* NULL: plain */
     struct connection *connections;
     struct samples latencies;
 };
@@ -119,17 +122,17 @@ static int send_next(struct load *load, struct connection *c)
         return 0; /* all are on their way */
     n = make_request(load, number, request);
     c->sent_us = bench_now_us();
-    return dial_send(c->fd, request, (size_t)n);
+    return wire_send(&c->wire, request, (size_t)n);
 }
 
 static int open_connection(struct load *load, struct connection *c)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
-    int r = dial(&load->target, (size_t)(c - load->connections), &c->fd);
+    int r = wire_open(&load->target, (size_t)(c - load->connections), load->identity, &c->wire);
 
     if (r < 0)
         return r;
-    if (epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, c->fd, &event) < 0)
+    if (epoll_ctl(load->epoll_fd, EPOLL_CTL_ADD, c->wire.fd, &event) < 0)
         return err_sys(errno, "epoll_ctl");
     return send_next(load, c);
 }
@@ -159,7 +162,7 @@ static void count_reply(struct load *load, const struct connection *c)
 
 static int on_readable(struct load *load, struct connection *c)
 {
-    ssize_t n = recv(c->fd, c->reply + c->reply_len, REPLY_SIZE - c->reply_len, MSG_DONTWAIT);
+    ssize_t n = wire_receive(&c->wire, c->reply + c->reply_len, REPLY_SIZE - c->reply_len);
     size_t whole;
 
     if (n < 0 && errno == EAGAIN)
@@ -225,9 +228,12 @@ static int parse_what(struct load *load, int argc, char **argv)
 
     while (i < ARRAY_LEN(names) && strcmp(argv[4], names[i]) != 0)
         i++;
-    if (i == ARRAY_LEN(names) || (argc == 6) != (i != REGISTER && i != LIST))
+    if (i == ARRAY_LEN(names) || (argc >= 6) != (i != REGISTER && i != LIST) ||
+        (argc > 6 && (argc != 8 || i != HEARTBEAT)))
         return err_fail(EINVAL, "what is '%s' with %d words?", argv[4], argc - 5);
     load->what = (enum what)i;
+    if (argc == 8 && wire_identity_load(argv[6], argv[7], &load->identity) < 0)
+        return -EINVAL;
     if (load->what == HEARTBEAT)
         return read_ids(load, argv[5]);
     return argc == 6 ? parse_u64(argv[5], MAX_HOSTS, &load->host_count) : 0;
@@ -242,7 +248,7 @@ static int parse_words(struct load *load, int argc, char **argv)
 
     if (argc < 5)
         return err_fail(EINVAL, "usage: load ADDRESS:PORT CONNECTIONS SECONDS register|list|"
-                                "heartbeat FILE|fill COUNT|change COUNT");
+                                "heartbeat FILE [CERT KEY]|fill COUNT|change COUNT");
     r = parse_addr_port(argv[1], &addr, &port);
     if (r == 0)
         r = parse_u64(argv[2], MAX_CONNECTIONS, &connections);
@@ -282,5 +288,6 @@ int main(int argc, char **argv)
     free(load.connections);
     samples_deinit(&load.latencies);
     free(load.ids);
+    wire_identity_free(load.identity);
     return r < 0;
 }
