@@ -9,41 +9,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "control/store/schema.h"
 #include "control/store/sqlite.h"
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/base/mem.h"
 
 /* "QMsh": says in the file's header whose it is (file(1) and we read it there). */
 #define APPLICATION_ID 0x514d7368
-
-/* Step i brings a file of user_version i to i + 1. Steps are only ever added. */
-static const char *const migrations[] = {
-    /* Everything is a record. The key is unique within its kind: a second lock on what must never
-     * be, two nodes on one address or two subnets for one node. */
-    "CREATE TABLE records("
-    "  kind TEXT NOT NULL, id TEXT NOT NULL,"
-    "  created_revision INTEGER NOT NULL, revision INTEGER NOT NULL,"
-    "  key TEXT, body TEXT NOT NULL,"
-    "  PRIMARY KEY(kind, id), UNIQUE(kind, key)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE changes("
-    "  revision INTEGER NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,"
-    "  verb TEXT NOT NULL CHECK(verb IN ('create', 'update', 'delete')),"
-    "  at INTEGER NOT NULL, PRIMARY KEY(revision, kind, id)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE probe(writes INTEGER NOT NULL) STRICT;"
-    "INSERT INTO probe VALUES(0);"
-    "CREATE VIEW nodes AS SELECT id AS node_id, body ->> '$.hostname' AS hostname,"
-    "  body ->> '$.host_ip' AS host_ip, body ->> '$.subnet' AS subnet,"
-    "  body ->> '$.status' AS status, body ->> '$.has_left' AS has_left,"
-    "  datetime(body ->> '$.registered_at', 'unixepoch') AS registered_at, revision"
-    "  FROM records WHERE kind = 'node' ORDER BY created_revision;"
-    "CREATE VIEW subnets AS SELECT id AS subnet, body ->> '$.state' AS state,"
-    "  body ->> '$.node_id' AS node_id, revision FROM records WHERE kind = 'lease';",
-    /* Subnets that are set aside. */
-    "CREATE VIEW reservations AS SELECT id AS subnet, body ->> '$.host' AS host,"
-    "  datetime(body ->> '$.created_at', 'unixepoch') AS created_at, revision"
-    "  FROM records WHERE kind = 'reservation' ORDER BY created_revision;",
-};
-#define SCHEMA_VERSION ((int)ARRAY_LEN(migrations))
 
 static const char recovery[] =
     "restore the file from a backup, or move it away to begin a new cluster "
@@ -116,22 +89,39 @@ static int open_handle(const char *path, sqlite3 **ret_db)
     return 0;
 }
 
+static int read_version(sqlite3 *db, const char *path, int *ret_version)
+{
+    int r = read_int(db, path, "PRAGMA user_version", ret_version);
+
+    if (r == 0 && *ret_version > schema_version())
+        return err_fail(ENOTSUP,
+                        "%s was written by a newer version (schema %d, this one knows %d); start "
+                        "that version again, or restore a backup from before the upgrade",
+                        path, *ret_version, schema_version());
+    return r;
+}
+
+/* A crash leaves the version of before or the next one, with all that belongs to it. */
+static int migrate_one(sqlite3 *db, const char *path, int from)
+{
+    AUTO_FREE char *sql =
+        mem_printf("BEGIN IMMEDIATE; %s PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
+                   schema_step(from), APPLICATION_ID, from + 1);
+
+    return run(db, path, sql);
+}
+
 static int migrate(sqlite3 *db, const char *path)
 {
-    AUTO_FREE char *finish = mem_printf("PRAGMA application_id=%d; PRAGMA user_version=%d; COMMIT",
-                                        APPLICATION_ID, SCHEMA_VERSION);
     int version = 0;
-    int r = read_int(db, path, "PRAGMA user_version", &version);
+    int r = read_version(db, path, &version);
 
-    if (r != 0 || version == SCHEMA_VERSION)
-        return r;
-    if (version > SCHEMA_VERSION)
-        return err_fail(ENOTSUP, "%s was written by a newer version (schema %d, this one knows %d)",
-                        path, version, SCHEMA_VERSION);
-    r = run(db, path, "BEGIN IMMEDIATE");
-    for (int i = version; r == 0 && i < SCHEMA_VERSION; i++)
-        r = run(db, path, migrations[i]);
-    return r != 0 ? r : run(db, path, finish);
+    if (r == 0 && version > 0 && version < schema_version())
+        log_info("bringing the database up to date", LOG_S("path", path), LOG_I("schema", version),
+                 LOG_I("to", schema_version()));
+    for (int i = version; r == 0 && i < schema_version(); i++)
+        r = migrate_one(db, path, i);
+    return r;
 }
 
 /* ---- making -------------------------------------------------------------------------------- */
@@ -214,14 +204,17 @@ static int check_owner(sqlite3 *db, const char *path)
 }
 
 /* The order matters: exclusive before the first access means no shared memory file and nobody
- * else; whose file it is before anything is written to it; and WAL is what the rest builds on.
- * Checkpoints are ours (automatic ones ignore their errors). */
+ * else; whose file it is, and of which version, before anything is written to it; and WAL is what
+ * the rest builds on. Checkpoints are ours (automatic ones ignore their errors). */
 static int prepare(sqlite3 *db, const char *path)
 {
+    int version = 0;
     int r = run(db, path, "PRAGMA locking_mode=EXCLUSIVE");
 
     if (r == 0)
         r = check_owner(db, path);
+    if (r == 0)
+        r = read_version(db, path, &version);
     if (r == 0)
         r = run(db, path,
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;"

@@ -44,6 +44,7 @@ class Plane:
         self.db = self.directory / "mesh.db"
         self.log_path = self.directory / "control.log"
         self.options = list(options)
+        self.program = PROGRAM
         self.prefix = []  # the words of a program that runs ours, as prlimit does
         self.env = {}     # what is added to our own environment
         self.process = None
@@ -52,7 +53,7 @@ class Plane:
     def spawn(self, *options):
         """Starts it without waiting; it may well fail."""
         self.log_from = self.log_path.stat().st_size if self.log_path.exists() else 0
-        argv = [*self.prefix, PROGRAM, "--listen", "127.0.0.1:0", "--db-path", self.db, *self.options, *options]
+        argv = [*self.prefix, self.program, "--listen", "127.0.0.1:0", "--db-path", self.db, *self.options, *options]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([str(word) for word in argv], stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, env={**os.environ, **self.env})

@@ -363,6 +363,7 @@ static void a_file_of_a_later_version_is_refused(void **state)
     run_sql(f->path, "PRAGMA user_version=99");
     assert_int_equal(open_code(f->path), -ENOTSUP);
     assert_says("newer version");
+    assert_says("start that version again");
 }
 
 static void overwrite(const char *path, off_t at, size_t n)
