@@ -5,6 +5,7 @@ import ssl
 import subprocess
 from pathlib import Path
 
+import pytest
 from plane import Plane
 
 TOKEN = re.compile(r"--token (quilt1-\S+)")
@@ -83,3 +84,29 @@ class Node:
 
     def context(self):
         return self.plane.context(self.cert, self.key)
+
+
+# Fixtures: a test file imports those that it wants.
+
+
+@pytest.fixture
+def make_secure(tmp_path):
+    """Makes control planes that are not started yet; all are ended with the test."""
+    planes = []
+
+    def make(*options):
+        planes.append(SecurePlane(tmp_path, *options))
+        return planes[-1]
+    yield make
+    for plane in planes:
+        plane.end()
+
+
+@pytest.fixture
+def secure(make_secure):
+    return make_secure().start()
+
+
+@pytest.fixture
+def make_node(secure, tmp_path):
+    return lambda number: Node(secure, tmp_path, number)

@@ -1,0 +1,165 @@
+"""Who may do what over TLS, and that nobody may any more who was revoked."""
+import re
+import subprocess
+import time
+
+import pytest
+from plane import BUILD, problem
+from secure import make_node, make_secure, openssl, secure  # noqa: F401 (fixtures)
+
+
+@pytest.fixture
+def plane(secure):
+    return secure
+
+
+# ---- who may do what --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def callers(plane, make_node):
+    """By name: what to show, and which node that is."""
+    one, two = make_node(1).join(), make_node(2).join()
+    return {"nobody": (None, one, two), "joining": (plane.join_token, one, two),
+            "node": (one, one, two), "node by its token": (one.token, one, two),
+            "viewer": (plane.token(role="viewer")["token"], one, two),
+            "admin": (plane.token(role="admin")["token"], one, two)}
+
+
+# Status of each: for itself, and for another. 401 and 403 say no.
+MATRIX = [
+    ("GET", "/api/nodes", {"nobody": 401, "joining": 403, "node": 200, "viewer": 200, "admin": 200}),
+    ("GET", "/api/nodes/{self}", {"nobody": 401, "joining": 403, "node": 200, "viewer": 200, "admin": 200}),
+    ("GET", "/api/nodes/{other}", {"nobody": 401, "joining": 403, "node": 200, "viewer": 200, "admin": 200}),
+    ("POST", "/api/nodes/register", {"nobody": 401, "joining": 422, "node": 422, "viewer": 403, "admin": 403}),
+    ("POST", "/api/nodes/{self}/heartbeat", {"nobody": 401, "joining": 403, "node": 200, "viewer": 403, "admin": 403}),
+    ("POST", "/api/nodes/{other}/heartbeat", {"nobody": 401, "joining": 403, "node": 403, "viewer": 403, "admin": 403}),
+    ("POST", "/api/nodes/{other}/deregister", {"nobody": 401, "joining": 403, "node": 403, "viewer": 403, "admin": 200}),
+    ("POST", "/api/nodes/{other}/revoke", {"nobody": 401, "joining": 403, "node": 403, "viewer": 403, "admin": 200}),
+    ("DELETE", "/api/nodes/{other}", {"nobody": 401, "joining": 403, "node": 403, "viewer": 403, "admin": 204}),
+    ("GET", "/api/tokens", {"nobody": 401, "joining": 403, "node": 403, "viewer": 403, "admin": 200}),
+    ("POST", "/api/tokens", {"nobody": 401, "joining": 403, "node": 403, "viewer": 403, "admin": 201}),
+    ("DELETE", "/api/tokens/00000000", {"nobody": 401, "joining": 403, "node": 403, "viewer": 403, "admin": 404}),
+    ("GET", "/api/ca", {"nobody": 200, "joining": 200, "node": 200, "viewer": 200, "admin": 200}),
+    ("GET", "/api/ca/status", {"nobody": 401, "joining": 403, "node": 403, "viewer": 200, "admin": 200}),
+    ("POST", "/api/ca/rotate", {"nobody": 401, "joining": 403, "node": 403, "viewer": 403, "admin": 200}),
+    ("GET", "/api/reservations", {"nobody": 401, "joining": 403, "node": 403, "viewer": 200, "admin": 200}),
+    ("GET", "/api/reservations/h9", {"nobody": 401, "joining": 403, "node": 403, "viewer": 404, "admin": 404}),
+    ("PUT", "/api/reservations/h9", {"nobody": 401, "joining": 403, "node": 403, "viewer": 403, "admin": 422}),
+    ("DELETE", "/api/reservations/h9", {"nobody": 401, "joining": 403, "node": 403, "viewer": 403, "admin": 404}),
+    ("GET", "/api/backup", {"nobody": 401, "joining": 403, "node": 403, "viewer": 403, "admin": 200}),
+    ("GET", "/health", {"nobody": 200, "joining": 200, "node": 200, "viewer": 200, "admin": 200}),
+    ("GET", "/livez", {"nobody": 200, "joining": 200, "node": 200, "viewer": 200, "admin": 200}),
+    ("GET", "/readyz", {"nobody": 200, "joining": 200, "node": 200, "viewer": 200, "admin": 200}),
+    ("GET", "/metrics", {"nobody": 200, "joining": 200, "node": 200, "viewer": 200, "admin": 200}),  # of this host
+]
+
+
+def test_every_route_of_the_table_is_in_the_matrix():
+    printed = subprocess.run([BUILD / "tests/unit/control/print_routes"], check=True, capture_output=True, text=True)
+    routes = {tuple(line.split()) for line in printed.stdout.splitlines()}
+    asked = {(method, re.sub(r"\{(self|other)\}|(?<=tokens/)\w+", ":id", path).replace("/h9", "/:host"))
+             for method, path, _ in MATRIX}
+    assert asked == routes
+
+
+@pytest.mark.parametrize("who", ["nobody", "joining", "node", "node by its token", "viewer", "admin"])
+def test_each_may_what_its_role_may_and_nothing_else(callers, plane, who):
+    show, one, two = callers[who]
+    for method, path, wanted in MATRIX:
+        reply = plane.ask_as(show, method, path.format(self=one.id, other=two.id),
+                             {} if method in ("POST", "PUT") else None)
+        assert reply.status == wanted["node" if who.startswith("node") else who], (who, method, path, reply.body)
+        if who == "nobody":
+            time.sleep(0.11)  # who has nothing to show over and over is told to wait
+
+
+def test_a_node_cannot_register_as_another(plane, make_node):
+    one, two = make_node(1).join(), make_node(2).join()
+    reply = one.register(one, node_id=two.id, node_token="guessed", hostname="node2", host_ip="192.168.1.3")
+    assert reply.json()["node_id"] == one.id
+    assert {n["node_id"] for n in plane.nodes()} == {one.id, two.id}
+
+
+def test_denials_are_logged_with_who_and_what(plane, make_node):
+    one, two = make_node(1).join(), make_node(2).join()
+    plane.ask_as(one, "POST", f"/api/nodes/{two.id}/deregister")
+    line = next(line for line in plane.log().splitlines() if "request denied" in line)
+    for word in ("client=127.0.0.1", "role=node", f"name={one.id}", "path=/api/nodes/:id/deregister", "status=403"):
+        assert word in line, line
+    assert plane.metric("quilt_control_denials_total") == 1
+
+
+def test_who_guesses_is_slowed_to_ten_a_second_and_others_are_not(plane, make_node):
+    node = make_node(1).join()
+    began, statuses = time.monotonic(), []
+    guess = plane.connect(context=plane.context())
+    while time.monotonic() - began < 3:
+        statuses.append(plane.ask("GET", "/api/nodes", headers={"Authorization": "Bearer " + "0" * 64},
+                                  connection=guess).status)
+    assert set(statuses) == {401, 429}
+    assert statuses.count(401) <= 10 + 3 * 10 + 2
+    assert len(statuses) > 300
+    assert plane.ask_as(node, "POST", f"/api/nodes/{node.id}/heartbeat").status == 200
+
+
+def test_certificates_of_others_are_refused_with_a_reason(plane, make_node, tmp_path):
+    node = make_node(1).join()
+    openssl("req", "-x509", "-new", "-key", node.key, "-out", tmp_path / "self.pem", "-days", "3",
+            "-subj", "/CN=x", "-addext", "subjectAltName=URI:spiffe://x/node/1")
+    node.cert = tmp_path / "self.pem"
+    reply = plane.ask_as(node, "GET", "/api/nodes")
+    problem(reply, 401, "certificate")
+
+# ---- revocation -------------------------------------------------------------------------------------
+
+
+def open_stream(plane, node):
+    connection = plane.connect(context=node.context())
+    connection.request("GET", "/api/nodes", headers={"Accept": "text/event-stream"})
+    response = connection.getresponse()
+    assert response.status == 200
+    assert response.readline()
+    return connection, response
+
+
+@pytest.mark.parametrize("how", ["revoke", "delete"])
+def test_a_revoked_node_is_cut_off_at_once(plane, make_node, how):
+    node = make_node(1).join()
+    connection, response = open_stream(plane, node)
+    if how == "revoke":
+        assert plane.ask("POST", f"/api/nodes/{node.id}/revoke").status == 200
+        assert plane.status_of(node.id) == "down"
+    else:
+        assert plane.ask("DELETE", f"/api/nodes/{node.id}").status == 204
+    began = time.monotonic()
+    while response.readline():
+        pass
+    assert time.monotonic() - began < 1
+    connection.close()
+    problem(plane.ask_as(node, "POST", f"/api/nodes/{node.id}/heartbeat"), 401, "join again")
+    problem(plane.ask_as(node.token, "POST", f"/api/nodes/{node.id}/heartbeat"), 401, "join again")
+
+
+def test_a_connection_that_is_open_knows_of_the_revocation(plane, make_node):
+    node = make_node(1).join()
+    connection = plane.connect(context=node.context())
+    assert plane.ask("GET", "/api/nodes", connection=connection).status == 200
+    assert plane.ask("POST", f"/api/nodes/{node.id}/revoke").status == 200
+    assert plane.ask("GET", "/api/nodes", connection=connection).status == 401
+    connection.close()
+
+
+def test_a_removed_viewers_stream_ends(plane):
+    made = plane.token(role="viewer")
+    connection = plane.connect(context=plane.context())
+    connection.request("GET", "/api/nodes", headers={"Accept": "text/event-stream",
+                                                     "Authorization": f"Bearer {made['token']}"})
+    response = connection.getresponse()
+    assert response.readline()
+    plane.ask("DELETE", f"/api/tokens/{made['id']}")
+    began = time.monotonic()
+    while response.readline():
+        pass
+    assert time.monotonic() - began < 1
+    connection.close()
