@@ -45,7 +45,7 @@ static void add_node(struct table *table, const struct api_node *n, bool is_wide
     int64_t now_s = clock_unix_s();
 
     table_add(table, n->hostname);
-    table_add(table, n->is_up ? "up" : "down");
+    table_add(table, !n->is_up ? "down" : n->is_unknown ? "unknown" : "up");
     table_add(table, ip4_format(n->host_ip, addr));
     table_add(table, ip4_prefix_format(n->subnet, subnet));
     table_add(table, age_format(n->last_heartbeat, now_s, age));

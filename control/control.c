@@ -178,9 +178,9 @@ static void on_renewal(void *data)
 
 /* ---- the clock ----------------------------------------------------------------------------- */
 
-static void on_due(struct monitor_entry *entry, void *data)
+static bool on_due(struct monitor_entry *entry, void *data)
 {
-    operations_mark_down(data, CONTAINER_OF(entry, struct node, watch));
+    return operations_mark_down(data, CONTAINER_OF(entry, struct node, watch));
 }
 
 static void tell_doubt(struct control *c)
@@ -225,6 +225,8 @@ static void on_tick(void *data)
         return;
     forgive_own_absence(c);
     monitor_check(&c->registry.monitor, clock_boot_ms(), on_due, c);
+    if (c->registry.monitor.is_doubting)
+        registry_mark_unknown(&c->registry, control_now());
     tell_doubt(c);
     operations_release_due(c);
     rotation_go_on(c);

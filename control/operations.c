@@ -281,6 +281,17 @@ static void note_token_use(struct operation *op, const struct registry_change *c
         tokens_used(token, change->set.revision);
 }
 
+/* It is not held back for that: each time it has been silent for a whole timeout, and is heard now.
+ */
+static void note_down(struct control *c, struct node *node)
+{
+    c->metrics.downs++;
+    if (node_note_down(node, clock_boot_ms()))
+        log_warn("a node keeps falling silent: look at its host, and at the way to it",
+                 LOG_S("node_id", node->facts.api.node_id),
+                 LOG_S("hostname", node->facts.api.hostname));
+}
+
 static void take_effect(struct operation *op, struct registry_change *change)
 {
     struct control *c = op->control;
@@ -293,8 +304,10 @@ static void take_effect(struct operation *op, struct registry_change *change)
         watchers_cut(&c->watchers, op->node_id);
     c->metrics.registrations += op->type == &op_register;
     answer(op, REGISTRY_READY);
-    if (op->type == &op_down)
-        bring_up_again(c, change);
+    if (op->type != &op_down)
+        return;
+    note_down(c, change->node);
+    bring_up_again(c, change);
 }
 
 static void come_to_nothing(struct operation *op, struct registry_change *change)
@@ -471,12 +484,14 @@ void operations_heartbeat(struct control *c, struct http_request *request, const
         answer_failure(request, outcome);
 }
 
-void operations_mark_down(struct control *c, struct node *node)
+bool operations_mark_down(struct control *c, struct node *node)
 {
     struct registry_change *down = NULL;
 
-    if (registry_plan_down(&c->registry, node, control_now(), &down) == REGISTRY_CHANGE)
-        start_planned(c, &op_down, down);
+    if (registry_plan_down(&c->registry, node, control_now(), &down) != REGISTRY_CHANGE)
+        return false;
+    start_planned(c, &op_down, down);
+    return true;
 }
 
 void operations_release_due(struct control *c)

@@ -36,7 +36,8 @@ void operations_heartbeat(struct control *control, struct http_request *request,
                           const char *node_id, const struct api_heartbeat *report);
 
 /* The monitor's and the quarantine's wishes. */
-void operations_mark_down(struct control *control, struct node *node);
+/* False: a change is under way about the node; there will be another look. */
+bool operations_mark_down(struct control *control, struct node *node);
 void operations_release_due(struct control *control);
 
 /* At the end: the operations of changes that are still under way. The store has let go of them. */

@@ -49,8 +49,11 @@ static void answer_ready(struct http_request *request, const struct control *c)
         http_reply_problem(request, 503, "%s", cannot_write);
         return;
     }
-    strbuf_addf(&out, "{\"status\":\"ok\",\"nodes\":%zu,\"nodes_up\":%zu,\"revision\":%llu",
-                c->registry.count, c->registry.up_count, (unsigned long long)c->registry.revision);
+    strbuf_addf(&out,
+                "{\"status\":\"ok\",\"nodes\":%zu,\"nodes_up\":%zu,\"nodes_unknown\":%zu,"
+                "\"revision\":%llu",
+                c->registry.count, c->registry.up_count, c->registry.unknown_count,
+                (unsigned long long)c->registry.revision);
     write_doubt(c, &out);
     strbuf_adds(&out, "}");
     http_reply_json(request, 200, out.data);

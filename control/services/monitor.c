@@ -3,6 +3,10 @@
 
 #include "lib/base/list.h"
 
+/* Of the watched, one in so many is named in one look; but this many always. */
+#define DUE_SHARE 8
+#define DUE_ALWAYS 2
+
 void monitor_init(struct monitor *m, int64_t timeout_ms)
 {
     *m = (struct monitor){.timeout_ms = timeout_ms};
@@ -43,6 +47,11 @@ int64_t monitor_lag_limit_ms(const struct monitor *m)
     return m->timeout_ms / 15;
 }
 
+bool monitor_is_silent(const struct monitor *m, const struct monitor_entry *entry, int64_t now_ms)
+{
+    return now_ms - entry->last_beat_ms > m->timeout_ms / 2;
+}
+
 size_t monitor_count_silent(const struct monitor *m, int64_t now_ms)
 {
     const struct monitor_entry *entry;
@@ -50,7 +59,7 @@ size_t monitor_count_silent(const struct monitor *m, int64_t now_ms)
 
     DL_FOREACH(m->watched, entry)
     {
-        if (now_ms - entry->last_beat_ms <= m->timeout_ms / 2)
+        if (!monitor_is_silent(m, entry, now_ms))
             break;
         count++;
     }
@@ -79,22 +88,30 @@ static void give_half_again(struct monitor *m, int64_t now_ms)
 
     DL_FOREACH(m->watched, entry)
     {
-        if (now_ms - entry->last_beat_ms <= m->timeout_ms / 2)
+        if (!monitor_is_silent(m, entry, now_ms))
             return;
         entry->last_beat_ms = now_ms - m->timeout_ms / 2;
     }
+}
+
+static size_t due_at_once(const struct monitor *m)
+{
+    size_t share = (m->count + DUE_SHARE - 1) / DUE_SHARE;
+
+    return share > DUE_ALWAYS ? share : DUE_ALWAYS;
 }
 
 void monitor_check(struct monitor *m, int64_t now_ms, monitor_due_fn fn, void *data)
 {
     struct monitor_entry *entry;
     bool was_doubting = m->is_doubting;
+    size_t left = due_at_once(m);
 
     m->is_doubting = is_doubtful(m, now_ms);
     if (m->is_doubting)
         return;
     if (was_doubting)
         give_half_again(m, now_ms);
-    for (entry = m->watched; is_due(m, entry, now_ms); entry = entry->next)
-        fn(entry, data);
+    for (entry = m->watched; left > 0 && is_due(m, entry, now_ms); entry = entry->next)
+        left -= fn(entry, data);
 }

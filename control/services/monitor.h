@@ -8,6 +8,10 @@
  * is rather this host's network that is gone. It names nobody until the share falls. Then the
  * network is coming back, and those that have not been heard yet are on their way: they get half a
  * timeout more.
+ *
+ * Those that are due go a few at a time, an eighth of the watched a look: so a third, the most that
+ * can go without a doubt, has gone after three looks, and a doubt that sets in meanwhile finds some
+ * of them still there.
  */
 #pragma once
 
@@ -29,8 +33,9 @@ struct monitor {
     bool is_doubting;
 };
 
-/* Called for each entry that is due, the longest silent first. Must not change the monitor. */
-typedef void (*monitor_due_fn)(struct monitor_entry *entry, void *data);
+/* Called for entries that are due, the longest silent first. Must not change the monitor. False: it
+ * is being seen to already, and does not count. */
+typedef bool (*monitor_due_fn)(struct monitor_entry *entry, void *data);
 
 void monitor_init(struct monitor *monitor, int64_t timeout_ms);
 /* A sign of life; begins watching if need be. */
@@ -42,7 +47,10 @@ void monitor_forgive(struct monitor *monitor, int64_t away_ms, int64_t now_ms);
 /* An absence that is worth forgiving: a fifteenth of the timeout (2 s of 30 s). */
 int64_t monitor_lag_limit_ms(const struct monitor *monitor);
 
-/* Hands over who is due, unless it doubts; is_doubting is set anew. */
+/* Hands over who is due, unless it doubts; is_doubting is set anew. Two may always go, of more an
+ * eighth of the watched: the others at the next look, which must come soon. */
 void monitor_check(struct monitor *monitor, int64_t now_ms, monitor_due_fn fn, void *data);
 /* How many have been silent for over half the timeout. */
 size_t monitor_count_silent(const struct monitor *monitor, int64_t now_ms);
+bool monitor_is_silent(const struct monitor *monitor, const struct monitor_entry *entry,
+                       int64_t now_ms);

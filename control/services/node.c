@@ -8,6 +8,9 @@
 #include "lib/base/parse.h"
 
 #define BEAT_DIGITS 10
+/* So many downs within such a time, and the operator is told. */
+#define DOWNS_MANY 3
+#define DOWNS_WITHIN_MS 300000
 #define BEAT_MAX 9999999999LL /* the year 2286 */
 
 static const char *bool_word(bool b)
@@ -132,9 +135,18 @@ struct node *node_new(const struct node_facts *facts)
     return node;
 }
 
-void node_to_json(const struct node *node, struct strbuf *out)
+void node_to_list_json(const struct node *node, struct strbuf *out)
 {
     strbuf_add(out, node->json, node->json_len);
+    if (!node->is_unknown)
+        return;
+    out->len--; /* the closing brace comes behind */
+    strbuf_adds(out, ",\"unknown\":true}");
+}
+
+void node_to_json(const struct node *node, struct strbuf *out)
+{
+    node_to_list_json(node, out);
     if (!node->report.agent_version[0])
         return;
     out->len--; /* the closing brace comes behind the report */
@@ -159,6 +171,18 @@ void node_set_facts(struct node *node, const struct node_facts *facts)
     if (node->facts.api.last_heartbeat < beat)
         node->facts.api.last_heartbeat = beat;
     make_json(node);
+}
+
+bool node_note_down(struct node *node, int64_t now_ms)
+{
+    if (node->downs == 0 || now_ms - node->downs_since_ms > DOWNS_WITHIN_MS) {
+        node->downs_since_ms = now_ms;
+        node->downs = 0;
+    }
+    if (++node->downs < DOWNS_MANY)
+        return false;
+    node->downs = 0;
+    return true;
 }
 
 bool node_set_heartbeat(struct node *node, int64_t unix_s)

@@ -30,6 +30,10 @@ struct node {
     uint64_t revision; /* of its record */
     uint32_t subnet_index;
     struct monitor_entry watch;
+    bool is_unknown; /* it counts as up, but has not been heard: since the control plane's start,
+                      * or when that began to doubt. Not stored */
+    int64_t downs_since_ms; /* when it was marked down first, of those that are counted */
+    unsigned int downs;
     struct api_heartbeat report; /* what its latest heartbeat said; not stored */
     struct sha256 ca_spki;       /* of the CA of the certificate that it showed last; not stored */
     struct registry_change *change; /* in flight; NULL: none */
@@ -48,6 +52,8 @@ int node_facts_from_json(const char *text, struct node_facts *ret_facts);
 /* Whether they say the same, last_heartbeat aside. */
 bool node_facts_equal(const struct node_facts *a, const struct node_facts *b);
 
+/* Appends what a list shows of the node. */
+void node_to_list_json(const struct node *node, struct strbuf *out);
 /* Appends what the API shows of one node: the list's members, and what its agent reported. */
 void node_to_json(const struct node *node, struct strbuf *out);
 
@@ -55,5 +61,8 @@ struct node *node_new(const struct node_facts *facts);
 void node_free(struct node *node);
 /* Takes over other facts and makes the JSON anew; the later last_heartbeat wins. */
 void node_set_facts(struct node *node, const struct node_facts *facts);
+/* It is marked down for its silence; whether that is news to an operator: the third time within
+ * five minutes. The count begins anew then. */
+bool node_note_down(struct node *node, int64_t now_ms);
 /* Writes the time of the last beat into facts and JSON; whether that changed them. */
 bool node_set_heartbeat(struct node *node, int64_t unix_s);

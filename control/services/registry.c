@@ -113,7 +113,7 @@ void registry_list_to_json(const struct registry *r, struct strbuf *out)
     {
         if (node != r->first)
             strbuf_adds(out, ",");
-        strbuf_add(out, node->json, node->json_len);
+        node_to_list_json(node, out);
     }
     strbuf_addf(out, "],\"cluster_id\":\"%s\",\"revision\":%llu}", r->cluster_id,
                 (unsigned long long)r->revision);
@@ -143,8 +143,39 @@ static void link_node(struct registry *r, struct node *node)
     r->up_count += node->facts.api.is_up;
 }
 
+static void set_unknown(struct registry *r, struct node *node, bool is_unknown)
+{
+    if (node->is_unknown == is_unknown)
+        return;
+    node->is_unknown = is_unknown;
+    if (is_unknown)
+        r->unknown_count++;
+    else
+        r->unknown_count--;
+    r->edition++;
+}
+
+void registry_hear(struct registry *r, struct node *node, struct moment now)
+{
+    monitor_beat(&r->monitor, &node->watch, now.boot_ms);
+    set_unknown(r, node, false);
+}
+
+void registry_mark_unknown(struct registry *r, struct moment now)
+{
+    struct monitor_entry *entry;
+
+    DL_FOREACH(r->monitor.watched, entry)
+    {
+        if (!monitor_is_silent(&r->monitor, entry, now.boot_ms))
+            return;
+        set_unknown(r, CONTAINER_OF(entry, struct node, watch), true);
+    }
+}
+
 static void unlink_node(struct registry *r, struct node *node)
 {
+    set_unknown(r, node, false);
     monitor_forget(&r->monitor, &node->watch);
     drop_address(r, node);
     HASH_DELETE(by_token, r->by_token, node);
@@ -213,10 +244,12 @@ static void take_address_from_loser(struct registry *r, struct registry_change *
 /* A node that comes up is heard now; one that was up all the time keeps its latest beat. */
 static void watch(struct registry *r, struct node *node, bool was_up, struct moment now)
 {
-    if (!node->facts.api.is_up)
+    if (!node->facts.api.is_up) {
         monitor_forget(&r->monitor, &node->watch);
-    else if (!was_up)
-        monitor_beat(&r->monitor, &node->watch, now.boot_ms);
+        set_unknown(r, node, false);
+    } else if (!was_up) {
+        registry_hear(r, node, now);
+    }
 }
 
 static void commit_add(struct registry *r, struct registry_change *change, struct moment now)
@@ -340,6 +373,7 @@ static int load_node(struct registry *r, const struct store_record *record, stru
     node->subnet_index = index;
     link_node(r, node);
     watch(r, node, false, now);
+    set_unknown(r, node, node->facts.api.is_up);
     return 0;
 }
 

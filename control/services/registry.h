@@ -153,6 +153,7 @@ struct registry {
     struct node *first;      /* in the order of registration */
     size_t count;
     size_t up_count;
+    size_t unknown_count;             /* of those that are up */
     struct reservation *by_host;      /* by its facts' host, */
     struct reservation *reservations; /* and in the order of their making */
     struct registry_change *changes;  /* all under way */
@@ -170,8 +171,8 @@ void registry_init(struct registry *registry, const struct cluster *cluster,
 void registry_deinit(struct registry *registry);
 
 /* A stored record, at start; other kinds than node, lease and reservation are not its own. 0, or
- * STORE_DAMAGED with a text. Everybody who was up gets a full timeout from now on, quarantines
- * begin anew. */
+ * STORE_DAMAGED with a text. Everybody who was up gets a full timeout from now on and is unknown
+ * until it is heard; quarantines begin anew. */
 int registry_load(struct registry *registry, const struct store_record *record, struct moment now);
 /* After the last record. STORE_DAMAGED when nodes and leases do not match. */
 int registry_loaded(struct registry *registry, uint64_t revision);
@@ -225,6 +226,9 @@ enum registry_outcome registry_note_report(struct registry *registry, const char
  * REGISTRY_WAIT. */
 enum registry_outcome registry_heartbeat(struct registry *registry, const char *node_id,
                                          struct moment now, struct registry_change **ret_change);
+/* Those that are silent are unknown from now on, until they are heard or down: for a control plane
+ * that doubts. */
+void registry_mark_unknown(struct registry *registry, struct moment now);
 /* Up again, for a node that was heard while it was being marked down; else REGISTRY_READY. */
 enum registry_outcome registry_plan_up_again(struct registry *registry, struct node *node,
                                              const struct registry_change *down, struct moment now,

@@ -164,7 +164,7 @@ enum registry_outcome registry_heartbeat(struct registry *r, const char *node_id
         return REGISTRY_LEFT;
     r->edition += node_set_heartbeat(node, now.unix_s);
     if (node->facts.api.is_up)
-        monitor_beat(&r->monitor, &node->watch, now.boot_ms);
+        registry_hear(r, node, now);
     if (node->facts.api.is_up || node->change)
         return REGISTRY_READY;
     return plan_status(r, node, true, false, now, ret_change);

@@ -85,7 +85,7 @@ static enum registry_outcome plan_rejoin(const struct joining *j, struct node *n
         mint(j, &next);
     begin_generation(j, &next, gets_token);
     if (node->facts.api.is_up) /* a sign of life, whatever becomes of the rest */
-        monitor_beat(&j->r->monitor, &node->watch, j->now.boot_ms);
+        registry_hear(j->r, node, j->now);
     if (node_facts_equal(&next, &node->facts)) {
         j->r->edition += node_set_heartbeat(node, j->now.unix_s);
         return REGISTRY_READY;

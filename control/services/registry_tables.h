@@ -26,6 +26,8 @@ const char *registry_subnet_text(const struct registry *registry, uint32_t index
 enum registry_outcome registry_plan_update(struct registry *registry, struct node *node,
                                            const struct node_facts *next, struct node *loser,
                                            struct moment now, struct registry_change **ret_change);
+/* A sign of life of a node that is up. */
+void registry_hear(struct registry *registry, struct node *node, struct moment now);
 /* The change is under way from now on. */
 void registry_begin(struct registry *registry, struct registry_change *change);
 /* The body of a lease's record. Caller frees. */

@@ -51,6 +51,7 @@ int api_node_from_json(const json_t *object, struct api_node *ret_node)
                                    &node.last_heartbeat);
     if (r < 0)
         return r;
+    node.is_unknown = json_is_true(json_object_get(object, "unknown"));
     (void)snprintf(node.hostname, sizeof node.hostname, "%s", hostname);
     *ret_node = node;
     return 0;

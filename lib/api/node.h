@@ -24,6 +24,7 @@ struct api_node {
     int64_t cpu_cores; /* -1: null */
     int64_t ram_mb;    /* -1: null */
     bool is_up;
+    bool is_unknown;        /* up, but the control plane has not heard it; never written */
     int64_t registered_at;  /* Unix seconds */
     int64_t last_heartbeat; /* Unix seconds */
 };

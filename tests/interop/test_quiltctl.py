@@ -160,6 +160,12 @@ def test_nodes_are_listed_in_a_table(control):
     assert lines[2][:4] == ["node2", "down", "192.168.1.12", "10.42.2.0/24"]
 
 
+def test_a_node_that_has_not_been_heard_is_shown_as_unknown(control):
+    play_nodes(control, node(ID1, "node1", 1, unknown=True), node(ID2, "node2", 2, "down", unknown=True))
+    lines = run("node", "ls", control=control).stdout.splitlines()
+    assert [line.split()[1] for line in lines[1:]] == ["unknown", "down"]
+
+
 def test_wide_shows_the_rest(control):
     play_nodes(control, node(ID1, "node1", 1))
     header, row = run("node", "ls", "-o", "wide", control=control).stdout.splitlines()

@@ -100,6 +100,16 @@ def test_a_quarantine_waits_for_a_live_node_that_has_not_applied_the_deletion(qu
     wait_for(lambda: quick.metric(quarantined) == 0, TIMEOUT_S, "the quarantine to end")
 
 
+def test_a_node_that_keeps_falling_silent_is_told_of_and_comes_back_each_time(quick):
+    node_id = quick.join(1)["node_id"]
+    for _ in range(3):
+        wait_status(quick, node_id, "down")
+        assert quick.beat(node_id) == 200
+        wait_status(quick, node_id, "up", 2)
+    assert quick.log().count("a node keeps falling silent") == 1
+    assert quick.metric("quilt_control_downs_total") == 3
+
+
 def test_many_that_fall_silent_together_are_doubted(quick):
     ids = [quick.join(number)["node_id"] for number in range(6)]
     alive = ids[3:]
@@ -108,6 +118,8 @@ def test_many_that_fall_silent_together_are_doubted(quick):
         assert {node["status"] for node in quick.nodes()} == {"up"}
         ready = quick.ask("GET", "/readyz").json()
         assert ready["doubt"] is True and "marks nobody down" in ready["detail"]
+        assert [node.get("unknown", False) for node in quick.nodes()] == [True] * 3 + [False] * 3
+        assert ready["nodes_unknown"] == quick.metric("quilt_control_nodes_unknown") == 3
         time.sleep(TIMEOUT_S)
         assert {node["status"] for node in quick.nodes()} == {"up"}
         alive += ids[1:3]  # now only one is silent
@@ -123,7 +135,11 @@ def test_a_restart_gives_everybody_a_full_timeout(quick):
     quick.start()
     began = time.monotonic()
     assert [node["status"] for node in quick.nodes()] == ["up", "up"]
+    assert [node["unknown"] for node in quick.nodes()] == [True, True]
+    assert quick.beat(ids[1]) == 200
+    assert "unknown" not in quick.ask("GET", f"/api/nodes/{ids[1]}").json()
     wait_status(quick, ids[0], "down")
+    assert "unknown" not in quick.ask("GET", f"/api/nodes/{ids[0]}").json()
     assert time.monotonic() - began >= TIMEOUT_S - 0.2
 
 

@@ -158,7 +158,7 @@ WRAP(void, monitor_check, struct monitor *monitor, int64_t now_ms, monitor_due_f
     DL_FOREACH(monitor->watched, entry)
     {
         if (now_ms - entry->last_beat_ms > monitor->timeout_ms)
-            fn((struct monitor_entry *)(uintptr_t)entry, data);
+            (void)fn((struct monitor_entry *)(uintptr_t)entry, data);
     }
 }
 

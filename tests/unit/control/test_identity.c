@@ -348,9 +348,9 @@ static void each_registration_raises_the_generation_and_makes_the_earlier_ones_s
     assert_int_equal(m->registry.count, 1);
 }
 
-static void note_due(struct monitor_entry *entry, void *data)
+static bool note_due(struct monitor_entry *entry, void *data)
 {
-    *(bool *)data = true;
+    return *(bool *)data = true;
 }
 
 static void to_register_again_is_a_sign_of_life(void **state)
