@@ -306,14 +306,27 @@ static void add_runtime_row(struct table *table, const json_t *runtime)
                        subnet[0] ? subnet : "not configured", endpoints, addresses, routes));
 }
 
+/* How old what the agent knows is, while it cannot ask; owned by the caller. */
+static char *staleness(const json_t *of_agent)
+{
+    const json_t *last_contact = json_object_get(of_agent, "last_contact_s");
+
+    if (text_of(of_agent, "error")[0] == '\0' || !json_is_integer(last_contact))
+        return mem_strdup("");
+    return mem_printf(", the list of nodes has been stale for %lld s",
+                      (long long)json_integer_value(last_contact));
+}
+
 /* It answers quiltctl, and it is well in the agent's eyes. */
 static void add_control_row(struct table *table, const json_t *control, const json_t *of_agent)
 {
     bool answers = json_is_true(json_object_get(control, "answers"));
     bool is_well = answers && text_of(of_agent, "error")[0] == '\0';
     const char *words = is_well ? "" : answers ? ", the agent has trouble" : " does not answer";
+    AUTO_FREE char *stale = staleness(of_agent);
 
-    add_row(table, "control plane", is_well, mem_printf("%s%s", text_of(control, "url"), words));
+    add_row(table, "control plane", is_well,
+            mem_printf("%s%s%s", text_of(control, "url"), words, stale));
 }
 
 static void add_rows(struct table *table, const json_t *report)

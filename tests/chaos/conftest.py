@@ -41,6 +41,12 @@ def bed(request):
     yield from bed_of(request.node)
 
 
+@pytest.fixture(scope="module")
+def module_bed(request):
+    """For rows of one file that share a mesh."""
+    yield from bed_of(request.node)
+
+
 @pytest.fixture
 def disk(tmp_path):
     """A failing disk for what is in the directory "db" of the test's own."""

@@ -143,6 +143,22 @@ static void a_sick_node_says_what_is_wrong(void **state)
                   "  - vxlan100 is not ours: remove it\n");
 }
 
+static void a_list_that_cannot_be_asked_for_is_said_to_be_stale(void **state)
+{
+    static const struct row row = {
+        .agent = AGENT_TOP WELL_DEVICE TWO_PEERS
+        "\"control_plane\":{\"last_contact_s\":312,\"error\":\"heartbeat: refused\"},"
+        "\"problems\":[\"control plane: heartbeat: refused\"]}",
+        .runtime = RUNTIME "[]}",
+        .control_error = "ask the control plane: refused"};
+    AUTO_JSON json_t *report = report_of(&row);
+    AUTO_STRBUF struct strbuf out = {0};
+
+    report_print(report, &out);
+    assert_non_null(strstr(out.data, "control plane  PROBLEM  http://192.168.1.10:8080 does not "
+                                     "answer, the list of nodes has been stale for 312 s\n"));
+}
+
 static void only_peers_that_are_up_and_programmed_are_pinged(void **state)
 {
     AUTO_JSON json_t *agent = parse(healthy.agent);
@@ -210,6 +226,7 @@ int main(void)
         cmocka_unit_test(problems_come_from_every_part_and_each_is_told_once),
         cmocka_unit_test(a_healthy_node_reads_well),
         cmocka_unit_test(a_sick_node_says_what_is_wrong),
+        cmocka_unit_test(a_list_that_cannot_be_asked_for_is_said_to_be_stale),
         cmocka_unit_test(only_peers_that_are_up_and_programmed_are_pinged),
         cmocka_unit_test(a_peer_that_does_not_answer_pings_is_a_problem),
         cmocka_unit_test(without_the_right_to_ping_nothing_is_claimed),
