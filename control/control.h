@@ -69,6 +69,7 @@ struct control {
     bool is_stopping;
     bool was_doubting; /* at the latest look */
     bool is_full;      /* the latest change found no room in the store */
+    size_t wishes;     /* changes that somebody waits for */
 };
 
 /* Runs until SIGTERM; returns the process's exit code. */

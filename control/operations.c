@@ -11,9 +11,14 @@
 #include "lib/base/list.h"
 #include "lib/base/log.h"
 
+/* So many are stored within half a second by a disk that is well. */
+#define WISHES_MAX 2048
+#define PUT_OFF_MAX_S 3
+
 struct operation {
     const struct operation_type *type;
     struct control *control;
+    bool is_wish;                 /* somebody's, and not our own */
     struct http_request *request; /* NULL: nobody waits for the answer */
     json_t *body;                 /* owned; what register borrows from */
     struct api_register_request wish;
@@ -50,6 +55,7 @@ static struct operation *operation_new(const struct operation_type *type, struct
 
 static void operation_free(struct operation *op)
 {
+    op->control->wishes -= op->is_wish;
     json_decref(op->body);
     tls_public_key_free(op->key);
     free(op);
@@ -367,7 +373,20 @@ static void on_outcome(struct store_change *set, void *data)
 
 /* ---- wishes -------------------------------------------------------------------------------- */
 
-/* An operation that somebody waits for; NULL: it was answered that it comes too late. */
+/* More would wait for longer than their clients do. When they come again they are no crowd any
+ * more. Our own changes, which are one a node at most, are not held back. */
+static void put_off(struct control *c, struct http_request *request)
+{
+    char seconds[8];
+
+    c->metrics.put_off++;
+    (void)snprintf(seconds, sizeof seconds, "%u", 1 + (unsigned int)(random_u64() % PUT_OFF_MAX_S));
+    http_reply_header(request, "Retry-After", seconds);
+    http_reply_problem(request, 503, "%d changes are under way already; try again", WISHES_MAX);
+}
+
+/* An operation that somebody waits for; NULL: it was answered that it comes too late, or too soon.
+ */
 static struct operation *asked(const struct operation_type *type, struct control *c,
                                struct http_request *request)
 {
@@ -377,7 +396,13 @@ static struct operation *asked(const struct operation_type *type, struct control
         http_reply_problem(request, 503, "the control plane is stopping");
         return NULL;
     }
+    if (c->wishes >= WISHES_MAX) {
+        put_off(c, request);
+        return NULL;
+    }
     op = operation_new(type, c);
+    op->is_wish = true;
+    c->wishes++;
     op->request = request;
     http_request_on_gone(request, on_gone, op);
     return op;

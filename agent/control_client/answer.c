@@ -54,7 +54,7 @@ enum control_result control_answer_result(enum control_job job,
         return CONTROL_UNSUPPORTED;
     if (status == 409 && has_code(response, API_CODE_OTHER_CLUSTER))
         return CONTROL_FOREIGN;
-    if (status >= 500 && status != 507)
+    if (status == 429 || (status >= 500 && status != 507))
         return CONTROL_AWAY;
     return CONTROL_REFUSED;
 }

@@ -379,6 +379,8 @@ static void on_done(const struct http_response *response, void *data)
         finish(job, result);
         return;
     }
+    if (response->retry_after_s > 0)
+        control_machine_put_off(&c->machine, job->kind, response->retry_after_s * 1000);
     if (result == CONTROL_UNKNOWN_NODE && response->status == 409)
         result = judge_stale(c);
     if (response->error == ECANCELED) /* by on_stream_chunk(), which has said why */

@@ -131,6 +131,27 @@ static void schedule_after_failure(struct control_machine *m, enum control_job j
     }
 }
 
+void control_machine_put_off(struct control_machine *m, enum control_job job, int64_t wait_ms)
+{
+    int64_t max_ms = job == CONTROL_BEAT ? m->heartbeat_ms / 3 : CONTROL_PUT_OFF_MAX_MS;
+
+    m->put_off_ms[job] = wait_ms < max_ms ? wait_ms : max_ms;
+}
+
+/* Whoever else was asked to wait as long comes a little sooner or later. */
+static void wait_as_asked(struct control_machine *m, enum control_job job, int64_t now_ms,
+                          uint64_t random)
+{
+    int64_t wait_ms = m->put_off_ms[job];
+
+    m->put_off_ms[job] = 0;
+    if (wait_ms == 0)
+        return;
+    wait_ms += (int64_t)(random % (uint64_t)(wait_ms / 2 + 1));
+    if (m->due_ms[job] < now_ms + wait_ms)
+        m->due_ms[job] = now_ms + wait_ms;
+}
+
 void control_machine_done(struct control_machine *m, enum control_job job,
                           enum control_result result, size_t url_index, int64_t now_ms,
                           uint64_t random)
@@ -142,6 +163,7 @@ void control_machine_done(struct control_machine *m, enum control_job job,
         rotate(m, url_index);
     if (result != CONTROL_OK) {
         schedule_after_failure(m, job, result, now_ms, random);
+        wait_as_asked(m, job, now_ms, random);
         return;
     }
     if (job != CONTROL_STREAM)

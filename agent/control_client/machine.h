@@ -41,6 +41,7 @@ enum control_result {
 
 /* Pause before asking a control plane without a stream for one again. */
 #define CONTROL_STREAM_RETRY_MS 60000
+#define CONTROL_PUT_OFF_MAX_MS 30000
 
 struct control_machine {
     size_t url_index, url_count;
@@ -49,6 +50,7 @@ struct control_machine {
     bool is_stream_up;
     bool is_running[CONTROL_JOB_COUNT];
     int64_t due_ms[CONTROL_JOB_COUNT];
+    int64_t put_off_ms[CONTROL_JOB_COUNT]; /* 0: not asked to wait */
     struct backoff away[CONTROL_JOB_COUNT];
     struct backoff refused;
     int64_t heartbeat_ms;
@@ -71,6 +73,11 @@ void control_machine_set_intervals(struct control_machine *m, int64_t heartbeat_
 void control_machine_done(struct control_machine *m, enum control_job job,
                           enum control_result result, size_t url_index, int64_t now_ms,
                           uint64_t random);
+
+/* The answer to a job that failed asks to wait so long: before control_machine_done(). A heartbeat
+ * waits for a third of its interval at most, so that it is not late; nobody for longer than
+ * CONTROL_PUT_OFF_MAX_MS. */
+void control_machine_put_off(struct control_machine *m, enum control_job job, int64_t wait_ms);
 
 /* The running stream has said something. */
 void control_machine_stream_up(struct control_machine *m);

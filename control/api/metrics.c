@@ -91,6 +91,8 @@ void metrics_show(struct http_request *request, void *data)
          c->registry.unknown_count},
         {"quilt_control_downs_total", "counter", "Nodes marked down for their silence.",
          c->metrics.downs},
+        {"quilt_control_put_off_total", "counter",
+         "Changes that were told to come again, because too many waited.", c->metrics.put_off},
         {"quilt_control_heartbeats_total", "counter", "Heartbeats heard.", c->metrics.heartbeats},
         {"quilt_control_registrations_total", "counter", "Registrations stored.",
          c->metrics.registrations},

@@ -12,6 +12,7 @@ struct metrics {
     uint64_t requests[ROUTE_COUNT + 1][STATUS_CLASSES]; /* the last row: no route matched */
     uint64_t heartbeats;
     uint64_t registrations; /* that were stored */
+    uint64_t put_off;       /* changes that were to come again later */
     uint64_t downs;         /* nodes marked down for their silence */
     uint64_t denials;       /* requests of somebody who may not */
 };

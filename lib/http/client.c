@@ -135,6 +135,7 @@ static void hand_end_over(struct http_call *call)
         .body_len = call->error ? 0 : body->len,
         .detail = call->detail,
         .etag = call->transfer.etag,
+        .retry_after_s = call->error ? 0 : transfer_retry_after_s(&call->transfer),
     };
 
     (void)curl_multi_remove_handle(call->pool->multi, call->transfer.easy);

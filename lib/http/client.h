@@ -38,6 +38,7 @@ struct http_response {
     const char
         *detail;      /* error: "GET http://10.0.0.1:8080/api/nodes: connect: Connection refused" */
     const char *etag; /* "" when there is none */
+    int64_t retry_after_s; /* that the server asks to wait before the next try; 0: it does not */
 };
 
 /* Called once, unless the call was cancelled. The call is freed after. */

@@ -9,6 +9,7 @@
 #define DEFAULT_BODY_MAX (16 * 1024 * 1024)
 #define DEFAULT_TIMEOUT_MS 30000
 #define CONNECT_TIMEOUT_MS 3000
+#define RETRY_AFTER_MAX_S 86400
 /* Below what servers usually give idle connections, so that we let go first. */
 #define IDLE_CONNECTION_MAX_S 25L
 
@@ -199,6 +200,14 @@ unsigned int transfer_status(const struct transfer *t)
 
     (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     return (unsigned int)status;
+}
+
+int64_t transfer_retry_after_s(const struct transfer *t)
+{
+    curl_off_t seconds = 0;
+
+    (void)curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &seconds);
+    return seconds < 0 ? 0 : seconds > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : seconds;
 }
 
 /* libcurl's word, ours, and where in the exchange it happened. */

@@ -1,7 +1,9 @@
 """Too many at once, and too little to serve them with: heartbeats of honest nodes go on."""
 import contextlib
 import http.client
+import json
 import os
+import re
 import select
 import signal
 import socket
@@ -10,7 +12,9 @@ import time
 
 import pytest
 from lab.wait import wait_for
+from disk import SYNC
 from load import check_file
+from plane import host_ip
 
 ATTACKER = "127.0.0.2"
 
@@ -174,6 +178,78 @@ def test_slow_loris(make_plane, figure, count, full):
     assert old.missed == 0 and new.missed == 0
     assert len(old.took_s) > 100 and len(new.took_s) > 100
     assert p99_ms < 1000
+
+
+class Registration:
+    """One host's, on a connection of its own, until it is answered with 200: who is put off comes again."""
+
+    def __init__(self, plane, number):
+        self.plane, self.number = plane, number
+        self.put_off, self.due, self.socket, self.reply = [], 0, None, None
+
+    def start(self):
+        body = json.dumps({"hostname": f"herd{self.number}", "host_ip": host_ip(self.number)})
+        self.reply = b""
+        self.socket = socket.create_connection(("127.0.0.1", self.plane.port), 10)
+        self.socket.sendall(f"POST /api/nodes/register HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                            f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
+
+    def read(self):
+        """Whether it is over."""
+        data = self.socket.recv(65536)
+        self.reply += data
+        if data:
+            return False
+        self.socket.close()
+        head = self.reply.decode()
+        if head.startswith("HTTP/1.1 200"):
+            return True
+        assert head.startswith("HTTP/1.1 503"), head
+        self.put_off.append(int(re.search("Retry-After: ([0-9]+)", head).group(1)))
+        self.due = time.monotonic() + self.put_off[-1]
+        return False
+
+
+def run_herd(herd, deadline_s):
+    """All start at once; returns when all are in."""
+    waiting, poll, by_fd = list(herd), select.poll(), {}
+    end = time.monotonic() + deadline_s
+    while waiting or by_fd:
+        assert time.monotonic() < end, f"{len(waiting) + len(by_fd)} are not in after {deadline_s} s"
+        for one in [one for one in waiting if one.due <= time.monotonic()]:
+            waiting.remove(one)
+            one.start()
+            by_fd[one.socket.fileno()] = one
+            poll.register(one.socket, select.POLLIN)
+        for fd, _ in poll.poll(50):
+            one = by_fd[fd]
+            is_in = one.read()
+            if one.socket.fileno() < 0:
+                poll.unregister(fd)
+                del by_fd[fd]
+                if not is_in:
+                    waiting.append(one)
+
+
+@pytest.mark.row("F10b", "a herd of 4,000 registers at once, and the disk takes a second a commit")
+def test_a_herd_is_paced(make_plane, disk, figure):
+    plane = make_plane("--cluster-cidr", "10.64.0.0/12", directory=disk.directory)
+    plane.env = disk.env()
+    plane.start()
+    ids = [plane.join(5000 + number)["node_id"] for number in range(10)]
+    disk.set(delay_calls=SYNC, delay_ms=1000)
+    herd = [Registration(plane, number) for number in range(4000)]
+    with Beats(plane, ids, False) as beats:
+        began = time.monotonic()
+        run_herd(herd, 60)
+        took_s = time.monotonic() - began
+    put_off = [one for one in herd if one.put_off]
+    figure(f"all in after {took_s:.1f} s, {len(put_off):,} were put off; {len(beats.took_s)} heartbeats, "
+           f"{beats.missed} missed, p99 {beats.p99_ms():.0f} ms")
+    assert put_off and {wait for one in put_off for wait in one.put_off} <= {1, 2, 3}
+    assert plane.metric("quilt_control_put_off_total") == sum(len(one.put_off) for one in herd)
+    assert beats.missed == 0 and beats.p99_ms() < 1000
+    assert len({node["subnet"] for node in plane.nodes()}) == 4010
 
 
 @pytest.mark.row("F27", "50 registrations of one identity at once")

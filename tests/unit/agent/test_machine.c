@@ -168,6 +168,36 @@ static void a_fresh_list_comes_by_poll_or_by_a_new_stream(void **state)
     assert_true(control_machine_refresh(&m, 3000));
 }
 
+static void who_is_asked_to_wait_waits_and_not_all_alike(void **state)
+{
+    for (uint64_t i = 0; i < 100; i++) {
+        struct control_machine m = make(1);
+
+        assert_int_equal(control_machine_run(&m, 1000), BIT(CONTROL_REGISTER));
+        control_machine_put_off(&m, CONTROL_REGISTER, 20000);
+        control_machine_done(&m, CONTROL_REGISTER, CONTROL_AWAY, 0, 1000, i * 1000);
+        assert_in_range(control_machine_due_ms(&m), 21000, 31000);
+        assert_int_equal(control_machine_due_ms(&m), 21000 + (int64_t)(i * 1000 % 10001));
+        /* once only */
+        (void)control_machine_run(&m, control_machine_due_ms(&m));
+        control_machine_done(&m, CONTROL_REGISTER, CONTROL_AWAY, 0, 50000, i);
+        assert_in_range(control_machine_due_ms(&m), 50100, 57000);
+    }
+}
+
+static void nobody_is_put_off_for_long_and_a_heartbeat_is_not_late_for_it(void **state)
+{
+    struct control_machine m = make_registered();
+
+    assert_int_equal(control_machine_run(&m, 12000), BIT(CONTROL_BEAT) | BIT(CONTROL_POLL));
+    control_machine_put_off(&m, CONTROL_BEAT, 3600000);
+    control_machine_done(&m, CONTROL_BEAT, CONTROL_AWAY, 0, 12000, 0);
+    assert_int_equal(m.due_ms[CONTROL_BEAT], 12000 + 10000 / 3);
+    control_machine_put_off(&m, CONTROL_POLL, 3600000);
+    control_machine_done(&m, CONTROL_POLL, CONTROL_AWAY, 0, 12000, 0);
+    assert_int_equal(m.due_ms[CONTROL_POLL], 12000 + CONTROL_PUT_OFF_MAX_MS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +211,8 @@ int main(void)
         cmocka_unit_test(a_control_plane_without_streams_is_polled_and_asked_again_after_a_minute),
         cmocka_unit_test(no_answer_moves_on_to_the_next_control_plane_once),
         cmocka_unit_test(a_fresh_list_comes_by_poll_or_by_a_new_stream),
+        cmocka_unit_test(who_is_asked_to_wait_waits_and_not_all_alike),
+        cmocka_unit_test(nobody_is_put_off_for_long_and_a_heartbeat_is_not_late_for_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

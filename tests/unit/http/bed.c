@@ -82,6 +82,12 @@ static void on_bad_detail(struct http_request *request, void *data)
     http_reply_problem(request, 422, "hostname: \"%s\"", "a\xff\x01z");
 }
 
+static void on_busy(struct http_request *request, void *data)
+{
+    http_reply_header(request, "Retry-After", "7");
+    http_reply_problem(request, 503, "busy");
+}
+
 static void pending_free(struct pending *pending)
 {
     pending->bed->waiting_count--;
@@ -275,6 +281,7 @@ static const struct http_route routes[] = {
     {"POST", "/echo", on_echo},
     {"GET", "/shared", on_shared},
     {"GET", "/bad-detail", on_bad_detail},
+    {"GET", "/busy", on_busy},
     {"GET", "/later", on_later},
     {"POST", "/answer", on_answer},
     {"GET", "/stream", on_stream},

@@ -30,7 +30,19 @@ static void an_answer_comes_whole_with_its_etag(void **state)
     assert_int_equal(user->status, 200);
     assert_string_equal(user->body.data, "shared");
     assert_string_equal(user->etag.data, "\"7\"");
+    assert_int_equal(user->retry_after_s, 0);
     assert_int_equal(user->done_count, 1);
+}
+
+static void a_server_may_ask_to_wait(void **state)
+{
+    struct user *user = *state;
+
+    call(user, "/busy",
+         (struct http_request_spec){.method = "GET", .timeout_ms = 5000, .done = keep_and_exit});
+    run(user);
+    assert_int_equal(user->status, 503);
+    assert_int_equal(user->retry_after_s, 7);
 }
 
 static void headers_of_ours_go_along(void **state)
@@ -356,6 +368,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_answer_comes_whole_with_its_etag),
+        TEST(a_server_may_ask_to_wait),
         TEST(headers_of_ours_go_along),
         TEST(a_body_is_sent),
         TEST(a_problem_is_an_answer),

@@ -39,6 +39,7 @@ void keep(struct user *user, const struct http_response *response)
     user->done_count++;
     user->error = response->error;
     user->status = response->status;
+    user->retry_after_s = response->retry_after_s;
     strbuf_clear(&user->body);
     strbuf_add(&user->body, response->body, response->body_len);
     strbuf_adds(&user->detail, response->detail);

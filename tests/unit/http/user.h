@@ -16,6 +16,7 @@ struct user {
     unsigned int done_count, chunk_count;
     int error;
     unsigned int status;
+    int64_t retry_after_s;
     struct strbuf body, detail, etag, chunks;
 };
 
