@@ -419,6 +419,7 @@ static void note_visitor(struct operation *op, const struct http_request *reques
     visit->is_from_address = http_request_client(request) == op->wish.host_ip;
     if (v->node)
         memcpy(visit->proven_id, v->node->facts.api.node_id, sizeof visit->proven_id);
+    memcpy(visit->proof, v->proof, sizeof visit->proof);
     if (v->token)
         memcpy(op->token_id, v->token->facts.id, sizeof op->token_id);
     if (!op->key)

@@ -74,6 +74,7 @@ static int recognize_node(struct control *c, const struct tls_peer *peer, struct
                       "another key now; join again with a new token");
     node->ca_spki = peer->ca_spki;
     v->node = node;
+    memcpy(v->proof, key, sizeof v->proof);
     v->caller.role = ACCESS_NODE;
     memcpy(v->caller.name, peer->identity.name, sizeof v->caller.name);
     return 0;
@@ -114,6 +115,7 @@ static int admit_node(struct control *c, const char *text, struct visitor *v)
                       "with a new access token");
     v->caller.role = ACCESS_NODE;
     memcpy(v->caller.name, v->node->facts.api.node_id, UUID_TEXT_SIZE);
+    memcpy(v->proof, digest, sizeof v->proof);
     return 0;
 }
 

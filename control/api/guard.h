@@ -16,9 +16,10 @@ struct token;
 /* Who makes the request that is being handled. Nodes and tokens are borrowed, for that time. */
 struct visitor {
     struct caller caller;
-    struct node *node;   /* ACCESS_NODE */
-    struct token *token; /* whose token it is that was shown; NULL: none */
-    bool is_token_spent; /* it is right, but has let in as many as it may */
+    struct node *node;           /* ACCESS_NODE */
+    char proof[SHA256_HEX_SIZE]; /* of the node's token or key, by which it is known */
+    struct token *token;         /* whose token it is that was shown; NULL: none */
+    bool is_token_spent;         /* it is right, but has let in as many as it may */
 };
 
 /* Answers by the route's handler, or 401, 403, 429. data is the struct control. */

@@ -90,6 +90,8 @@ struct registry_visit {
     /* Whoever can reach the API has no say by that alone: */
     bool is_guarded;
     char proven_id[UUID_TEXT_SIZE]; /* the node it has proved to be; "": none */
+    char proof[SHA256_HEX_SIZE];    /* by the token or key of this digest, which must still be so
+                                     * when it is planned: it may have been revoked meanwhile */
     bool is_admitted;               /* it has a token to become a node with */
     bool is_from_address;           /* it comes from the address that it names */
 };

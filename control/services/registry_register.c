@@ -285,6 +285,18 @@ static bool is_foreign(const struct registry *r, const struct api_origin *known)
     return api_origin_check(known, &own) < 0;
 }
 
+/* The node that it has proved to be, if what proved it has not been revoked since. */
+static struct node *find_proven(const struct joining *j)
+{
+    const struct registry_visit *v = j->visit;
+    struct node *node = v->proven_id[0] ? registry_find(j->r, v->proven_id) : NULL;
+
+    if (!node || (!secret_equal(v->proof, node->facts.token_sha256) &&
+                  !secret_equal(v->proof, node->facts.key_sha256)))
+        return NULL;
+    return node;
+}
+
 /* The token that it proposes is one that a node has got already: so that node's earlier answer was
  * lost. It is told now that the proposal was taken. */
 static struct node *find_by_proposal(const struct joining *j,
@@ -321,8 +333,9 @@ static enum registry_outcome plan_for(const struct joining *j)
     struct node *claimed = NULL, *proven;
     struct registry_change *busy;
 
-    if (j->visit->proven_id[0])
-        claimed = registry_find(j->r, j->visit->proven_id);
+    proven = find_proven(j);
+    if (proven)
+        claimed = proven;
     else if (request->node_id && request->node_token)
         claimed = registry_find(j->r, request->node_id);
     if (request->new_token)
@@ -332,7 +345,7 @@ static enum registry_outcome plan_for(const struct joining *j)
         *j->ret_change = busy;
         return REGISTRY_WAIT;
     }
-    if (claimed && (j->visit->proven_id[0] || token_is_right(claimed, request->node_token)))
+    if (claimed && (proven || token_is_right(claimed, request->node_token)))
         return plan_proven(j, claimed);
     proven = find_by_proposal(j, digest);
     if (proven)

@@ -10,6 +10,7 @@
 struct guest {
     const char *hostname, *ip;
     const char *proven_id;            /* by certificate or bearer token */
+    const char *proof;                /* the digest of that */
     const char *node_id, *node_token; /* in the request's body */
     bool is_admitted;
     bool comes_from_elsewhere;
@@ -34,6 +35,8 @@ static enum registry_outcome come(struct mesh *m, const struct guest *guest)
     visit.is_from_address = !guest->comes_from_elsewhere;
     if (guest->proven_id)
         memcpy(visit.proven_id, guest->proven_id, UUID_TEXT_SIZE);
+    if (guest->proof)
+        memcpy(visit.proof, guest->proof, SHA256_HEX_SIZE);
     if (guest->key)
         memcpy(visit.key_sha256, guest->key, SHA256_HEX_SIZE);
     outcome = registry_plan_register(&m->registry, &request, &visit, m->now, &change, &m->grant);
@@ -80,6 +83,7 @@ static void a_node_that_proves_itself_needs_no_token_to_join(void **state)
     const struct guest by_certificate = {.hostname = "node1",
                                          .ip = "192.168.1.9",
                                          .proven_id = one.node_id,
+                                         .proof = KEY_A,
                                          .comes_from_elsewhere = true,
                                          .key = KEY_B};
     const struct guest by_token = {
@@ -104,6 +108,7 @@ static void who_has_proved_to_be_one_node_cannot_be_another(void **state)
     assert_int_equal(come(m, &second), REGISTRY_CHANGE);
     two = m->grant;
     liar.proven_id = one.node_id;
+    liar.proof = KEY_A;
     liar.node_id = two.node_id;
     liar.node_token = "wrong";
     assert_int_equal(come(m, &liar), REGISTRY_CHANGE);
@@ -171,6 +176,23 @@ static void a_revoked_node_is_not_known_by_what_it_had(void **state)
     assert_int_equal(come(m, &guest), REGISTRY_CONFLICT);
 }
 
+/* It had shown its certificate when it was still good, and waited for the revocation to be stored.
+ */
+static void who_was_revoked_while_it_waited_is_nobody(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_grant one = first_node(m);
+    const struct guest guest = {.hostname = "node1",
+                                .ip = "192.168.1.1",
+                                .proven_id = one.node_id,
+                                .proof = KEY_A,
+                                .key = KEY_B};
+
+    assert_int_equal(revoke_node(m, one.node_id), REGISTRY_CHANGE);
+    assert_int_equal(come(m, &guest), REGISTRY_UNADMITTED);
+    assert_string_equal(registry_find(&m->registry, one.node_id)->facts.key_sha256, "");
+}
+
 static void a_revoked_node_comes_back_with_a_token_to_join(void **state)
 {
     struct mesh *m = *state;
@@ -197,6 +219,7 @@ int main(void)
         MESH(an_address_of_a_live_node_proves_nothing),
         MESH(a_down_nodes_address_is_for_who_comes_from_there_and_is_admitted),
         MESH(a_revoked_node_is_not_known_by_what_it_had),
+        MESH(who_was_revoked_while_it_waited_is_nobody),
         MESH(a_revoked_node_comes_back_with_a_token_to_join),
     };
 
