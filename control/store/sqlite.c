@@ -10,8 +10,10 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 
-/* Changes that are kept for people to look at; the latest also carries the revision. */
+/* Changes that are kept at least for people to look at; the latest also carries the revision. The
+ * oldest go so many at a time: each time costs a page more than a commit needs. */
 #define CHANGES_KEPT 10000
+#define CHANGES_STEP 1000
 /* The write-ahead log goes back into the file when it has this many pages (10 MiB). A registration
  * changes pages all over the file, since ids are random: the more of them a checkpoint finds
  * changed twice, the less it has to write. */
@@ -118,6 +120,8 @@ static void bind_u64(sqlite3_stmt *statement, int index, uint64_t value)
     (void)sqlite3_bind_int64(statement, index, (int64_t)value);
 }
 
+typedef int write_fn(struct store_sqlite *s, struct store_change *change, uint64_t *revision);
+
 /* ---- committing ---------------------------------------------------------------------------- */
 
 static int log_op(struct store_sqlite *s, const struct store_op *op, uint64_t revision, int64_t at)
@@ -166,41 +170,53 @@ static int write_ops(struct store_sqlite *s, const struct store_change *change, 
     return r;
 }
 
-/* One change set inside the transaction: a conflict takes back only its own operations. */
+/* One change set inside the transaction, where a conflict spoils all that is in it. */
 static int write_change(struct store_sqlite *s, struct store_change *change, uint64_t *revision)
 {
     uint64_t next = change->op_count > 0 ? *revision + 1 : *revision;
+
+    change->outcome = write_ops(s, change, next);
+    change->revision = 0;
+    if (change->outcome == STORE_DONE)
+        *revision = change->revision = next;
+    return change->outcome;
+}
+
+/* The same, but a conflict takes back only its own operations. */
+static int try_change(struct store_sqlite *s, struct store_change *change, uint64_t *revision)
+{
     int r = run(s, SQL_SAVEPOINT);
 
     if (r == STORE_DONE)
-        r = write_ops(s, change, next);
-    change->outcome = r;
+        r = write_change(s, change, revision);
     if (r == STORE_CONFLICT)
         r = run(s, SQL_ROLLBACK_TO);
-    if (r == STORE_DONE)
-        r = run(s, SQL_RELEASE);
-    if (r == STORE_DONE && change->outcome == STORE_DONE)
-        *revision = change->revision = next;
-    return r;
+    return r == STORE_DONE ? run(s, SQL_RELEASE) : r;
 }
 
 static int trim(struct store_sqlite *s, uint64_t revision)
 {
-    if (revision <= CHANGES_KEPT)
+    if (revision <= CHANGES_KEPT || revision / CHANGES_STEP == s->revision / CHANGES_STEP)
         return STORE_DONE;
     bind_u64(s->statements[SQL_TRIM], 1, revision - CHANGES_KEPT);
     return run(s, SQL_TRIM);
 }
 
-static int write_all(struct store_sqlite *s, struct store_change *first, uint64_t *revision)
+static int write_all(struct store_sqlite *s, struct store_change *first, write_fn *write,
+                     uint64_t *ret_revision)
 {
+    uint64_t revision = s->revision;
     int r = run(s, SQL_BEGIN);
 
     for (struct store_change *c = first; c && r == STORE_DONE; c = store_change_next(c))
-        r = write_change(s, c, revision);
+        r = write(s, c, &revision);
     if (r == STORE_DONE)
-        r = trim(s, *revision);
-    return r == STORE_DONE ? run(s, SQL_COMMIT) : r;
+        r = trim(s, revision);
+    if (r == STORE_DONE)
+        r = run(s, SQL_COMMIT);
+    if (r == STORE_DONE)
+        *ret_revision = revision;
+    return r;
 }
 
 /* SQLite has rolled back by itself after some errors; then there is nothing to do. */
@@ -208,6 +224,18 @@ static void roll_back(struct store_sqlite *s)
 {
     if (!sqlite3_get_autocommit(s->db))
         (void)run(s, SQL_ROLLBACK);
+}
+
+/* Conflicts are as good as never, so nobody pays for them (a savepoint keeps a copy of each page
+ * that is changed) until there is one. Then it is found anew, by trying. */
+static int write_group(struct store_sqlite *s, struct store_change *first, uint64_t *ret_revision)
+{
+    int r = write_all(s, first, write_change, ret_revision);
+
+    if (r != STORE_CONFLICT)
+        return r;
+    roll_back(s);
+    return write_all(s, first, try_change, ret_revision);
 }
 
 /* A file that was moved or deleted takes writes without complaint, and they are lost. */
@@ -236,16 +264,13 @@ static int checkpoint(struct store_sqlite *s)
 static int commit(struct store *store, struct store_change *first)
 {
     struct store_sqlite *s = self(store);
-    uint64_t revision = s->revision;
     int r = check_in_place(s);
 
     if (r < 0)
         return r;
-    r = write_all(s, first, &revision);
-    if (r == STORE_DONE) {
-        s->revision = revision;
+    r = write_group(s, first, &s->revision);
+    if (r == STORE_DONE)
         return checkpoint(s);
-    }
     if (r < 0)
         return r;
     roll_back(s);

@@ -326,6 +326,46 @@ static void run_sql(const char *path, const char *sql)
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+static int64_t read_number(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *row = NULL;
+    int64_t number;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+    number = sqlite3_column_int64(row, 0);
+    assert_int_equal(sqlite3_finalize(row), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return number;
+}
+
+static void the_latest_ten_thousand_changes_are_kept_for_people(void **state)
+{
+    static struct store_change changes[500];
+    struct fixture *f = *state;
+
+    for (int number = 0; number < 12500; number++) {
+        struct store_change *change = &changes[number % 500];
+        char id[16];
+
+        (void)snprintf(id, sizeof id, "%d", number);
+        store_add_create(change, "node", id, NULL, mem_strdup("{}"));
+        change->item.next = number % 500 < 499 ? &changes[number % 500 + 1].item : NULL;
+        if (change->item.next)
+            continue;
+        assert_int_equal(store_commit(f->store, &changes[0]), 0);
+        for (int i = 0; i < 500; i++)
+            store_change_deinit(&changes[i]);
+    }
+    store_free(f->store);
+    f->store = NULL;
+    assert_int_equal(read_number(f->path, "SELECT max(revision) FROM changes"), 12500);
+    assert_in_range(read_number(f->path, "SELECT count(*) FROM changes"), 10000, 11000);
+    assert_int_equal(read_number(f->path, "SELECT count(*) FROM records"), 12500);
+}
+
 static void a_file_of_another_program_is_left_alone(void **state)
 {
     struct fixture *f = *state;
@@ -591,6 +631,7 @@ int main(void)
         BOTH(a_revision_is_never_given_twice),
         OPENED(the_file_is_for_its_owner_only),
         OPENED(a_second_process_is_told_that_it_is_locked),
+        OPENED(the_latest_ten_thousand_changes_are_kept_for_people),
         OPENED(a_file_of_the_first_version_is_brought_up_to_date),
         OPENED(a_file_of_a_later_version_is_refused),
         OPENED(a_copy_is_whole_and_has_what_is_committed),
