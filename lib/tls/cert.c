@@ -198,6 +198,20 @@ bool tls_cert_covers(const struct tls_cert *cert, const struct tls_names *names)
     return true;
 }
 
+size_t tls_cert_addrs(const struct tls_cert *cert, uint32_t *ret_addrs, size_t max)
+{
+    struct name name;
+    size_t count = 0;
+    uint32_t addr_be;
+
+    for (unsigned int i = 0; count < max && get_name(cert, i, &name) == 0; i++)
+        if (name.type == GNUTLS_SAN_IPADDRESS && name.n == sizeof addr_be) {
+            memcpy(&addr_be, name.bytes, sizeof addr_be);
+            ret_addrs[count++] = ntohl(addr_be);
+        }
+    return count;
+}
+
 /* ---- renewal ------------------------------------------------------------------------------- */
 
 #define RENEW_FROM_PERCENT 50

@@ -45,6 +45,8 @@ struct tls_names {
 };
 /* Whether it is for all of these names, each as it is written. */
 bool tls_cert_covers(const struct tls_cert *cert, const struct tls_names *names);
+/* The IPv4 addresses among its names, in their order, in host order; no more than max. */
+size_t tls_cert_addrs(const struct tls_cert *cert, uint32_t *ret_addrs, size_t max);
 
 /* When to ask for a new one: a random point between 50 and 70 % of its life, so that those who were
  * made together do not come back together. random: any number, the same for the same answer. */

@@ -31,6 +31,15 @@ static void check_identity(const struct tls_cert *cert)
     check(strcmp(again.name, identity.name) == 0 && again.kind == identity.kind);
 }
 
+static void check_addrs(const struct tls_cert *cert)
+{
+    uint32_t addrs[4];
+    size_t count = tls_cert_addrs(cert, addrs, 4);
+    const struct tls_names names = {.addrs = addrs, .addr_count = count};
+
+    check(count <= 4 && tls_cert_covers(cert, &names));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     static const uint32_t addrs[] = {0x7f000001};
@@ -44,6 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     check_text(tls_cert_facts(cert)->subject);
     check_text(tls_cert_facts(cert)->issuer);
     check_identity(cert);
+    check_addrs(cert);
     (void)tls_cert_covers(cert, &names);
     (void)tls_cert_renew_at(tls_cert_facts(cert), n);
     pem = tls_cert_to_pem(cert);

@@ -112,7 +112,11 @@ static void a_server_is_called_by_all_its_names_and_no_others(void **state)
     const struct tls_names some = {.hosts = hosts + 1, .host_count = 1}, none = {0},
                            other = {.hosts = more, .host_count = 1};
     struct tls_identity identity;
+    uint32_t read[3] = {0};
 
+    assert_int_equal(tls_cert_addrs(cert, read, 3), 2);
+    assert_memory_equal(read, addrs, sizeof addrs);
+    assert_int_equal(tls_cert_addrs(cert, read, 1), 1);
     assert_true(tls_cert_covers(cert, &order.names));
     assert_true(tls_cert_covers(cert, &some));
     assert_true(tls_cert_covers(cert, &none));
