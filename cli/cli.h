@@ -6,16 +6,25 @@
 #include "cli/output.h"
 #include "lib/base/options.h"
 
+#define CLI_NOT_GIVEN (-1)
+
+/* What is NULL or CLI_NOT_GIVEN was not given. */
 struct cli {
-    struct option_list control_planes;       /* empty: ask the agent */
-    const char *runtime;                     /* "http://HOST:PORT" or "unix:PATH" */
-    const char *agent;                       /* URL without a final slash */
-    const char *state_dir;                   /* the agent's, and the control plane's on its host */
-    const char *tls_ca, *tls_cert, *tls_key; /* files; NULL: not given, as below */
-    const char *token, *token_file;
+    struct option_list control_planes; /* none: the first question finds it */
+    const char *control_plane;         /* the one that was asked last; NULL: none yet */
+    const char *runtime;               /* "http://HOST:PORT" or "unix:PATH" */
+    const char *agent;                 /* URL without a final slash */
+    const char *state_dir;             /* the agent's */
+    const char *tls_dir;               /* the control plane's */
+    const char *tls_ca, *tls_cert, *tls_key;
+    const char *token; /* or what token_file has, once it was read */
+    const char *token_file;
     const char *ifname;
     const char *ip;
-    const char *role, *ttl, *max_uses;
+    const char *role;
+    int64_t ttl_s; /* 0: for ever; so is the next */
+    int64_t ttl_secs;
+    int64_t max_uses; /* 0: any number */
     bool is_forced;
     enum output_format format;
 };

@@ -1,10 +1,13 @@
-/* What quiltctl shows to the control plane. */
+/* What quiltctl shows to the control plane, and whom it believes to be it. */
 #include "cli/credentials.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "cli/local.h"
 #include "lib/api/access_token.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
@@ -13,177 +16,185 @@
 
 #define TOKEN_FILE_MAX 4096
 #define CA_TIMEOUT_MS 10000
+#define OTHERS_MODE 077
 
 void credentials_deinit(struct credentials *c)
 {
-    secret_free(c->bearer);
     free(c->ca_file);
     free(c->cert_file);
     free(c->key_file);
-    if (c->ca_fd >= 0)
-        close(c->ca_fd);
-    *c = (struct credentials){.ca_fd = -1};
+    secret_free(c->bearer);
+    free(c->words);
+    if (c->pinned_fd >= 0)
+        close(c->pinned_fd);
+    *c = CREDENTIALS_NONE;
 }
 
-/* ---- what lies here -------------------------------------------------------------------------- */
-
-/* Where the files of the control plane's admin and those of a node are. */
-static const struct {
-    const char *dir, *ca, *cert, *key;
-} places[] = {
-    {"pki", "ca-bundle.pem", "admin.pem", "admin-key.pem"},
-    {"tls", "ca.pem", "node.pem", "node-key.pem"},
-};
-
-static char *path_in(const struct cli *cli, size_t place, const char *name)
+static char *copy_or_null(const char *text)
 {
-    return mem_printf("%s/%s/%s", cli->state_dir, places[place].dir, name);
-}
-
-static bool can_read(const struct cli *cli, size_t place)
-{
-    AUTO_FREE char *cert = path_in(cli, place, places[place].cert);
-    AUTO_FREE char *key = path_in(cli, place, places[place].key);
-
-    return access(cert, R_OK) == 0 && access(key, R_OK) == 0;
-}
-
-bool credentials_are_admins(const struct cli *cli)
-{
-    return can_read(cli, 0);
-}
-
-static void take_local(const struct cli *cli, struct credentials *c)
-{
-    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
-        if (!can_read(cli, i))
-            continue;
-        c->ca_file = cli->tls_ca ? mem_strdup(cli->tls_ca) : path_in(cli, i, places[i].ca);
-        c->cert_file = path_in(cli, i, places[i].cert);
-        c->key_file = path_in(cli, i, places[i].key);
-        return;
-    }
-    c->ca_file = cli->tls_ca ? mem_strdup(cli->tls_ca) : NULL;
+    return text ? mem_strdup(text) : NULL;
 }
 
 /* ---- tokens ---------------------------------------------------------------------------------- */
 
-static int read_token(const struct cli *cli, char **ret_text)
+static void warn_of_readers(const char *file)
 {
-    char *text = NULL;
-    size_t n = 0;
-    int r;
+    struct stat st;
 
-    if (cli->token) {
-        *ret_text = mem_strdup(cli->token);
-        return 0;
-    }
-    r = file_read(cli->token_file, TOKEN_FILE_MAX, &text, &n);
+    if (stat(file, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & OTHERS_MODE) != 0)
+        (void)fprintf(stderr, "quiltctl: others can read the token in %s; chmod 600 ends that\n",
+                      file);
+}
+
+/* Once: what it is read from may be a pipe. */
+static int read_token_file(struct cli *cli)
+{
+    static const char blanks[] = " \t\r\n";
+    AUTO_SECRET char *text = NULL;
+    size_t n, start;
+    int r = file_read(cli->token_file, TOKEN_FILE_MAX, &text, &n);
+
     if (r < 0)
         return r;
-    text[strcspn(text, " \t\r\n")] = '\0';
-    *ret_text = text;
+    warn_of_readers(cli->token_file);
+    start = strspn(text, blanks);
+    while (n > start && strchr(blanks, text[n - 1]))
+        text[--n] = '\0';
+    cli->token = mem_strdup(text + start); /* kept for the life of the process */
     return 0;
 }
 
-static int fetch_ca(const char *base, struct http_reply *ret_reply)
+static int get_token(struct cli *cli, struct access_token *ret_token)
 {
-    const struct http_client_config none = {0};
+    int r = cli->token ? 0 : read_token_file(cli);
+
+    if (r == 0)
+        r = access_token_parse(cli->token, ret_token);
+    if (r < 0 && cli->token)
+        return err_wrap(r, "the token%s%s", cli->token_file ? " in " : "",
+                        cli->token_file ? cli->token_file : "");
+    return r;
+}
+
+/* ---- the CA that a token pins ---------------------------------------------------------------- */
+
+static int fetch_cas(const char *base, struct tls_trust **ret_trust)
+{
     AUTO_FREE char *url = mem_printf("%s/api/ca", base);
     const struct http_request_spec spec = {.method = "GET",
                                            .url = url,
                                            .timeout_ms = CA_TIMEOUT_MS,
                                            .body_max = TLS_BUNDLE_MAX,
                                            .connection = HTTP_UNVERIFIED};
-    int r = http_fetch(&none, &spec, ret_reply);
+    struct http_reply reply = {0};
+    int r = http_fetch(NULL, &spec, &reply);
 
-    if (r == 0 && ret_reply->status != 200)
-        r = err_fail(EREMOTEIO, "%s: HTTP %u; is this a quilt-mesh-control?", url,
-                     ret_reply->status);
+    if (r < 0)
+        return r;
+    if (reply.status != 200)
+        r = err_fail(EREMOTEIO, "GET %s: HTTP %u; is this the right URL?", url, reply.status);
+    else if (tls_trust_from_pem(reply.body, reply.body_len, ret_trust) < 0)
+        r = err_fail(EREMOTEIO, "GET %s: %s; is this the right URL?", url, err_text());
+    http_reply_deinit(&reply);
     return r;
 }
 
-/* libcurl reads files; this one is in no directory and goes with the process. */
-static int keep_ca(struct credentials *c, const char *pem)
+/* libcurl reads files. This one is in no directory, and goes with the descriptor. */
+static int keep_cas(const struct tls_trust *trust, struct credentials *c)
 {
+    AUTO_FREE char *pem = tls_trust_to_pem(trust);
     size_t n = strlen(pem);
 
-    c->ca_fd = memfd_create("quiltctl-ca", MFD_CLOEXEC);
-    if (c->ca_fd < 0 || write(c->ca_fd, pem, n) != (ssize_t)n)
-        return err_sys(errno, "keep the CA");
-    c->ca_file = mem_printf("/proc/self/fd/%d", c->ca_fd);
+    c->pinned_fd = memfd_create("quiltctl-ca", MFD_CLOEXEC);
+    if (c->pinned_fd < 0 || write(c->pinned_fd, pem, n) != (ssize_t)n)
+        return err_sys(errno, "keep the CA in memory");
+    c->ca_file = mem_printf("/proc/self/fd/%d", c->pinned_fd);
     return 0;
 }
 
-static int believe_pinned(const char *base, const struct access_token *token, struct credentials *c)
+static int pin_ca(const char *base, const struct access_token *token, struct credentials *c)
 {
     AUTO_TLS_TRUST struct tls_trust *trust = NULL;
-    AUTO_FREE char *pem = NULL;
-    struct http_reply reply = {0};
-    int r = fetch_ca(base, &reply);
+    int r = fetch_cas(base, &trust);
 
-    if (r == 0)
-        r = tls_trust_from_pem(reply.body, reply.body_len, &trust);
-    http_reply_deinit(&reply);
     if (r < 0)
         return r;
     if (tls_trust_keep_pinned(trust, token->pins, token->pin_count) != 0)
-        return err_fail(EKEYREJECTED,
-                        "%s is not the control plane that the token is for, or its CA was replaced "
-                        "since; nothing was shown to it (%s)",
+        return err_fail(EKEYREJECTED, "%s: %s, or the CA was replaced after the token was made",
                         base, err_text());
-    pem = tls_trust_to_pem(trust);
-    return keep_ca(c, pem);
+    return keep_cas(trust, c);
 }
 
-static int use_token(const struct cli *cli, const char *base, struct credentials *c)
+static int use_token(struct cli *cli, const char *base, struct credentials *c)
 {
     AUTO_ACCESS_TOKEN struct access_token token = {0};
-    AUTO_SECRET char *text = NULL;
-    int r = read_token(cli, &text);
+    int r = get_token(cli, &token);
 
-    if (r == 0)
-        r = access_token_parse(text, &token);
     if (r < 0)
         return r;
-    c->bearer = mem_printf("Authorization: Bearer %s", text);
+    c->bearer = mem_printf("Authorization: Bearer %s", cli->token);
+    c->words = mem_printf("the token %s", token.id);
     if (!cli->tls_ca)
-        return believe_pinned(base, &token, c);
+        return pin_ca(base, &token, c);
     c->ca_file = mem_strdup(cli->tls_ca);
+    return 0;
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+static int fail_locked(void)
+{
+    return err_fail(ENOKEY, "what this host shows to the control plane is for root; be root, or "
+                            "give --token-file FILE");
+}
+
+static int use_files(const struct cli *cli, size_t attempt, struct credentials *c)
+{
+    static const struct local_place nothing = {0};
+    AUTO_LOCAL struct local local = {0};
+    const struct local_place *place = &nothing;
+    int r = local_find(cli, &local);
+
+    if (r < 0)
+        return r;
+    if (attempt > 0 && (attempt >= local.count || cli->tls_ca))
+        return CREDENTIALS_NO_MORE;
+    if (local.count > 0)
+        place = &local.places[attempt];
+    else if (local.is_locked && !cli->tls_ca && !cli->tls_cert)
+        return fail_locked();
+    c->ca_file = copy_or_null(cli->tls_ca ? cli->tls_ca : place->ca_file);
+    c->cert_file = copy_or_null(cli->tls_cert ? cli->tls_cert : place->cert_file);
+    c->key_file = copy_or_null(cli->tls_key ? cli->tls_key : place->key_file);
+    c->words = copy_or_null(c->cert_file);
     return 0;
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-static int fill(const struct cli *cli, const char *base, struct credentials *c)
+static int fill(struct cli *cli, const char *base, size_t attempt, struct credentials *c)
 {
-    if (cli->token || cli->token_file)
-        return use_token(cli, base, c);
-    if (!cli->tls_cert) {
-        take_local(cli, c);
+    bool is_plain = strncmp(base, "http:", strlen("http:")) == 0;
+    bool has_token = cli->token || cli->token_file;
+
+    if (is_plain && has_token)
+        return err_fail(EINVAL, "%s: a token is shown over https:// only", base);
+    if (attempt > 0 && (is_plain || has_token))
+        return CREDENTIALS_NO_MORE;
+    if (is_plain)
         return 0;
-    }
-    c->ca_file = cli->tls_ca ? mem_strdup(cli->tls_ca) : NULL;
-    c->cert_file = mem_strdup(cli->tls_cert);
-    c->key_file = mem_strdup(cli->tls_key);
-    return 0;
+    return has_token ? use_token(cli, base, c) : use_files(cli, attempt, c);
 }
 
-int credentials_find(const struct cli *cli, const char *base, struct credentials *ret)
+int credentials_find(struct cli *cli, const char *base, size_t attempt,
+                     struct credentials *ret_credentials)
 {
-    bool is_https = strncmp(base, "https:", 6) == 0;
-    int r = 0;
+    AUTO_CREDENTIALS struct credentials c = CREDENTIALS_NONE;
+    int r = fill(cli, base, attempt, &c);
 
-    *ret = (struct credentials){.ca_fd = -1};
-    if (!is_https && (cli->token || cli->token_file))
-        return err_fail(EINVAL, "%s: a token is shown over https:// only", base);
-    if (is_https)
-        r = fill(cli, base, ret);
-    if (r < 0) {
-        credentials_deinit(ret);
+    if (r != 0)
         return r;
-    }
-    ret->config = (struct http_client_config){
-        .ca_file = ret->ca_file, .cert_file = ret->cert_file, .key_file = ret->key_file};
+    *ret_credentials = c;
+    c = CREDENTIALS_NONE;
     return 0;
 }

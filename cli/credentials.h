@@ -1,21 +1,38 @@
-/* What quiltctl shows to the control plane, and by what it knows it: what was given on the command
- * line, or what lies on this host. Nothing for plain HTTP. */
+/* What quiltctl shows to the control plane, and whom it believes to be it. Reads files, and asks
+ * for the CA that a token pins.
+ *
+ *     --token, --token-file     the token, to who has a certificate of the CA that the token pins
+ *     --tls-cert, --tls-key     the certificate
+ *     neither                   what this host has: the admin's certificate, or else the node's
+ *     nothing of all that       nothing
+ *
+ * --tls-ca says whom to believe instead of the CA that belongs to each; where none does, it is the
+ * system's list. In plain HTTP nothing is shown, and a token is an error.
+ */
 #pragma once
 
 #include "cli/cli.h"
 #include "lib/http/client.h"
 
 struct credentials {
-    struct http_client_config config; /* its files are those below */
-    char *bearer;                     /* "Authorization: Bearer ..."; NULL: none */
-    char *ca_file, *cert_file, *key_file;
-    int ca_fd; /* of CAs that a token pins, which are in no file; -1: none */
+    char *ca_file; /* NULL: the system's list */
+    char *cert_file;
+    char *key_file;
+    char *bearer;  /* "Authorization: Bearer ..."; NULL: none */
+    char *words;   /* what is shown, for people: "the token abcd1234"; NULL: nothing */
+    int pinned_fd; /* holds the CAs that the token pins, in no directory; -1: none */
 };
 
-/* For the control plane at base. A token without a CA file pins its CA: that is fetched first, and
- * nothing is shown before it fits. -errno with a text. */
-int credentials_find(const struct cli *cli, const char *base, struct credentials *ret);
+#define CREDENTIALS_NONE ((struct credentials){.pinned_fd = -1})
+
+enum credentials_outcome { CREDENTIALS_NO_MORE = 1 };
+
+/* For the control plane at base. attempt counts from 0: when it turns out to have a certificate of
+ * another CA, the next attempt may know that one. 0; CREDENTIALS_NO_MORE, without a text, so that
+ * of the last attempt stays; or negative with a text: -ENOKEY when this host has something for root
+ * only, and as http_fetch() when the CA cannot be had. */
+int credentials_find(struct cli *cli, const char *base, size_t attempt,
+                     struct credentials *ret_credentials);
 void credentials_deinit(struct credentials *credentials);
 
-/* Whether this host has what makes its root an admin. */
-bool credentials_are_admins(const struct cli *cli);
+#define AUTO_CREDENTIALS CLEANUP(credentials_deinit)

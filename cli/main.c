@@ -5,10 +5,13 @@
 #include "cli/cli.h"
 #include "cli/verbs.h"
 #include "lib/base/error.h"
+#include "lib/base/parse.h"
 #include "lib/http/client.h"
 #include "lib/rpc/client.h"
 
 #define WORDS_MAX 8
+/* Of what is counted; what makes sense is the control plane's business. */
+#define COUNT_MAX INT32_MAX
 
 static const struct verb verbs[] = {
     {"node", "ls", "", 0, 0, "List the nodes of the mesh", cmd_node_ls},
@@ -40,7 +43,8 @@ static const struct verb verbs[] = {
 };
 
 /* Lives as long as the process, as the command line does. */
-static struct cli cli;
+static struct cli cli = {
+    .ttl_s = CLI_NOT_GIVEN, .ttl_secs = CLI_NOT_GIVEN, .max_uses = CLI_NOT_GIVEN};
 
 static int option_url(const char *text, void *out)
 {
@@ -73,6 +77,36 @@ static int option_runtime(const char *text, void *out)
     return r < 0 ? r : option_string(text, out);
 }
 
+static int option_role(const char *text, void *out)
+{
+    static const char *const roles[] = {"node", "viewer", "admin"};
+
+    for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+        if (strcmp(text, roles[i]) == 0) {
+            *(const char **)out = roles[i];
+            return 0;
+        }
+    return err_fail(EINVAL, "'%.64s' is not one of node, viewer, admin", text);
+}
+
+static int option_ttl(const char *text, void *out)
+{
+    if (strcmp(text, "0") != 0)
+        return option_lifetime(text, out);
+    *(int64_t *)out = 0;
+    return 0;
+}
+
+static int option_count(const char *text, void *out)
+{
+    uint64_t n;
+    int r = parse_u64(text, COUNT_MAX, &n);
+
+    if (r == 0)
+        *(int64_t *)out = (int64_t)n;
+    return r;
+}
+
 static const struct option_spec specs[] = {
     {.name = "control-plane",
      .arg = "URL",
@@ -97,17 +131,24 @@ static const struct option_spec specs[] = {
      .default_text = "/var/lib/quilt-mesh",
      .parse = option_string,
      .out = &cli.state_dir,
-     .help = "The agent's state, for 'node leave'; and certificates, when none are given"},
+     .help = "The agent's state: its token for 'node leave', its certificate"},
+    {.name = "tls-dir",
+     .arg = "DIR",
+     .parse = option_string,
+     .out = &cli.tls_dir,
+     .help = "The control plane's directory with the admin's certificate (default: where it "
+             "usually is)"},
     {.name = "tls-ca",
      .arg = "FILE",
      .parse = option_string,
      .out = &cli.tls_ca,
-     .help = "The CA to know the control plane by (PEM)"},
+     .help = "The CA to know the control plane by (PEM; default: what this host has, or what the "
+             "token pins)"},
     {.name = "tls-cert",
      .arg = "FILE",
      .parse = option_string,
      .out = &cli.tls_cert,
-     .help = "The certificate to show it (PEM)"},
+     .help = "The certificate to show it (PEM; default: what this host has)"},
     {.name = "tls-key",
      .arg = "FILE",
      .parse = option_string,
@@ -117,7 +158,8 @@ static const struct option_spec specs[] = {
      .arg = "TOKEN",
      .parse = option_string,
      .out = &cli.token,
-     .help = "An access token; others of this host may see it: better a file, or QUILT_TOKEN"},
+     .help = "An access token to show it instead; others see the command line, so rather give "
+             "it in a file or as QUILT_TOKEN"},
     {.name = "token-file",
      .arg = "FILE",
      .parse = option_string,
@@ -142,18 +184,23 @@ static const struct option_spec specs[] = {
      .help = "Ask for this address (endpoint attach)"},
     {.name = "role",
      .arg = "ROLE",
-     .parse = option_string,
+     .parse = option_role,
      .out = &cli.role,
      .help = "node (to join), viewer or admin (token create; default node)"},
     {.name = "ttl",
      .arg = "TIME",
-     .parse = option_string,
-     .out = &cli.ttl,
+     .parse = option_ttl,
+     .out = &cli.ttl_s,
      .help = "How long it is good, 12h, 30d, 0 for ever (token create; default 24h for the role "
              "node, 30d for others)"},
+    {.name = "ttl-secs",
+     .arg = "NUMBER",
+     .parse = option_count,
+     .out = &cli.ttl_secs,
+     .help = "The same in seconds"},
     {.name = "max-uses",
      .arg = "NUMBER",
-     .parse = option_string,
+     .parse = option_count,
      .out = &cli.max_uses,
      .help = "How many nodes it lets in, 0 any number (token create; default 1)"},
     {.name = "force",
@@ -168,9 +215,13 @@ static void check_verb_options(const struct options *options, const struct verb 
         bool is_given;
         unsigned int option;
     } rows[] = {
-        {"ifname", cli.ifname, VERB_TAKES_IFNAME},     {"ip", cli.ip, VERB_TAKES_IP},
-        {"role", cli.role, VERB_TAKES_TOKENS},         {"ttl", cli.ttl, VERB_TAKES_TOKENS},
-        {"max-uses", cli.max_uses, VERB_TAKES_TOKENS}, {"force", cli.is_forced, VERB_TAKES_FORCE},
+        {"ifname", cli.ifname, VERB_TAKES_IFNAME},
+        {"ip", cli.ip, VERB_TAKES_IP},
+        {"role", cli.role, VERB_TAKES_TOKENS},
+        {"ttl", cli.ttl_s != CLI_NOT_GIVEN, VERB_TAKES_TOKENS},
+        {"ttl-secs", cli.ttl_secs != CLI_NOT_GIVEN, VERB_TAKES_TOKENS},
+        {"max-uses", cli.max_uses != CLI_NOT_GIVEN, VERB_TAKES_TOKENS},
+        {"force", cli.is_forced, VERB_TAKES_FORCE},
     };
     AUTO_STRBUF struct strbuf name = {0};
 
@@ -178,12 +229,21 @@ static void check_verb_options(const struct options *options, const struct verb 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (rows[i].is_given && !(verb->options & rows[i].option))
             options_usage_error(options, "'%s' takes no --%s", name.data, rows[i].name);
+    if (cli.ttl_s != CLI_NOT_GIVEN && cli.ttl_secs != CLI_NOT_GIVEN)
+        options_usage_error(options, "--ttl and --ttl-secs say the same; give one of them");
+}
+
+static void check_credentials(const struct options *options)
+{
     if (!cli.tls_cert != !cli.tls_key)
         options_usage_error(options, "--tls-cert and --tls-key go together");
+    if (cli.token && cli.token_file)
+        options_usage_error(options, "--token and --token-file say the same; give one of them");
     if ((cli.token || cli.token_file) && cli.tls_cert)
         options_usage_error(options, "either a token or a certificate is shown, not both");
-    if (cli.token && cli.token_file)
-        options_usage_error(options, "--token and --token-file are one too many");
+    if (cli.token && cli.token != getenv("QUILT_TOKEN"))
+        (void)fprintf(stderr, "quiltctl: --token is seen by all who list this host's processes; "
+                              "--token-file FILE and QUILT_TOKEN are not\n");
 }
 
 static int run(const struct verb *verb, char **args)
@@ -217,5 +277,6 @@ int main(int argc, char **argv)
     if (verbs_find(verbs, ARRAY_LEN(verbs), words, options.ret_arg_count, &verb, &first_arg) < 0)
         options_usage_error(&options, "%s", err_text());
     check_verb_options(&options, verb);
+    check_credentials(&options);
     return run(verb, words + first_arg);
 }

@@ -171,66 +171,81 @@ int cmd_node_show(struct cli *cli, char **args)
     return output_table(&table);
 }
 
-static int say_removed(const struct cli *cli, const char *id, const char *hostname)
+/* What is done: "removed". */
+static int say_done(const struct cli *cli, const char *done, const json_t *node, const char *more)
 {
+    const char *id = json_string_value(json_object_get(node, "node_id"));
+    const char *hostname = json_string_value(json_object_get(node, "hostname"));
     AUTO_STRBUF struct strbuf text = {0};
     AUTO_JSON json_t *said = NULL;
 
     if (cli->format == OUTPUT_JSON) {
-        said = json_pack("{s:s, s:s}", "removed", id, "hostname", hostname);
+        said = json_pack("{s:s, s:s}", done, id, "hostname", hostname);
         return output_json(said);
     }
-    strbuf_adds(&text, "removed node ");
+    strbuf_addf(&text, "%s node ", done);
     strbuf_add_printable(&text, hostname);
-    strbuf_addf(&text, " (%s)\n", id);
+    strbuf_addf(&text, " (%s)%s\n", id, more);
     return output_text(text.data);
+}
+
+static void warn_of_agent(const struct cli *cli)
+{
+    bool is_plain = strncmp(cli->control_plane, "http:", strlen("http:")) == 0;
+
+    (void)fprintf(stderr, "quiltctl: the node was up; %s\n",
+                  is_plain ? "while its agent runs it will register again ('quiltctl node leave' "
+                             "over there ends that)"
+                           : "it is cut off now, and comes back as a new node if it is given a new "
+                             "access token");
+}
+
+/* The node of this id or host name; *ret_path: "/api/nodes/ID" and the suffix. Caller frees. */
+static int find_node_path(struct cli *cli, const char *word, const char *suffix, json_t **ret_node,
+                          char **ret_path)
+{
+    AUTO_JSON json_t *node = NULL;
+    const char *id, *hostname;
+    int r = find_node(cli, word, &node);
+
+    if (r < 0)
+        return r;
+    if (json_get_string(node, "node_id", &id) < 0 || parse_uuid(id) < 0 ||
+        json_get_string(node, "hostname", &hostname) < 0)
+        return err_fail(EREMOTEIO, "find node %s: the control plane's answer makes no sense", word);
+    *ret_path = mem_printf("/api/nodes/%s%s", id, suffix);
+    *ret_node = TAKE_PTR(node);
+    return 0;
 }
 
 int cmd_node_rm(struct cli *cli, char **args)
 {
     AUTO_JSON json_t *node = NULL;
     AUTO_FREE char *path = NULL;
-    const char *id, *hostname, *status;
-    int r;
+    const char *status;
+    int r = find_node_path(cli, args[0], "", &node, &path);
 
-    r = find_node(cli, args[0], &node);
+    if (r == 0)
+        r = edge_control(cli, "DELETE", path, "remove node", NULL);
     if (r < 0)
         return r;
-    if (json_get_string(node, "node_id", &id) < 0 || parse_uuid(id) < 0 ||
-        json_get_string(node, "hostname", &hostname) < 0 ||
-        json_get_string(node, "status", &status) < 0)
-        return err_fail(EREMOTEIO, "remove node %s: the control plane's answer makes no sense",
-                        args[0]);
-    path = mem_printf("/api/nodes/%s", id);
-    r = edge_control(cli, "DELETE", path, "remove node", NULL);
-    if (r < 0)
-        return r;
-    if (strcmp(status, "up") == 0)
-        (void)fprintf(stderr, "quiltctl: the node was up; while its agent runs it will register "
-                              "again ('quiltctl node leave' over there ends that)\n");
-    return say_removed(cli, id, hostname);
+    if (json_get_string(node, "status", &status) == 0 && strcmp(status, "up") == 0)
+        warn_of_agent(cli);
+    return say_done(cli, "removed", node, "");
 }
 
-/* It joins again with a new token. */
 int cmd_node_revoke(struct cli *cli, char **args)
 {
-    static const char what[] = "revoke a node";
     AUTO_JSON json_t *node = NULL;
-    AUTO_FREE char *path = NULL, *words = NULL;
-    const char *id;
-    int r = find_node(cli, args[0], &node);
+    AUTO_FREE char *path = NULL;
+    int r = find_node_path(cli, args[0], "/revoke", &node, &path);
 
-    if (r == 0 && (json_get_string(node, "node_id", &id) < 0 || parse_uuid(id) < 0))
-        r = err_fail(EREMOTEIO, "%s: the control plane's answer makes no sense", what);
+    if (r == 0)
+        r = edge_control(cli, "POST", path, "revoke node", NULL);
     if (r < 0)
         return r;
-    path = mem_printf("/api/nodes/%s/revoke", id);
-    r = edge_control(cli, "POST", path, what, NULL);
-    words =
-        mem_printf("node %s is revoked: it is cut off until it joins again with a new token\n", id);
-    if (r < 0)
-        return r;
-    return cli->format == OUTPUT_JSON ? output_json(node) : output_text(words);
+    return say_done(cli, "revoked", node,
+                    "; it comes back, with its subnet, when its agent is given a new access token");
 }
 
 /* {"content":{"identity":{"node_token":"..."}}}, as the agent keeps it. what: the wish, in words.

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/base/error.h"
 
@@ -46,6 +47,17 @@ char *age_format(int64_t then_s, int64_t now_s, char ret_text[static AGE_TEXT_SI
         (void)snprintf(ret_text, AGE_TEXT_SIZE, "%s", then_s == 0 ? "never" : "now");
     else
         (void)snprintf(ret_text, AGE_TEXT_SIZE, "%.20s ago", span_format(now_s - then_s, span));
+    return ret_text;
+}
+
+char *time_format(int64_t unix_s, char ret_text[static TIME_TEXT_SIZE])
+{
+    time_t seconds = unix_s;
+    struct tm parts;
+
+    if (!gmtime_r(&seconds, &parts) ||
+        strftime(ret_text, TIME_TEXT_SIZE, "%Y-%m-%d %H:%M:%S UTC", &parts) == 0)
+        (void)snprintf(ret_text, TIME_TEXT_SIZE, "%lld", (long long)unix_s);
     return ret_text;
 }
 

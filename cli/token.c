@@ -1,77 +1,111 @@
-/* quiltctl token: what lets new nodes join, and people use the API. */
+/* quiltctl token: what lets new nodes join, and people and programs use the API. */
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/edge.h"
+#include "cli/local.h"
+#include "cli/view.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/ip4.h"
 #include "lib/base/parse.h"
+#include "lib/base/secret.h"
 
-#define FOR_EVER "0"
+/* ---- the line to join with ------------------------------------------------------------------- */
+
+/* What others call the control plane that has just answered; by a loopback address they do not find
+ * it. Caller frees. */
+static char *url_for_others(const struct cli *cli)
+{
+    const char *url = cli->control_plane, *host = url + strlen("https://");
+    const char *port = strchr(host, ':');
+    uint32_t addrs[LOCAL_ADDRS_MAX];
+    char text[IP4_TEXT_SIZE];
+    size_t count;
+
+    if (strncmp(host, "127.", strlen("127.")) != 0 &&
+        strncmp(host, "localhost", strlen("localhost")) != 0)
+        return mem_strdup(url);
+    count = local_addrs(cli, addrs);
+    for (size_t i = 0; i < count; i++)
+        if (!LOCAL_IS_LOOPBACK(addrs[i]))
+            return mem_printf("https://%s%s", ip4_format(addrs[i], text), port ? port : "");
+    return mem_printf("https://CONTROL_PLANE%s", port ? port : "");
+}
+
+/* How the token is used; for a node, as the control plane says it at its first start. Caller frees.
+ */
+static char *line_with(const struct cli *cli, const char *option, const char *token)
+{
+    bool is_for_nodes = !cli->role || strcmp(cli->role, "node") == 0;
+    AUTO_FREE char *url = url_for_others(cli);
+
+    if (is_for_nodes)
+        return mem_printf("quilt-mesh-agent --control-plane %s --host-ip HOST_IP %s %s", url,
+                          option, token);
+    return mem_printf("quiltctl --control-plane %s %s %s VERB", url, option, token);
+}
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
-static int add_ttl(json_t *wish, const char *ttl)
+static void add_number(json_t *wish, const char *key, int64_t n)
 {
-    int64_t ttl_s = 0;
-    int r = strcmp(ttl, FOR_EVER) == 0 ? 0 : parse_lifetime_s(ttl, &ttl_s);
-
-    if (r == 0)
-        (void)json_object_set_new(wish, "ttl_secs", json_integer(ttl_s));
-    return r < 0 ? err_wrap(r, "--ttl") : 0;
+    if (n != CLI_NOT_GIVEN)
+        (void)json_object_set_new(wish, key, json_integer(n));
 }
 
-static int add_max_uses(json_t *wish, const char *max_uses)
-{
-    uint64_t n = 0;
-    int r = parse_u64(max_uses, UINT32_MAX, &n);
-
-    if (r == 0)
-        (void)json_object_set_new(wish, "max_uses", json_integer((json_int_t)n));
-    return r < 0 ? err_wrap(r, "--max-uses") : 0;
-}
-
-static int make_wish(const struct cli *cli, json_t **ret_wish)
+/* Caller frees. */
+static char *make_wish(const struct cli *cli)
 {
     AUTO_JSON json_t *wish = json_pack("{s:s}", "role", cli->role ? cli->role : "node");
-    int r = wish ? 0 : err_fail(EINVAL, "--role: is no UTF-8");
 
-    if (r == 0 && cli->ttl)
-        r = add_ttl(wish, cli->ttl);
-    if (r == 0 && cli->max_uses)
-        r = add_max_uses(wish, cli->max_uses);
+    add_number(wish, "ttl_secs", cli->ttl_s != CLI_NOT_GIVEN ? cli->ttl_s : cli->ttl_secs);
+    add_number(wish, "max_uses", cli->max_uses);
+    return json_to_text(wish);
+}
+
+static int output_line(const char *text)
+{
+    int r = output_text(text);
+
+    return r < 0 ? r : output_text("\n");
+}
+
+/* The secret is on standard output and nowhere else: standard error often ends up in a log. */
+static int print_alone(const struct cli *cli, const char *token, const char *use)
+{
+    AUTO_FREE char *hint = line_with(cli, "--token-file", "FILE");
+    int r = output_line(token);
+
     if (r == 0)
-        *ret_wish = TAKE_PTR(wish);
+        (void)fprintf(stderr, "%s; it is not shown again. With the token in a file:\n    %s\n", use,
+                      hint);
     return r;
 }
 
-/* The token alone goes to standard output, for $(...); what it is for, to the person. */
 static int print_token(const struct cli *cli, const json_t *made)
 {
-    AUTO_FREE char *line = NULL;
-    const char *token, *role;
+    AUTO_STRBUF struct strbuf use = {0};
+    AUTO_SECRET char *line = NULL;
+    const char *token;
+    int r = view_token_use(made, &use);
 
-    if (json_get_string(made, "token", &token) < 0 || json_get_string(made, "role", &role) < 0)
-        return err_fail(EREMOTEIO, "make a token: the answer has none; is this the right URL?");
-    if (strcmp(role, "node") == 0)
-        (void)fprintf(stderr,
-                      "to join, on the new host: quilt-mesh-agent --control-plane %s "
-                      "--host-ip HOST_IP --token TOKEN\n",
-                      cli->control_planes.items[0]);
-    line = mem_printf("%s\n", token);
-    return output_text(line);
+    if (r == 0)
+        r = json_get_string(made, "token", &token);
+    if (r < 0)
+        return err_wrap(r, "make a token: the answer makes no sense");
+    if (cli->format != OUTPUT_WIDE)
+        return print_alone(cli, token, use.data);
+    line = line_with(cli, "--token", token);
+    return output_line(line);
 }
 
 int cmd_token_create(struct cli *cli, char **args)
 {
-    AUTO_JSON json_t *wish = NULL, *made = NULL;
-    AUTO_FREE char *json = NULL;
-    int r = make_wish(cli, &wish);
+    AUTO_FREE char *wish = make_wish(cli);
+    AUTO_JSON json_t *made = NULL;
+    int r = edge_control_send(cli, "POST", "/api/tokens", wish, "make a token", &made);
 
-    if (r < 0)
-        return r;
-    json = json_to_text(wish);
-    r = edge_control_send(cli, "POST", "/api/tokens", json, "make a token", &made);
     if (r < 0)
         return r;
     return cli->format == OUTPUT_JSON ? output_json(made) : print_token(cli, made);
@@ -79,54 +113,12 @@ int cmd_token_create(struct cli *cli, char **args)
 
 /* ---- the others ------------------------------------------------------------------------------ */
 
-/* "in 3h", "never", "expired 2d ago" */
-static void add_expiry(struct table *table, const json_t *token)
+static int print_tokens(const struct cli *cli, const json_t *list)
 {
-    char age[AGE_TEXT_SIZE];
-    int64_t at = 0, now = clock_unix_s();
-
-    if (json_get_int(token, "expires_at", 1, INT64_MAX, &at) < 0)
-        table_add(table, "never");
-    else if (at > now)
-        table_addf(table, "in %s", span_format(at - now, age));
-    else
-        table_addf(table, "expired %s", age_format(at, now, age));
-}
-
-static void add_uses(struct table *table, const json_t *token)
-{
-    int64_t uses = 0, max = 0;
-
-    (void)json_get_int(token, "uses", 0, INT64_MAX, &uses);
-    if (json_get_int(token, "max_uses", 1, INT64_MAX, &max) < 0)
-        table_add(table, "any number");
-    else
-        table_addf(table, "%lld of %lld", (long long)uses, (long long)max);
-}
-
-static int print_tokens(const json_t *list)
-{
-    static const char *const headers[] = {"ID", "ROLE", "EXPIRES", "USES", "MADE", NULL};
     CLEANUP(table_deinit) struct table table;
-    char age[AGE_TEXT_SIZE];
-    const json_t *token;
-    size_t i;
+    int r = view_tokens(list, clock_unix_s(), cli->format == OUTPUT_WIDE, &table);
 
-    table_init(&table, headers);
-    json_array_foreach (list, i, token) {
-        const char *id = NULL, *role = NULL;
-        int64_t made_at = 0;
-
-        (void)json_get_string(token, "id", &id);
-        (void)json_get_string(token, "role", &role);
-        (void)json_get_int(token, "created_at", 0, INT64_MAX, &made_at);
-        table_add(&table, id);
-        table_add(&table, role);
-        add_expiry(&table, token);
-        add_uses(&table, token);
-        table_add(&table, age_format(made_at, clock_unix_s(), age));
-    }
-    return output_table(&table);
+    return r < 0 ? err_wrap(r, "list tokens: the answer makes no sense") : output_table(&table);
 }
 
 int cmd_token_ls(struct cli *cli, char **args)
@@ -139,13 +131,13 @@ int cmd_token_ls(struct cli *cli, char **args)
         r = err_fail(EREMOTEIO, "list tokens: the answer has no list; is this the right URL?");
     if (r < 0)
         return r;
-    return cli->format == OUTPUT_JSON ? output_json(list) : print_tokens(list);
+    return cli->format == OUTPUT_JSON ? output_json(list) : print_tokens(cli, list);
 }
 
 int cmd_token_rm(struct cli *cli, char **args)
 {
     static const char what[] = "remove a token";
-    AUTO_JSON json_t *said = json_pack("{s:s}", "id", args[0]);
+    AUTO_JSON json_t *said = json_pack("{s:s}", "removed", args[0]);
     AUTO_FREE char *path = NULL, *words = NULL;
     int r = parse_id(args[0]);
 
@@ -153,8 +145,8 @@ int cmd_token_rm(struct cli *cli, char **args)
         return err_wrap(r, "%s", what);
     path = mem_printf("/api/tokens/%s", args[0]);
     r = edge_control(cli, "DELETE", path, what, NULL);
-    words = mem_printf("the token %s is worthless now\n", args[0]);
     if (r < 0)
         return r;
+    words = mem_printf("removed token %s; nodes that joined with it stay\n", args[0]);
     return cli->format == OUTPUT_JSON ? output_json(said) : output_text(words);
 }

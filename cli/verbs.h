@@ -11,7 +11,7 @@ struct cli;
 enum verb_option {
     VERB_TAKES_IFNAME = 1,
     VERB_TAKES_IP = 2,
-    VERB_TAKES_TOKENS = 4, /* --role, --ttl, --max-uses */
+    VERB_TAKES_TOKENS = 4, /* --role, --ttl, --ttl-secs, --max-uses */
     VERB_TAKES_FORCE = 8
 };
 

@@ -1,8 +1,10 @@
-"""quiltctl against the real control plane over TLS, and against false ones: what is shown to whom."""
+"""quiltctl against the real control plane over TLS, and against false ones: what is shown to whom, and what
+a person is told who may not, or has not what it takes."""
 import http.server
 import json
 import os
 import re
+import shutil
 import ssl
 import subprocess
 import sys
@@ -14,192 +16,429 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "rest"))
 from secure import Node, SecurePlane, openssl  # noqa: E402 (of the tests of the REST API)
 
+from lab.wait import wait_for  # noqa: E402 (the tests' own package)
+
 BUILD = Path(os.environ.get("QUILT_BUILD", Path(__file__).resolve().parents[2] / "build"))
 QUILTCTL = BUILD / "cli/quiltctl"
 NOBODY = "http://127.0.0.1:9"  # discard: nothing listens
+TOKEN = re.compile(r"quilt1-[a-z2-7]{52}-([a-z0-9]{8})-[a-z2-7]{26}")
 
 
 @pytest.fixture
 def plane(tmp_path):
-    """Its state directory is tmp_path, as /var/lib/quilt-mesh is on a real host."""
     plane = SecurePlane(tmp_path).start()
     yield plane
     plane.end()
 
 
+class Place:
+    """A host as quiltctl sees it: its state directory, and the control plane's directory if it is here."""
+
+    def __init__(self, url, state_dir, tls_dir=None):
+        state_dir.mkdir(exist_ok=True)
+        self.url, self.state_dir, self.tls_dir = url, state_dir, tls_dir
+
+    def run(self, *words, env=None, url=None):
+        argv = [QUILTCTL, "--agent", NOBODY, "--runtime", NOBODY, "--state-dir", self.state_dir]
+        argv += ["--control-plane", url or self.url] if url or self.url else []
+        argv += ["--tls-dir", self.tls_dir] if self.tls_dir else []
+        return subprocess.run([str(word) for word in (*argv, *words)], capture_output=True, text=True, timeout=60,
+                              env={"PATH": os.environ["PATH"], **(env or {}),
+                                   **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}},
+                              check=False)
+
+    def ok(self, *words, **kwargs):
+        """What it printed; it had nothing to complain about."""
+        result = self.run(*words, **kwargs)
+        assert (result.returncode, result.stderr) == (0, "")
+        return result.stdout
+
+    def json(self, *words, **kwargs):
+        return json.loads(self.ok("-o", "json", *words, **kwargs))
+
+    def fails(self, *words, **kwargs):
+        """The one line that it complained with."""
+        result = self.run(*words, **kwargs)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.startswith("quiltctl: ") and result.stderr.count("\n") == 1, result.stderr
+        return result.stderr[len("quiltctl: "):-1]
+
+
 @pytest.fixture
-def empty(tmp_path):
-    """The state directory of a host that has nothing."""
-    path = tmp_path / "empty"
-    path.mkdir()
-    return path
+def here(plane, tmp_path):
+    """The control plane's host, as root."""
+    return Place(f"https://127.0.0.1:{plane.port}", tmp_path / "here", plane.pki)
 
 
-def run(plane, *words, state_dir=None, env=None, url=None):
-    argv = [QUILTCTL, "--agent", NOBODY, "--state-dir", state_dir or plane.directory,
-            "--control-plane", url or f"https://127.0.0.1:{plane.port}", *words]
-    return subprocess.run([str(word) for word in argv], capture_output=True, text=True, timeout=60,
-                          env={"PATH": os.environ["PATH"], **(env or {})}, check=False)
+@pytest.fixture
+def afar(plane, tmp_path):
+    """A host that has nothing."""
+    return Place(f"https://127.0.0.1:{plane.port}", tmp_path / "afar")
 
 
-def ok(result):
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+@pytest.fixture
+def on_node(plane, tmp_path):
+    """A node, as root: its agent's files."""
+    place = Place(f"https://127.0.0.1:{plane.port}", tmp_path / "node")
+    place.node = Node(plane, tmp_path, 1).join()
+    (place.state_dir / "tls").mkdir()
+    shutil.copy(plane.pki / "ca-bundle.pem", place.state_dir / "tls/ca.pem")
+    shutil.copy(place.node.cert, place.state_dir / "tls/node.pem")
+    shutil.copy(place.node.key, place.state_dir / "tls/node-key.pem")
+    return place
 
 
-def failed(result, *texts):
-    assert result.returncode == 1, result.stdout
-    for text in texts:
-        assert text in result.stderr, result.stderr
-    return result.stderr
+# ---- who one is -------------------------------------------------------------------------------------
 
 
-def test_root_of_the_control_planes_host_needs_nothing(plane):
-    assert "HOSTNAME" in ok(run(plane, "node", "ls"))
+def test_root_of_the_control_planes_host_needs_nothing(here):
+    assert here.json("node", "ls") == []
+    assert len(here.json("token", "ls")) == 1
 
 
-def test_who_has_nothing_is_told_what_would_help(plane, empty):
-    failed(run(plane, "node", "ls", state_dir=empty), "--tls-ca FILE names its CA")
-    failed(run(plane, "--tls-ca", plane.pki / "ca.pem", "node", "ls", state_dir=empty), "--token-file", "HTTP 401")
+def test_a_node_looks_as_itself(on_node):
+    assert [node["hostname"] for node in on_node.json("node", "ls")] == ["node1"]
+    assert on_node.fails("node", "rm", "node1") == (
+        f"remove node: a node may not DELETE /api/nodes/:id of another node (HTTP 403 from {on_node.url}); it was "
+        f"shown {on_node.state_dir}/tls/node.pem, and this is for an admin: root on its host, or who has a token of "
+        "the role admin (--token-file FILE)")
 
 
-def test_a_token_pins_the_ca_and_needs_no_file(plane, empty):
+def test_who_has_nothing_is_told_what_would_help(plane, afar):
+    said = afar.fails("node", "ls")
+    assert "none of the CAs in the system's list" in said and "--tls-ca FILE" in said and "--token-file FILE" in said
+    assert afar.fails("--tls-ca", plane.pki / "ca.pem", "node", "ls") == (
+        f"list nodes: this needs a certificate or an access token of this cluster (HTTP 401 from {afar.url}); nothing "
+        "was shown to it: be root on its host or on a node, or give --token-file FILE")
+
+
+def test_given_files_are_shown_instead_of_those_that_are_here(plane, on_node):
+    words = ["--tls-cert", plane.pki / "admin.pem", "--tls-key", plane.pki / "admin-key.pem"]
+    assert len(on_node.json(*words, "token", "ls")) == 1  # and the node's CA is good enough
+    assert "node.pem" in on_node.fails("token", "ls")
+
+
+def test_a_revoked_node_is_told_so(plane, here, on_node):
+    here.ok("node", "revoke", "node1")
+    said = on_node.fails("node", "ls")
+    assert "join again" in said and said.endswith(f"it was shown {on_node.state_dir}/tls/node.pem")
+
+
+def test_a_directory_that_has_no_admins_certificate_is_named(tmp_path, afar):
+    afar.tls_dir = tmp_path / "nowhere"
+    assert afar.fails("node", "ls") == (
+        f"list nodes: the admin's certificate in {tmp_path}/nowhere (--tls-dir): No such file or directory")
+
+
+def test_files_of_another_cluster_are_passed_over(plane, on_node, tmp_path):
+    (tmp_path / "old").mkdir()
+    old = SecurePlane(tmp_path / "old").start()
+    on_node.tls_dir = old.pki
+    assert len(on_node.json("node", "ls")) == 1
+    shutil.rmtree(on_node.state_dir / "tls")
+    assert f"none of the CAs in {old.pki}/ca-bundle.pem" in on_node.fails("node", "ls")
+    old.end()
+
+
+# ---- tokens that are shown --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["environment", "file", "file with blanks", "pipe"])
+def test_a_token_pins_the_ca_and_needs_no_file_of_it(plane, afar, tmp_path, how):
+    token = plane.token(role="admin")["token"]
+    file = tmp_path / "token"
+    file.write_text(f" {token} \r\n" if how == "file with blanks" else f"{token}\n")
+    file.chmod(0o600)
+    Node(plane, tmp_path, 1).join()
+    if how == "environment":
+        assert len(afar.json("node", "ls", env={"QUILT_TOKEN": token})) == 1
+    elif how == "pipe":  # which can be read but once; to revoke takes two requests
+        os.mkfifo(tmp_path / "pipe")
+        threading.Thread(target=(tmp_path / "pipe").write_text, args=(token,)).start()
+        assert "revoked node node1" in afar.ok("--token-file", tmp_path / "pipe", "node", "revoke", "node1")
+    else:
+        assert len(afar.json("node", "ls", env={"QUILT_TOKEN_FILE": str(file)})) == 1
+
+
+def test_a_token_on_the_command_line_is_warned_of(plane, afar):
+    result = afar.run("--token", plane.token(role="viewer")["token"], "node", "ls")
+    assert result.returncode == 0
+    assert "--token-file FILE and QUILT_TOKEN" in result.stderr and "quilt1-" not in result.stderr
+
+
+def test_a_token_that_others_can_read_is_warned_of(plane, afar, tmp_path):
+    (tmp_path / "token").write_text(plane.token(role="viewer")["token"])
+    (tmp_path / "token").chmod(0o640)
+    result = afar.run("--token-file", tmp_path / "token", "node", "ls")
+    assert result.returncode == 0
+    assert result.stderr == f"quiltctl: others can read the token in {tmp_path}/token; chmod 600 ends that\n"
+
+
+def test_a_token_that_may_less_is_named_without_its_secret(plane, afar):
+    made = plane.token(role="viewer")
+    said = afar.fails("token", "ls", env={"QUILT_TOKEN": made["token"]})
+    assert f"it was shown the token {made['id']}, and this is for an admin" in said and "quilt1" not in said
+
+
+def test_a_token_that_is_gone_is_told_so(plane, here, afar):
+    made = plane.token(role="viewer")
+    here.ok("token", "rm", made["id"])
+    assert "is not known here" in afar.fails("node", "ls", env={"QUILT_TOKEN": made["token"]})
+
+
+@pytest.mark.parametrize("spoil, words", [(lambda t: t[:-1], "cut"), (lambda t: "x" + t, "begin with quilt1-"),
+                                          (lambda t: "", "empty")])
+def test_a_token_that_is_none_never_leaves_this_host(plane, afar, tmp_path, spoil, words):
+    (tmp_path / "token").write_text(spoil(plane.join_token))
+    (tmp_path / "token").chmod(0o600)
+    said = afar.fails("--token-file", tmp_path / "token", "node", "ls", url=NOBODY.replace("http", "https"))
+    assert f"the token in {tmp_path}/token" in said and words in said
+    assert plane.join_token[-26:] not in said
+
+
+def test_a_token_file_that_is_not_there_is_named(afar):
+    assert afar.fails("--token-file", "/nowhere/token", "node", "ls") == (
+        "list nodes: open /nowhere/token: No such file or directory")
+
+
+def test_after_the_ca_was_replaced_an_old_token_is_told_so(plane, here, afar):
     token = plane.token(role="viewer")["token"]
-    assert "HOSTNAME" in ok(run(plane, "node", "ls", state_dir=empty, env={"QUILT_TOKEN": token}))
-    (empty / "token").write_text(token + "\n")
-    assert "HOSTNAME" in ok(run(plane, "--token-file", empty / "token", "node", "ls", state_dir=empty))
-    failed(run(plane, "--token", token, "token", "ls", state_dir=empty), "HTTP 403", "--role admin")
+    here.ok("ca", "rotate", "--force")
+    wait_for(lambda: here.json("ca", "status")["step"] == "settled", 20, "the old CA to be dropped")
+    assert "the CA was replaced after the token was made" in afar.fails("node", "ls", env={"QUILT_TOKEN": token})
+    assert here.json("node", "ls") == []
 
 
-def test_given_files_work(plane, empty):
-    words = ["--tls-ca", plane.pki / "ca.pem", "--tls-cert", plane.pki / "admin.pem",
-             "--tls-key", plane.pki / "admin-key.pem"]
-    assert "HOSTNAME" in ok(run(plane, *words, "node", "ls", state_dir=empty))
+# ---- tokens that are made ---------------------------------------------------------------------------
 
 
-def test_a_node_looks_with_its_own_certificate(plane, tmp_path, empty):
-    node = Node(plane, tmp_path, 1).join()
-    (empty / "tls").mkdir()
-    (empty / "tls" / "ca.pem").write_bytes((plane.pki / "ca.pem").read_bytes())
-    (empty / "tls" / "node.pem").write_bytes(node.cert.read_bytes())
-    (empty / "tls" / "node-key.pem").write_bytes(node.key.read_bytes())
-    assert "node1" in ok(run(plane, "node", "ls", state_dir=empty))
-    failed(run(plane, "node", "rm", "node1", state_dir=empty), "HTTP 403")
-
-
-def test_a_token_is_made_used_listed_and_removed(plane, tmp_path):
-    made = run(plane, "token", "create")
-    token = ok(made).strip()
-    assert re.fullmatch(r"quilt1-[a-z2-7]{52}-[a-z0-9]{8}-[a-z2-7]{26}", token)
-    assert f"quilt-mesh-agent --control-plane https://127.0.0.1:{plane.port}" in made.stderr
-    assert token not in made.stderr
+def test_a_token_stands_alone_on_standard_output(plane, here, tmp_path):
+    result = here.run("token", "create")
+    assert result.returncode == 0
+    token = result.stdout.removesuffix("\n")
+    assert TOKEN.fullmatch(token)
+    assert result.stderr == (
+        "good for 24h, for 1 node; it is not shown again. With the token in a file:\n"
+        f"    quilt-mesh-agent --control-plane https://CONTROL_PLANE:{plane.port} --host-ip HOST_IP --token-file FILE\n")
     Node(plane, tmp_path, 1).join(token)
-    row = next(line for line in ok(run(plane, "token", "ls")).splitlines() if token.split("-")[2] in line)
-    assert row.split()[1] == "node" and "1 of 1" in row
-    assert "worthless" in ok(run(plane, "token", "rm", token.split("-")[2]))
-    failed(run(plane, "token", "rm", token.split("-")[2]), "no token of this id")
 
 
-def test_a_tokens_role_time_and_uses_are_as_asked(plane):
-    made = json.loads(ok(run(plane, "-o", "json", "token", "create", "--role", "node", "--ttl", "2h", "--max-uses", "7")))
-    assert (made["role"], made["max_uses"], made["expires_at"] - made["created_at"]) == ("node", 7, 7200)
-    made = json.loads(ok(run(plane, "-o", "json", "token", "create", "--role", "admin", "--ttl", "0")))
-    assert (made["role"], made["max_uses"], made["expires_at"]) == ("admin", None, None)
-    assert json.loads(ok(run(plane, "-o", "json", "token", "ls")))[-1]["id"] == made["id"]
+def test_wide_prints_the_whole_line_to_join_with(plane, here, tmp_path):
+    line = here.ok("token", "create", "-o", "wide")
+    token = re.fullmatch(rf"quilt-mesh-agent --control-plane https://CONTROL_PLANE:{plane.port} --host-ip HOST_IP "
+                         rf"--token ({TOKEN.pattern})\n", line)[1]
+    Node(plane, tmp_path, 1).join(token)
 
 
-@pytest.mark.parametrize("words, text", [
-    (["token", "create", "--role", "king"], "king"),
-    (["token", "create", "--ttl", "1w"], "--ttl"),
-    (["token", "create", "--max-uses", "many"], "--max-uses"),
-    (["token", "create", "--role", "viewer", "--max-uses", "3"], "max_uses"),
-    (["token", "rm", "../nodes"], "../nodes"),
+def test_others_are_told_an_address_that_they_can_reach(tmp_path):
+    plane = SecurePlane(tmp_path, "--tls-name", "192.0.2.7").start()
+    here = Place(f"https://localhost:{plane.port}", tmp_path / "here", plane.pki)
+    assert f"--control-plane https://192.0.2.7:{plane.port} " in here.ok("token", "create", "-o", "wide")
+    plane.end()
+
+
+@pytest.mark.parametrize("words, role, max_uses, life_s", [
+    ([], "node", 1, 86400),
+    (["--ttl", "2h", "--max-uses", "7"], "node", 7, 7200),
+    (["--ttl-secs", "600", "--max-uses", "0"], "node", None, 600),
+    (["--role", "viewer"], "viewer", None, 30 * 86400),
+    (["--role", "admin", "--ttl", "0"], "admin", None, None),
 ])
-def test_a_token_that_cannot_be_says_why(plane, words, text):
-    failed(run(plane, *words), text)
+def test_a_tokens_role_time_and_uses_are_as_asked(here, words, role, max_uses, life_s):
+    made = here.json("token", "create", *words)
+    assert (made["role"], made["max_uses"]) == (role, max_uses)
+    assert (made["expires_at"] and made["expires_at"] - made["created_at"]) == life_s
+    assert TOKEN.fullmatch(made["token"])[1] == made["id"]
+
+
+def test_a_viewers_token_comes_with_the_words_to_use_it(plane, here, afar, tmp_path):
+    result = here.run("token", "create", "--role", "viewer", "--ttl", "0")
+    assert result.stderr == (
+        "good until it is removed; it is not shown again. With the token in a file:\n"
+        f"    quiltctl --control-plane https://CONTROL_PLANE:{plane.port} --token-file FILE VERB\n")
+    assert afar.json("node", "ls", env={"QUILT_TOKEN": result.stdout.strip()}) == []
+
+
+def test_tokens_are_listed_and_removed(plane, here, tmp_path):
+    token = here.run("token", "create", "--max-uses", "2").stdout.strip()
+    Node(plane, tmp_path, 1).join(token)
+    made = token.split("-")[2]
+    header, _, row = here.ok("token", "ls").splitlines()
+    assert header.split() == ["ID", "ROLE", "STATE", "EXPIRES", "USES", "MADE"]
+    assert re.fullmatch(rf"{made}  node  good   in 2[34]h   1 of 2      (now|\ds ago)", row)
+    assert here.ok("token", "ls", "-o", "wide").splitlines()[2].count(" UTC") == 2
+    assert here.ok("token", "rm", made) == f"removed token {made}; nodes that joined with it stay\n"
+    assert made not in here.ok("token", "ls")
+    assert here.fails("token", "rm", made) == f"remove a token: there is no token of this id (HTTP 404 from {here.url})"
+    assert len(here.json("node", "ls")) == 1
+    made = here.json("token", "create")["id"]
+    assert here.json("token", "rm", made) == {"removed": made}
+
+
+def test_what_the_control_plane_does_not_like_is_shown(here):
+    assert "max_uses" in here.fails("token", "create", "--role", "viewer", "--max-uses", "3")
+    assert "'../nodes' is not an id" in here.fails("token", "rm", "../nodes")
 
 
 @pytest.mark.parametrize("words", [
-    ["node", "ls", "--ttl", "1h"], ["ca", "status", "--force"], ["--tls-cert", "x", "node", "ls"],
-    ["--token", "x", "--token-file", "y", "node", "ls"],
+    ["node", "ls", "--ttl", "1h"], ["node", "ls", "--ttl-secs", "1"], ["node", "ls", "--max-uses", "1"],
+    ["ca", "status", "--force"], ["token", "ls", "--role", "node"], ["--tls-cert", "x", "node", "ls"],
+    ["--token", "x", "--token-file", "y", "node", "ls"], ["--token", "x", "--tls-cert", "y", "--tls-key", "z", "status"],
+    ["token", "create", "--role", "king"], ["token", "create", "--ttl", "1w"], ["token", "create", "--ttl", "4000d"],
+    ["token", "create", "--max-uses", "many"], ["token", "create", "--ttl", "1h", "--ttl-secs", "3600"],
+    ["token", "rm"], ["ca"],
 ])
-def test_options_of_other_verbs_are_usage_errors(plane, words):
-    assert run(plane, *words).returncode == 2
+def test_wrong_words_are_usage_errors(afar, words):
+    result = afar.run(*words)
+    assert result.returncode == 2 and result.stdout == ""
 
 
-def test_a_node_is_revoked_by_name(plane, tmp_path):
-    node = Node(plane, tmp_path, 1).join()
-    assert "is revoked" in ok(run(plane, "node", "revoke", "node1"))
-    assert plane.ask_as(node, "GET", "/api/nodes").status == 401
-    failed(run(plane, "node", "revoke", "node9"), "there is none")
+# ---- revoking, replacing the CA, saving --------------------------------------------------------------
 
 
-def test_the_ca_is_replaced_and_whom_it_waits_for_is_said(plane, tmp_path):
-    assert "one CA is trusted and signs" in ok(run(plane, "ca", "status"))
+def test_a_node_is_revoked_by_name_and_by_id(plane, here, tmp_path):
+    one, two = Node(plane, tmp_path, 1).join(), Node(plane, tmp_path, 2).join(plane.token()["token"])
+    assert here.ok("node", "revoke", "node1") == (
+        f"revoked node node1 ({one.id}); it comes back, with its subnet, when its agent is given a new access token\n")
+    assert plane.ask_as(one, "GET", "/api/nodes").status == 401
+    assert here.json("node", "revoke", two.id) == {"revoked": two.id, "hostname": "node2"}
+    assert here.fails("node", "revoke", "node9") == "find node node9: there is none; 'quiltctl node ls' lists them"
+
+
+def test_who_is_removed_is_said_not_to_come_back_by_itself(plane, here, tmp_path):
     Node(plane, tmp_path, 1).join()
-    said = ok(run(plane, "ca", "rotate"))
-    assert "every node has to know it" in said and "node1 (up)" in said and said.count("trusted: ") == 2
-    assert json.loads(ok(run(plane, "-o", "json", "ca", "status")))["step"] == "published"
+    assert "comes back as a new node if it is given a new access token" in here.run("node", "rm", "node1").stderr
 
 
-def test_a_backup_is_for_the_admin(plane, tmp_path, empty):
-    assert "quilt.db" in ok(run(plane, "backup", tmp_path / "quilt.db"))
-    token = plane.token(role="viewer")["token"]
-    failed(run(plane, "backup", tmp_path / "no.db", state_dir=empty, env={"QUILT_TOKEN": token}), "HTTP 403")
+def test_the_ca_is_replaced_and_whom_it_waits_for_is_said(plane, here, tmp_path):
+    assert here.ok("ca", "status").startswith("One CA is trusted, and signs. It is not being replaced.\n")
+    node = Node(plane, tmp_path, 1).join()
+    said = here.ok("ca", "rotate")
+    assert said.startswith("Step 1 of 2: ") and said.endswith("\nIt waits for 1 node:\n\nHOSTNAME  STATUS\nnode1     up\n")
+    assert node.id in here.ok("ca", "status", "-o", "wide")
+    assert here.json("ca", "status")["step"] == "published"
+    assert "--force" not in said
+
+
+def test_a_node_that_is_down_holds_it_up_and_what_to_do_is_said(tmp_path):
+    plane = SecurePlane(tmp_path, "--node-timeout", "500ms").start()
+    here = Place(f"https://127.0.0.1:{plane.port}", tmp_path / "here", plane.pki)
+    node = Node(plane, tmp_path, 1).join()
+    wait_for(lambda: plane.status_of(node.id) == "down", 10, "the node to be down")
+    said = here.ok("ca", "rotate")
+    assert "node1     down\n" in said and "('quiltctl ca rotate --force')" in said
+    here.ok("ca", "rotate", "--force")
+    wait_for(lambda: here.json("ca", "status")["step"] == "settled", 20, "the old CA to be dropped")
+    plane.end()
+
+
+def test_a_backup_is_for_an_admin_also_from_afar(plane, here, afar, tmp_path):
+    assert "quilt.db" in here.ok("backup", tmp_path / "quilt.db")
+    tokens = {role: {"QUILT_TOKEN": plane.token(role=role)["token"]} for role in ("viewer", "admin")}
+    assert "HTTP 403" in afar.fails("backup", tmp_path / "no.db", env=tokens["viewer"])
+    assert not (tmp_path / "no.db").exists()
+    afar.ok("backup", tmp_path / "afar.db", env=tokens["admin"])
+    assert (tmp_path / "afar.db").read_bytes().startswith(b"SQLite format 3\0")
+
+
+# ---- the wrong door ----------------------------------------------------------------------------------
+
+
+def test_plain_http_to_a_tls_port_is_told_to_be_https(plane, here):
+    assert here.fails("node", "ls", url=f"http://127.0.0.1:{plane.port}").endswith(
+        f"; give it as https://127.0.0.1:{plane.port}")
+
+
+def test_https_to_a_plain_port_is_told_so(plane, here):
+    plane.options[:] = ["--tls", "off"]
+    plane.restart()
+    assert "does the server speak TLS there" in here.fails("node", "ls", url=f"https://127.0.0.1:{plane.port}")
+    assert "plain HTTP" in here.fails("token", "create", url=f"http://127.0.0.1:{plane.port}")
+
+
+def test_a_token_is_not_shown_in_plain_http(plane, afar):
+    assert afar.fails("node", "ls", env={"QUILT_TOKEN": plane.join_token}, url=f"http://127.0.0.1:{plane.port}") == (
+        f"list nodes: http://127.0.0.1:{plane.port}: a token is shown over https:// only")
 
 
 # ---- false control planes ---------------------------------------------------------------------------
 
 
-class False_(http.server.BaseHTTPRequestHandler):
-    """Answers everything, and remembers what it was sent."""
-    seen: list = []
-    ca = b""
+class Impostor:
+    """Has another CA, and answers everything. It tells the CAs in told, and remembers what it was sent."""
 
-    def do_GET(self):
-        self.seen.append((self.command, self.path, dict(self.headers)))
-        body = self.ca if self.path == "/api/ca" else b'{"nodes":[]}'
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def __init__(self, directory):
+        self.seen, cert, key = [], directory / "false.pem", directory / "false-key.pem"
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                "-keyout", key, "-out", cert, "-subj", "/CN=false", "-addext", "subjectAltName=IP:127.0.0.1",
+                "-addext", "basicConstraints=critical,CA:TRUE")
+        self.told = cert.read_bytes()
+        impostor = self
 
-    def log_message(self, *args):
-        pass
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                impostor.seen.append((self.path, dict(self.headers)))
+                body = impostor.told if self.path == "/api/ca" else b'{"nodes":[]}'
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"https://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 @pytest.fixture
 def impostor(tmp_path):
-    """A server with another CA; its list of CAs is settable."""
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-            "-keyout", tmp_path / "false-key.pem", "-out", tmp_path / "false.pem", "-subj", "/CN=false",
-            "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:TRUE")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "false.pem", tmp_path / "false-key.pem")
-    False_.seen, False_.ca = [], (tmp_path / "false.pem").read_bytes()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), False_)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
+    played = Impostor(tmp_path)
+    yield played
+    played.stop()
 
 
-@pytest.mark.parametrize("smuggles", [False, True], ids=["its own CA", "the right CA beside its own"])
-def test_a_false_control_plane_is_shown_nothing(plane, impostor, empty, smuggles):
+def test_who_tells_other_cas_is_shown_nothing(plane, impostor, afar):
     token = plane.token(role="admin")["token"]
-    if smuggles:
-        False_.ca += (plane.pki / "ca.pem").read_bytes()
-    url = f"https://127.0.0.1:{impostor.server_address[1]}"
-    failed(run(plane, "node", "ls", state_dir=empty, env={"QUILT_TOKEN": token}, url=url))
-    failed(run(plane, "node", "ls", url=url))  # as the admin, with his certificate
-    assert [path for _, path, _ in False_.seen] == ["/api/ca"]
-    assert token not in str(False_.seen) and "Authorization" not in str(False_.seen)
+    assert "this is another cluster's control plane, or somebody between" in afar.fails(
+        "node", "ls", env={"QUILT_TOKEN": token}, url=impostor.url)
+    assert [path for path, _ in impostor.seen] == ["/api/ca"]
+    assert token not in str(impostor.seen) and "Authorization" not in str(impostor.seen)
 
 
-def test_a_token_is_not_shown_in_plain_http(plane, empty):
-    failed(run(plane, "node", "ls", state_dir=empty, env={"QUILT_TOKEN": plane.join_token},
-               url=f"http://127.0.0.1:{plane.port}"), "https:// only")
+@pytest.mark.parametrize("beside", [False, True], ids=["the right CA", "the right CA beside its own"])
+def test_who_only_tells_the_right_ca_is_shown_nothing(plane, impostor, afar, beside):
+    token = plane.token(role="admin")["token"]
+    impostor.told = (impostor.told if beside else b"") + (plane.pki / "ca.pem").read_bytes()
+    assert f"{impostor.url} shows a certificate that is not from the CA that the token {token.split('-')[2]} pins" in (
+        afar.fails("node", "ls", env={"QUILT_TOKEN": token}, url=impostor.url))
+    assert [path for path, _ in impostor.seen] == ["/api/ca"]
+    assert token not in str(impostor.seen) and "Authorization" not in str(impostor.seen)
 
 
-def test_plain_http_to_a_tls_port_is_told_to_be_https(plane):
-    failed(run(plane, "node", "ls", url=f"http://127.0.0.1:{plane.port}"), "https://")
+@pytest.mark.parametrize("told", [b"", b"no CA", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"])
+def test_who_tells_no_ca_is_shown_nothing(plane, impostor, afar, told):
+    impostor.told = told
+    assert "is this the right URL?" in afar.fails("node", "ls", env={"QUILT_TOKEN": plane.join_token}, url=impostor.url)
+    assert [path for path, _ in impostor.seen] == ["/api/ca"]
+
+
+def test_the_admins_certificate_does_not_make_one_talk_to_an_impostor(impostor, here):
+    said = here.fails("node", "ls", url=impostor.url)
+    assert f"not in {here.tls_dir}/ca-bundle.pem; is that the right control plane?" in said
+    assert impostor.seen == []
+
+
+def test_an_impostor_first_in_the_list_is_not_passed_over_in_silence(plane, impostor, here):
+    """Only who is away is passed over."""
+    words = ["--control-plane", f"https://127.0.0.1:{plane.port}", "node", "ls"]
+    assert "is that the right control plane?" in here.fails(*words, url=impostor.url)
+    assert here.run(*words, url=NOBODY).returncode == 0

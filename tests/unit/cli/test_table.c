@@ -101,6 +101,15 @@ static void ages(void **state)
         assert_string_equal(age_format(rows[i].then_s, 1000000, text), rows[i].text);
 }
 
+static void times_are_of_the_calendar_or_numbers(void **state)
+{
+    char text[TIME_TEXT_SIZE];
+
+    assert_string_equal(time_format(1795000000, text), "2026-11-18 11:06:40 UTC");
+    assert_string_equal(time_format(0, text), "1970-01-01 00:00:00 UTC");
+    assert_string_equal(time_format(INT64_MAX, text), "9223372036854775807");
+}
+
 static void formats_have_three_words(void **state)
 {
     enum output_format format = OUTPUT_TABLE;
@@ -122,6 +131,7 @@ int main(void)
         cmocka_unit_test(a_hostile_cell_cannot_paint_the_terminal),
         cmocka_unit_test(many_rows_are_kept),
         cmocka_unit_test(ages),
+        cmocka_unit_test(times_are_of_the_calendar_or_numbers),
         cmocka_unit_test(formats_have_three_words),
     };
 
