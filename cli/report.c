@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "cli/table.h"
+#include "cli/output.h"
 #include "lib/base/ip4.h"
 #include "lib/base/mem.h"
 
@@ -175,17 +175,62 @@ static json_t *ping_to_json(const struct report_input *in)
                      (json_int_t)count_silent(in), "error", in->probe_error);
 }
 
+/* ---- the certificate ----------------------------------------------------------------------- */
+
+/* Agents renew theirs when 70 % of its life are over, at the latest. */
+#define CERT_LATE_PERCENT 80
+
+/* NULL: all is well. Caller frees. */
+static char *cert_problem(const struct report_cert *cert)
+{
+    int64_t life = cert->not_after - cert->not_before;
+    char span[AGE_TEXT_SIZE];
+
+    if (cert->now >= cert->not_after)
+        return mem_printf("this node's certificate expired %s; the agent gets another one when the "
+                          "control plane lets it in: look at its log",
+                          age_format(cert->not_after, cert->now, span));
+    if (cert->now < cert->not_before)
+        return mem_printf("this node's certificate is not valid for another %s: is the clock "
+                          "right?",
+                          span_format(cert->not_before - cert->now, span));
+    if (cert->now - cert->not_before > life / 100 * CERT_LATE_PERCENT)
+        return mem_printf("this node's certificate expires in %s and has not been renewed; look at "
+                          "the agent's log",
+                          span_format(cert->not_after - cert->now, span));
+    return NULL;
+}
+
+static json_t *cert_to_json(const struct report_cert *cert)
+{
+    AUTO_FREE char *problem = cert ? cert_problem(cert) : NULL;
+
+    if (!cert)
+        return json_null();
+    return json_pack("{s:I, s:I, s:s?}", "expires_at", (json_int_t)cert->not_after, "expires_in_s",
+                     (json_int_t)(cert->not_after - cert->now), "problem", problem);
+}
+
 /* -------------------------------------------------------------------------------------------- */
+
+static json_t *control_to_json(const struct report_input *in)
+{
+    json_t *answers = in->control_unasked ? json_null() : json_boolean(!in->control_error);
+
+    return json_pack("{s:s?, s:o}", "url", in->control_url, "answers", answers);
+}
 
 json_t *report_make(const struct report_input *in)
 {
-    json_t *problems = json_array();
+    json_t *problems = json_array(), *cert = cert_to_json(in->cert);
 
     add_problem(problems, in->agent_error);
     add_problem(problems, in->runtime_error);
     add_problem(problems, in->control_error);
     if (in->agent && text_of(in->agent, "node_id")[0] == '\0')
         add_problem(problems, "this node has not joined the mesh yet");
+    add_problem(problems, in->cert_error);
+    add_problem(problems, text_of(cert, "problem"));
     add_told(problems, in->agent);
     add_told(problems, in->runtime);
     if (in->agent) {
@@ -193,10 +238,10 @@ json_t *report_make(const struct report_input *in)
         add_unprogrammed(problems, in->agent);
         add_silent(problems, in);
     }
-    return json_pack("{s:b, s:o, s:{s:s?, s:b}, s:O?, s:O?, s:o}", "healthy",
-                     json_array_size(problems) == 0, "problems", problems, "control_plane", "url",
-                     in->control_url, "answers", in->control_error == NULL, "agent", in->agent,
-                     "runtime", in->runtime, "overlay_ping", ping_to_json(in));
+    return json_pack("{s:b, s:o, s:o, s:o, s:O?, s:O?, s:o}", "healthy",
+                     json_array_size(problems) == 0, "problems", problems, "control_plane",
+                     control_to_json(in), "certificate", cert, "agent", in->agent, "runtime",
+                     in->runtime, "overlay_ping", ping_to_json(in));
 }
 
 bool report_is_healthy(const json_t *report)
@@ -320,13 +365,29 @@ static char *staleness(const json_t *of_agent)
 /* It answers quiltctl, and it is well in the agent's eyes. */
 static void add_control_row(struct table *table, const json_t *control, const json_t *of_agent)
 {
-    bool answers = json_is_true(json_object_get(control, "answers"));
-    bool is_well = answers && text_of(of_agent, "error")[0] == '\0';
-    const char *words = is_well ? "" : answers ? ", the agent has trouble" : " does not answer";
+    const json_t *answers = json_object_get(control, "answers");
+    bool has_trouble = text_of(of_agent, "error")[0] != '\0';
+    bool is_well = !json_is_false(answers) && !has_trouble;
+    const char *words = json_is_false(answers)  ? " does not answer"
+                        : has_trouble           ? ", the agent has trouble"
+                        : json_is_null(answers) ? ", not asked (needs root)"
+                                                : "";
     AUTO_FREE char *stale = staleness(of_agent);
 
     add_row(table, "control plane", is_well,
             mem_printf("%s%s%s", text_of(control, "url"), words, stale));
+}
+
+static void add_cert_row(struct table *table, const json_t *cert)
+{
+    json_int_t left_s = int_of(cert, "expires_in_s");
+    bool is_well = text_of(cert, "problem")[0] == '\0';
+    char span[AGE_TEXT_SIZE];
+
+    if (json_is_object(cert))
+        add_row(table, "certificate", is_well,
+                mem_printf(left_s < 0 ? "expired %s ago" : "good for %s",
+                           span_format(left_s < 0 ? -left_s : left_s, span)));
 }
 
 static void add_rows(struct table *table, const json_t *report)
@@ -337,6 +398,7 @@ static void add_rows(struct table *table, const json_t *report)
     if (json_is_object(agent))
         add_node_row(table, agent);
     add_control_row(table, control, json_object_get(agent, "control_plane"));
+    add_cert_row(table, json_object_get(report, "certificate"));
     if (json_is_object(agent))
         add_row(table, "agent", true, mem_printf("version %s", text_of(agent, "version")));
     else

@@ -8,6 +8,13 @@
 #include "lib/base/json.h"
 #include "lib/base/strbuf.h"
 
+/* This node's certificate, over TLS. */
+struct report_cert {
+    int64_t not_before; /* Unix seconds, as are the others */
+    int64_t not_after;
+    int64_t now;
+};
+
 /* The answers; NULL where a daemon did not answer, and then error says why and what to do. */
 struct report_input {
     const json_t *agent; /* its /status */
@@ -15,7 +22,10 @@ struct report_input {
     const json_t *runtime; /* GetStatus as JSON: version, subnet, endpoints, ..., problems */
     const char *runtime_error;
     const char *control_url;
-    const char *control_error; /* NULL: the control plane is well */
+    const char *control_error;      /* NULL: the control plane is well, or: */
+    const char *control_unasked;    /* why it was not asked; NULL: it was */
+    const struct report_cert *cert; /* NULL: none, or this user may not see it, or: */
+    const char *cert_error;         /* why it cannot be read */
     /* What report_probe_targets() said, after probe_run(). */
     const struct probe_target *targets;
     size_t target_count;
@@ -26,8 +36,8 @@ struct report_input {
  * where there is no agent or no data path. Caller frees. */
 struct probe_target *report_probe_targets(const json_t *agent, size_t *ret_count);
 
-/* {"healthy":…, "problems":[…], "control_plane":{…}, "agent":…, "runtime":…, "overlay_ping":{…}}; a
- * problem that two sources tell is told once. Caller owns. */
+/* {"healthy":…, "problems":[…], "control_plane":{…}, "certificate":…, "agent":…, "runtime":…,
+ * "overlay_ping":{…}}; a problem that two sources tell is told once. Caller owns. */
 json_t *report_make(const struct report_input *input);
 
 bool report_is_healthy(const json_t *report);

@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "cli/edge.h"
+#include "cli/local.h"
 #include "cli/report.h"
+#include "lib/base/clock.h"
 #include "lib/base/error.h"
 
 static json_t *runtime_to_json(const Quilt__GetStatusReply *reply)
@@ -30,48 +32,109 @@ static int ask_runtime(const struct cli *cli, json_t **ret_status)
     return r;
 }
 
-/* Returns what kept it from being done, NULL when nothing did. */
-static char *ping_peers(const json_t *agent, struct probe_target *targets, size_t count)
+/* What came of all the questions; the report borrows from it. */
+struct checkup {
+    json_t *agent;
+    json_t *runtime;
+    char *agent_error;
+    char *runtime_error;
+    char *control_error;
+    char *control_unasked;
+    struct report_cert cert;
+    bool has_cert;
+    char *cert_error;
+    struct probe_target *targets;
+    size_t target_count;
+    char *probe_error;
+};
+
+static void checkup_deinit(struct checkup *c)
+{
+    json_decref(c->agent);
+    json_decref(c->runtime);
+    free(c->agent_error);
+    free(c->runtime_error);
+    free(c->control_error);
+    free(c->control_unasked);
+    free(c->cert_error);
+    free(c->targets);
+    free(c->probe_error);
+}
+
+/* Without root, nobody is believed to be the control plane: that is no problem of the node's. */
+static void ask_control_plane(struct cli *cli, struct checkup *c)
+{
+    int r = edge_control(cli, "GET", "/health", "ask the control plane", NULL);
+
+    if (r == -ENOKEY)
+        c->control_unasked = mem_strdup(err_text());
+    else if (r < 0)
+        c->control_error = mem_strdup(err_text());
+}
+
+static void look_at_cert(const struct cli *cli, struct checkup *c)
+{
+    AUTO_TLS_CERT struct tls_cert *cert = NULL;
+    int r;
+
+    if (strncmp(cli->control_plane, "https:", strlen("https:")) != 0)
+        return;
+    r = local_node_cert(cli, &cert);
+    c->has_cert = r == 0;
+    if (r == 0)
+        c->cert = (struct report_cert){.not_before = tls_cert_facts(cert)->not_before,
+                                       .not_after = tls_cert_facts(cert)->not_after,
+                                       .now = clock_unix_s()};
+    else if (r != -ENOENT && r != -EACCES)
+        c->cert_error = mem_strdup(err_text());
+}
+
+static void ping_peers(struct checkup *c)
 {
     const char *device =
-        json_string_value(json_object_get(json_object_get(agent, "device"), "name"));
+        json_string_value(json_object_get(json_object_get(c->agent, "device"), "name"));
 
-    if (count == 0 || !device)
-        return NULL;
-    return probe_run(device, targets, count) < 0 ? mem_strdup(err_text()) : NULL;
+    c->targets = report_probe_targets(c->agent, &c->target_count);
+    if (c->target_count > 0 && device && probe_run(device, c->targets, c->target_count) < 0)
+        c->probe_error = mem_strdup(err_text());
+}
+
+static void ask_all(struct cli *cli, struct checkup *c)
+{
+    if (edge_agent(cli, "GET", "/status", NULL, "ask the agent", &c->agent) < 0)
+        c->agent_error = mem_strdup(err_text());
+    if (ask_runtime(cli, &c->runtime) < 0)
+        c->runtime_error = mem_strdup(err_text());
+    ask_control_plane(cli, c);
+    look_at_cert(cli, c);
+    ping_peers(c);
+}
+
+static json_t *report_of(const struct cli *cli, const struct checkup *c)
+{
+    return report_make(&(struct report_input){.agent = c->agent,
+                                              .agent_error = c->agent_error,
+                                              .runtime = c->runtime,
+                                              .runtime_error = c->runtime_error,
+                                              .control_url = cli->control_plane,
+                                              .control_error = c->control_error,
+                                              .control_unasked = c->control_unasked,
+                                              .cert = c->has_cert ? &c->cert : NULL,
+                                              .cert_error = c->cert_error,
+                                              .targets = c->targets,
+                                              .target_count = c->target_count,
+                                              .probe_error = c->probe_error});
 }
 
 int cmd_status(struct cli *cli, char **args)
 {
-    AUTO_FREE char *agent_error = NULL;
-    AUTO_FREE char *runtime_error = NULL;
-    AUTO_FREE char *control_error = NULL;
-    AUTO_FREE char *probe_error = NULL;
-    AUTO_FREE struct probe_target *targets = NULL;
-    AUTO_JSON json_t *agent = NULL;
-    AUTO_JSON json_t *runtime = NULL;
+    CLEANUP(checkup_deinit) struct checkup checkup = {0};
     AUTO_JSON json_t *report = NULL;
     AUTO_STRBUF struct strbuf text = {0};
-    size_t target_count;
     int r;
 
-    if (edge_agent(cli, "GET", "/status", NULL, "ask the agent", &agent) < 0)
-        agent_error = mem_strdup(err_text());
-    if (ask_runtime(cli, &runtime) < 0)
-        runtime_error = mem_strdup(err_text());
-    if (edge_control(cli, "GET", "/health", "ask the control plane", NULL) < 0)
-        control_error = mem_strdup(err_text());
-    targets = report_probe_targets(agent, &target_count);
-    probe_error = ping_peers(agent, targets, target_count);
-    report = report_make(&(struct report_input){.agent = agent,
-                                                .agent_error = agent_error,
-                                                .runtime = runtime,
-                                                .runtime_error = runtime_error,
-                                                .control_url = cli->control_planes.items[0],
-                                                .control_error = control_error,
-                                                .targets = targets,
-                                                .target_count = target_count,
-                                                .probe_error = probe_error});
+    ask_all(cli, &checkup);
+    report = report_of(cli, &checkup);
     if (cli->format != OUTPUT_JSON)
         report_print(report, &text);
     r = cli->format == OUTPUT_JSON ? output_json(report) : output_text(text.data);

@@ -341,6 +341,34 @@ def test_a_backup_is_for_an_admin_also_from_afar(plane, here, afar, tmp_path):
     assert (tmp_path / "afar.db").read_bytes().startswith(b"SQLite format 3\0")
 
 
+# ---- status ------------------------------------------------------------------------------------------
+
+
+def test_status_shows_how_long_the_certificate_is_good(on_node):
+    result = on_node.run("status")
+    assert re.search(r"^certificate    ok       good for (29|30)d$", result.stdout, re.M), result.stdout
+    assert re.search(r"^control plane  ok       https://127", result.stdout, re.M), result.stdout
+
+
+@pytest.mark.parametrize("days, words", [(-40, "this node's certificate expired 9d ago"),
+                                         (-27, "this node's certificate expires in 3d and has not been renewed")])
+def test_a_certificate_that_is_late_is_a_problem(on_node, days, words):
+    """The certificate was made a while ago; what OpenSSL makes will do, for nobody is shown it."""
+    begin, end = (subprocess.run(["date", "-u", "-d", f"{day} days 1 hour", "+%Y%m%d%H%M%SZ"], capture_output=True,
+                                 text=True, check=True).stdout.strip() for day in (days, days + 30))
+    key, cert = on_node.state_dir / "tls/node-key.pem", on_node.state_dir / "tls/node.pem"
+    (on_node.state_dir / "index").write_text("")
+    (on_node.state_dir / "conf").write_text(
+        f"[ca]\ndefault_ca=d\n[d]\ndatabase={on_node.state_dir}/index\nnew_certs_dir={on_node.state_dir}\n"
+        "rand_serial=yes\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n")
+    openssl("req", "-new", "-key", key, "-subj", "/CN=node1", "-out", on_node.state_dir / "csr")
+    openssl("ca", "-batch", "-notext", "-selfsign", "-config", on_node.state_dir / "conf", "-keyfile", key, "-in",
+            on_node.state_dir / "csr", "-out", cert, "-startdate", begin, "-enddate", end)
+    result = on_node.run("status")
+    assert f"\n  - {words}" in result.stdout, result.stdout
+    assert re.search("^certificate    PROBLEM  ", result.stdout, re.M), result.stdout
+
+
 # ---- the wrong door ----------------------------------------------------------------------------------
 
 

@@ -49,13 +49,16 @@ def test_a_token_is_all_that_it_takes_on_another_host(hosts):
     assert hosts[1].out("head", "-c", "15", "/run/backup.db") == "SQLite format 3"
 
 
-def test_without_root_one_is_told_so(hosts):
+def test_without_root_one_is_told_so_and_status_asks_nobody(hosts):
     start_control(hosts[0], "127.0.0.1:8080")
     words = ["--control-plane", "https://127.0.0.1:8080"]
     done = hosts[0].run(*NOBODY, "quiltctl", *words, "node", "ls", check=False)
     assert done.returncode == 1
     assert done.stderr == ("quiltctl: list nodes: what this host shows to the control plane is for root; be root, or "
                            "give --token-file FILE\n")
+    done = hosts[0].run(*NOBODY, "quiltctl", *words, "status", check=False)
+    assert "https://127.0.0.1:8080, not asked (needs root)" in done.stdout
+    assert "  - ask the control plane" not in done.stdout
 
 
 def test_a_control_plane_that_is_away_is_said_so(hosts):

@@ -32,6 +32,8 @@ struct row {
     const char *problems; /* JSON */
     bool is_silent;       /* node1 does not answer pings */
     const char *probe_error;
+    const char *control_unasked, *cert_error;
+    struct report_cert cert; /* zeros: none */
 };
 
 static json_t *report_of(const struct row *row)
@@ -50,7 +52,10 @@ static json_t *report_of(const struct row *row)
                                               .runtime = runtime,
                                               .runtime_error = row->runtime_error,
                                               .control_url = "http://192.168.1.10:8080",
-                                              .control_error = row->control_error});
+                                              .control_error = row->control_error,
+                                              .control_unasked = row->control_unasked,
+                                              .cert = row->cert.now ? &row->cert : NULL,
+                                              .cert_error = row->cert_error});
 }
 
 static const struct row healthy = {.agent = AGENT_TOP WELL_DEVICE TWO_PEERS "\"problems\":[]}",
@@ -204,9 +209,81 @@ static void without_the_right_to_ping_nothing_is_claimed(void **state)
     assert_non_null(strstr(out.data, "1 programmed, not pinged (not permitted); down: node3\n"));
 }
 
+static void assert_says(const struct row *row, bool is_healthy, const char *line, const char *words)
+{
+    AUTO_JSON json_t *report = report_of(row);
+    AUTO_STRBUF struct strbuf out = {0};
+
+    assert_int_equal(report_is_healthy(report), is_healthy);
+    report_print(report, &out);
+    if (!strstr(out.data, line) || !strstr(out.data, words))
+        fail_msg("%s", out.data);
+}
+
+#define DAY (24LL * 3600)
+
+static void a_certificate_is_judged_by_how_much_of_its_life_is_left(void **state)
+{
+    static const struct {
+        int64_t now; /* it is good from 1000 days to 1030 */
+        bool is_healthy;
+        const char *line, *words;
+    } rows[] = {
+        {1001 * DAY, true, "certificate    ok     good for 29d\n", "healthy"},
+        {1024 * DAY, true, "certificate    ok     good for 6d\n", "healthy"},
+        {1024 * DAY + 1, false, "certificate    PROBLEM  good for 5d\n",
+         "  - this node's certificate expires in 5d and has not been renewed; look at the agent's "
+         "log\n"},
+        {1030 * DAY - 90, false, "certificate    PROBLEM  good for 90s\n", "expires in 90s and"},
+        {1030 * DAY, false, "certificate    PROBLEM  good for 0s\n", "certificate expired now; "},
+        {1033 * DAY, false, "certificate    PROBLEM  expired 3d ago\n",
+         "  - this node's certificate expired 3d ago; the agent gets another one"},
+        {999 * DAY, false, "certificate    PROBLEM  good for 31d\n",
+         "  - this node's certificate is not valid for another 24h: is the clock right?\n"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct row row = healthy;
+
+        row.cert = (struct report_cert){
+            .not_before = 1000 * DAY, .not_after = 1030 * DAY, .now = rows[i].now};
+        assert_says(&row, rows[i].is_healthy, rows[i].line, rows[i].words);
+    }
+}
+
+static void a_certificate_that_cannot_be_read_is_a_problem(void **state)
+{
+    struct row row = healthy;
+
+    row.cert_error = "/var/lib/quilt-mesh/tls/node.pem: not a certificate in PEM";
+    assert_says(&row, false, "peers          ok", "  - /var/lib/quilt-mesh/tls/node.pem: not a");
+}
+
+static void a_control_plane_that_could_not_be_asked_is_no_problem(void **state)
+{
+    struct row row = healthy;
+
+    row.control_unasked = "for root";
+    assert_says(&row, true,
+                "control plane  ok     http://192.168.1.10:8080, not asked (needs root)\n",
+                "healthy");
+}
+
+static void what_the_agent_says_of_the_control_plane_shows_when_it_was_not_asked(void **state)
+{
+    static const struct row row = {.agent = AGENT_TOP WELL_DEVICE
+                                   "\"peers\":[],\"control_plane\":{\"error\":\"refused\"},"
+                                   "\"problems\":[\"control plane: refused\"]}",
+                                   .runtime = RUNTIME "[]}",
+                                   .control_unasked = "for root"};
+
+    assert_says(&row, false, "http://192.168.1.10:8080, the agent has trouble\n",
+                "  - control plane: refused\n");
+}
+
 static void the_json_has_the_same_members_whatever_answers(void **state)
 {
-    static const char *const members[] = {"healthy", "problems", "control_plane",
+    static const char *const members[] = {"healthy", "problems", "control_plane", "certificate",
                                           "agent",   "runtime",  "overlay_ping"};
     static const struct row nothing = {
         .agent_error = "a", .runtime_error = "b", .control_error = "c"};
@@ -230,6 +307,10 @@ int main(void)
         cmocka_unit_test(only_peers_that_are_up_and_programmed_are_pinged),
         cmocka_unit_test(a_peer_that_does_not_answer_pings_is_a_problem),
         cmocka_unit_test(without_the_right_to_ping_nothing_is_claimed),
+        cmocka_unit_test(a_certificate_is_judged_by_how_much_of_its_life_is_left),
+        cmocka_unit_test(a_certificate_that_cannot_be_read_is_a_problem),
+        cmocka_unit_test(a_control_plane_that_could_not_be_asked_is_no_problem),
+        cmocka_unit_test(what_the_agent_says_of_the_control_plane_shows_when_it_was_not_asked),
         cmocka_unit_test(the_json_has_the_same_members_whatever_answers),
     };
 
