@@ -261,7 +261,7 @@ static bool on_stream_chunk(const char *bytes, size_t n, void *data)
     struct control_client *c = job->client;
     int r = control_events_feed(c->stream, bytes, n);
 
-    if (job->is_foreign)
+    if (job->is_disbelieved)
         return false;
     if (r < 0) {
         /* What was not understood may have been a change: begin with a snapshot again. */
@@ -384,7 +384,7 @@ static void on_done(const struct http_response *response, void *data)
     if (result == CONTROL_UNKNOWN_NODE && response->status == 409)
         result = judge_stale(c);
     if (response->error == ECANCELED) /* by on_stream_chunk(), which has said why */
-        finish(job, job->is_foreign ? CONTROL_FOREIGN : result);
+        finish(job, job->is_disbelieved ? CONTROL_FOREIGN : result);
     else
         fail(job, result, answer_problem(job, result, response));
 }
@@ -439,6 +439,7 @@ static void start(struct control_client *c, struct job *job)
 
     job->url_index = c->machine.url_index;
     job->known = c->config.identity->origin;
+    job->is_disbelieved = false;
     url = job_url(c, job);
     spec.url = url;
     job_headers(c, job, lines);

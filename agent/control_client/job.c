@@ -96,6 +96,7 @@ bool job_believes(struct job *job, const struct api_origin *told)
     if (api_origin_check(&job->known, told) == 0)
         return true;
     words = mem_printf("%s: %s", control_job_words(job->kind), err_text());
+    job->is_disbelieved = true;
     job_note_failure(job, CONTROL_FOREIGN, job_foreign_text(words));
     return false;
 }

@@ -16,6 +16,7 @@ struct job {
     char *problem;           /* owned; NULL: its latest end was good */
     bool is_refused;         /* problem: an answer that only an operator can change, */
     bool is_foreign;         /* namely by accepting the cluster */
+    bool is_disbelieved;     /* it was told, since it was started, what is not of the cluster */
 };
 
 struct control_client {

@@ -3,6 +3,7 @@ what it says is gone."""
 import json
 import os
 import time
+from contextlib import ExitStack
 
 import pytest
 from lab import kernel
@@ -127,3 +128,49 @@ def test_tombstones(bed, figure):
     took_s = seconds_until(lambda: len(overlay_routes(node)) == 1, 5, lambda: status(node))
     assert doubted(node) == []
     figure(f"9 routes gone {took_s * 1000:.0f} ms after the last of 9 deletions")
+
+
+# ---- F21 ----------------------------------------------------------------------------------------
+
+DATABASE = "/var/lib/quilt-mesh/quilt-mesh.db"
+COPIES = {"yesterday's backup": "cp /var/lib/quilt-mesh/yesterday {db}", "an empty database": "true"}
+
+
+def is_refusing(node):
+    said = status(node)
+    return said["control_plane"]["mode"] == "refused" and any("accept-cluster" in problem
+                                                              for problem in said["problems"])
+
+
+@pytest.mark.row("F21", "the control plane restarts with a database that is not the one of before")
+def test_another_database(bed, figure):
+    mesh = bed.mesh()
+    control, shell = mesh.control, mesh.nodes[0]
+    shell.run("quiltctl", "--control-plane", mesh.control_url, "backup", "/var/lib/quilt-mesh/yesterday")
+    for number in range(3):
+        mesh.register(f"later{number}", f"192.168.1.{100 + number}")
+    for node in mesh.nodes:
+        wait_for(lambda node=node: len(overlay_routes(node)) == 5, 10, lambda node=node: status(node))
+        wait_for(lambda node=node: "later2" in node.out("cat", "/var/lib/quilt-mesh/agent.json"), 5, "it to be kept")
+    took_s = {}
+    with ExitStack() as stack:
+        logs = [stack.enter_context(kernel.ChangeLog(node)) for node in mesh.nodes]
+        control.stop()
+        shell.run("sh", "-c", f"mv {DATABASE} /var/lib/quilt-mesh/today")
+        for name, copy in COPIES.items():
+            shell.run("sh", "-c", f"rm -f {DATABASE}*; {copy.format(db=DATABASE)}")
+            control.start().wait_ready()
+            took_s[name] = seconds_until(lambda: all(is_refusing(node) for node in mesh.nodes), 30,
+                                         lambda: [status(node)["control_plane"] for node in mesh.nodes])
+            for node in mesh.nodes:
+                ready = node.run("curl", "-s", "-m", "5", "-w", " %{http_code}", "http://127.0.0.1:9180/readyz").stdout
+                assert ready.endswith(" 503") and "accept-cluster" in ready
+            time.sleep(60 if IS_FULL else 1)
+            control.stop()
+        shell.run("sh", "-c", f"rm -f {DATABASE}*; mv /var/lib/quilt-mesh/today {DATABASE}")
+        control.start().wait_ready()
+        back_s = seconds_until(lambda: all(status(node)["control_plane"]["mode"] == "stream" for node in mesh.nodes),
+                               20, lambda: [status(node)["control_plane"] for node in mesh.nodes])
+        assert [line for log in logs for line in log.lines()] == []
+    said = ", ".join(f"{name}: alarm on all 3 after {seconds:.1f} s" for name, seconds in took_s.items())
+    figure(f"{said}; the right one again: followed after {back_s:.1f} s; 0 deletes, 0 kernel writes in all")
