@@ -1,7 +1,16 @@
 /* JSON from outside, read strictly. */
 #include "lib/base/json.h"
 
+#include <stdlib.h>
+
 #include "lib/base/error.h"
+#include "lib/base/mem.h"
+
+/* Without memory it would call a text invalid that is none, and lose members of what it builds. */
+__attribute__((constructor)) static void use_our_memory(void)
+{
+    json_set_alloc_funcs(mem_alloc, free);
+}
 
 int json_parse(const char *bytes, size_t n, json_t **ret_value)
 {

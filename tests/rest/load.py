@@ -12,6 +12,7 @@ class Load(threading.Thread):
     def __init__(self, plane, numbers):
         super().__init__()
         self.plane, self.numbers = plane, numbers
+        self.asked = set()  # host names
         self.granted = []
         self.granted_ns = []  # when (CLOCK_MONOTONIC)
 
@@ -19,6 +20,7 @@ class Load(threading.Thread):
         connection = self.plane.connect()
         with contextlib.suppress(OSError, http.client.HTTPException):
             for number in self.numbers:
+                self.asked.add(f"node{number}")
                 reply = self.plane.register(number, connection=connection)
                 if reply.status == 200:
                     self.granted.append(reply.json())
@@ -38,6 +40,7 @@ def check_file(plane):
     """The file on its own: whole, and one subnet a node."""
     database = sqlite3.connect(plane.db)
     assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert database.execute("PRAGMA foreign_key_check").fetchall() == []
     nodes = database.execute("SELECT subnet FROM nodes").fetchall()
     leased = database.execute("SELECT subnet FROM subnets WHERE state = 'assigned'").fetchall()
     assert sorted(nodes) == sorted(leased)
