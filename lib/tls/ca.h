@@ -11,8 +11,6 @@
 #include "lib/tls/cert.h"
 
 #define TLS_CA_LIFE_S (10LL * 365 * 24 * 3600)
-/* Certificates begin this long before they are made: clocks differ. */
-#define TLS_BACKDATE_S 3600
 
 struct tls_ca;
 

@@ -219,11 +219,13 @@ size_t tls_cert_addrs(const struct tls_cert *cert, uint32_t *ret_addrs, size_t m
 
 int64_t tls_cert_renew_at(const struct tls_cert_facts *facts, uint64_t random)
 {
-    int64_t life = facts->not_after - facts->not_before;
-    int64_t span = life / 100 * RENEW_SPAN_PERCENT;
+    int64_t made = facts->not_before + TLS_BACKDATE_S;
+    int64_t begin = made < facts->not_after ? made : facts->not_before;
+    int64_t life = facts->not_after - begin;
+    int64_t span = life * RENEW_SPAN_PERCENT / 100;
 
     if (life <= 0)
         return facts->not_after;
-    return facts->not_before + life / 100 * RENEW_FROM_PERCENT +
+    return begin + life * RENEW_FROM_PERCENT / 100 +
            (span > 0 ? (int64_t)(random % (uint64_t)span) : 0);
 }

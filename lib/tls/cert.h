@@ -48,8 +48,11 @@ bool tls_cert_covers(const struct tls_cert *cert, const struct tls_names *names)
 /* The IPv4 addresses among its names, in their order, in host order; no more than max. */
 size_t tls_cert_addrs(const struct tls_cert *cert, uint32_t *ret_addrs, size_t max);
 
-/* When to ask for a new one: a random point between 50 and 70 % of its life, so that those who were
- * made together do not come back together. random: any number, the same for the same answer. */
+/* Certificates of a cluster's CA begin this long before they are made: clocks differ. */
+#define TLS_BACKDATE_S 3600
+/* When to ask for a new one: a random point between 50 and 70 % of its life from when it was made,
+ * so that those who were made together do not come back together. random: any number, the same for
+ * the same answer. */
 int64_t tls_cert_renew_at(const struct tls_cert_facts *facts, uint64_t random);
 
 DEFINE_CLEANUP(struct tls_cert *, tls_cert_free);
