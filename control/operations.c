@@ -90,6 +90,16 @@ static enum registry_outcome ask_token(struct operation *op, struct moment now,
     return REGISTRY_READY;
 }
 
+/* A token that is known and does not let anybody in: why not, rather than that one is needed. */
+static void explain_token(const struct operation *op, struct moment now)
+{
+    struct token *token = tokens_find(&op->control->tokens, op->token_id), *unused = NULL;
+
+    if (token)
+        (void)tokens_check(&op->control->tokens, op->token_id, token->facts.secret_sha256,
+                           now.unix_s, &unused);
+}
+
 static enum registry_outcome plan_register(struct operation *op, struct moment now,
                                            struct registry_change **ret_change)
 {
@@ -102,6 +112,8 @@ static enum registry_outcome plan_register(struct operation *op, struct moment n
                                      &op->grant);
     if (outcome == REGISTRY_CHANGE && op->grant.was_admitted && token)
         tokens_write_use(&(*ret_change)->set, token, *ret_change);
+    if (outcome == REGISTRY_UNADMITTED)
+        explain_token(op, now);
     return outcome;
 }
 
