@@ -1,0 +1,341 @@
+/* The node's key, its certificate and its CAs, on disk. */
+#include "agent/papers.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/error.h"
+#include "lib/base/file.h"
+#include "lib/base/log.h"
+#include "lib/tls/pem_file.h"
+
+#define DIR_MODE 0700
+
+/* ---- in force ------------------------------------------------------------------------------ */
+
+static bool belong(const struct tls_cert *cert, const struct tls_key *key)
+{
+    const struct sha256 spki = tls_key_spki(key);
+
+    return sha256_equal(&tls_cert_facts(cert)->spki, &spki);
+}
+
+static void set_key(struct papers *p, struct tls_key *key)
+{
+    tls_key_free(p->key);
+    p->key = key;
+}
+
+static void set_cert(struct papers *p, struct tls_cert *cert)
+{
+    tls_cert_free(p->cert);
+    p->cert = cert;
+}
+
+static void set_trust(struct papers *p, struct tls_trust *trust)
+{
+    AUTO_FREE char *pem = tls_trust_to_pem(trust);
+
+    tls_trust_free(p->trust);
+    p->trust = trust;
+    sha256_hex(pem, strlen(pem), p->ca_sha256);
+}
+
+bool papers_are_own(const struct papers *p)
+{
+    return !p->config.cert_file;
+}
+
+struct http_client_config papers_files(const struct papers *p)
+{
+    return (struct http_client_config){
+        .ca_file = p->ca_file,
+        .cert_file = p->cert ? p->cert_file : NULL,
+        .key_file = p->cert ? p->key_file : NULL,
+    };
+}
+
+/* ---- our own files ------------------------------------------------------------------------- */
+
+static int put_aside(const char *path, const char *why)
+{
+    AUTO_FREE char *aside = mem_printf("%s.damaged", path);
+
+    log_warn("a file cannot be used and is put aside", LOG_S("file", path), LOG_S("problem", why));
+    if (rename(path, aside) < 0)
+        return err_sys(errno, "rename %s to %s", path, aside);
+    return 0;
+}
+
+static int make_key(struct papers *p)
+{
+    AUTO_TLS_KEY struct tls_key *key = NULL;
+    int r = tls_key_new(&key);
+
+    if (r == 0)
+        r = pem_file_write_key(p->key_file, key);
+    if (r == 0)
+        set_key(p, TAKE_PTR(key));
+    return r;
+}
+
+int papers_make_key(struct papers *p)
+{
+    int r = make_key(p);
+
+    if (r < 0)
+        return r;
+    set_cert(p, NULL);
+    if (unlink(p->cert_file) < 0 && errno != ENOENT)
+        return err_sys(errno, "remove %s", p->cert_file);
+    return 0;
+}
+
+static int read_own_key(struct papers *p)
+{
+    int r = pem_file_read_key(p->key_file, &p->key);
+
+    if (r == -EINVAL)
+        r = put_aside(p->key_file, err_text());
+    else if (r == -ENOENT)
+        r = 0;
+    return r == 0 && !p->key ? make_key(p) : r;
+}
+
+static int read_own_cert(struct papers *p)
+{
+    AUTO_TLS_CERT struct tls_cert *cert = NULL;
+    int r = pem_file_read_cert(p->cert_file, &cert);
+
+    if (r == -ENOENT)
+        return 0;
+    if (r == -EINVAL)
+        return put_aside(p->cert_file, err_text());
+    if (r < 0)
+        return r;
+    if (!belong(cert, p->key))
+        return put_aside(p->cert_file, "it is for another key than node-key.pem has");
+    set_cert(p, TAKE_PTR(cert));
+    return 0;
+}
+
+static int read_own_cas(struct papers *p)
+{
+    struct tls_trust *trust = NULL;
+    int r = pem_file_read_trust(p->ca_file, &trust);
+
+    if (r == -ENOENT)
+        return 0;
+    if (r == -EINVAL)
+        return put_aside(p->ca_file, err_text());
+    if (r == 0)
+        set_trust(p, trust);
+    return r;
+}
+
+/* ---- given files --------------------------------------------------------------------------- */
+
+static int64_t stamp_of(const char *path)
+{
+    struct stat st;
+
+    if (!path || stat(path, &st) < 0)
+        return 0;
+    return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+}
+
+static int64_t stamp_given(const struct papers *p)
+{
+    return stamp_of(p->config.ca_file) + stamp_of(p->config.cert_file) +
+           stamp_of(p->config.key_file);
+}
+
+static int read_given_pair(struct papers *p)
+{
+    AUTO_TLS_KEY struct tls_key *key = NULL;
+    AUTO_TLS_CERT struct tls_cert *cert = NULL;
+    int r = pem_file_read_key(p->config.key_file, &key);
+
+    if (r == 0)
+        r = pem_file_read_cert(p->config.cert_file, &cert);
+    if (r < 0)
+        return r;
+    if (!belong(cert, key))
+        return err_fail(EINVAL, "the certificate %s is not for the key %s", p->config.cert_file,
+                        p->config.key_file);
+    set_key(p, TAKE_PTR(key));
+    set_cert(p, TAKE_PTR(cert));
+    return 0;
+}
+
+static int read_given_cas(struct papers *p)
+{
+    struct tls_trust *trust = NULL;
+    int r = pem_file_read_trust(p->config.ca_file, &trust);
+
+    if (r == 0)
+        set_trust(p, trust);
+    return r;
+}
+
+int papers_refresh(struct papers *p, bool *ret_is_new)
+{
+    int64_t stamp = stamp_given(p);
+    int r = 0;
+
+    *ret_is_new = stamp != p->given_stamp;
+    if (!*ret_is_new)
+        return 0;
+    if (p->config.cert_file)
+        r = read_given_pair(p);
+    if (r == 0 && p->config.ca_file)
+        r = read_given_cas(p);
+    if (r == 0)
+        p->given_stamp = stamp; /* else it is tried again */
+    return r;
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static char *place_of(const struct papers *p, const char *given, const char *name)
+{
+    return given ? mem_strdup(given) : mem_printf("%s/%s", p->dir, name);
+}
+
+static int read_all(struct papers *p)
+{
+    int r = file_make_dirs(p->dir, DIR_MODE);
+
+    if (r == 0)
+        r = p->config.cert_file ? read_given_pair(p) : read_own_key(p);
+    if (r == 0 && !p->config.cert_file)
+        r = read_own_cert(p);
+    if (r == 0)
+        r = p->config.ca_file ? read_given_cas(p) : read_own_cas(p);
+    return r;
+}
+
+int papers_open(const struct papers_config *config, struct papers **ret_papers)
+{
+    AUTO_PAPERS struct papers *p = NEW(struct papers);
+    int r;
+
+    p->config = *config;
+    p->dir = mem_printf("%s/tls", config->state_dir);
+    p->ca_file = place_of(p, config->ca_file, "ca.pem");
+    p->cert_file = place_of(p, config->cert_file, "node.pem");
+    p->key_file = place_of(p, config->key_file, "node-key.pem");
+    p->given_stamp = stamp_given(p);
+    r = read_all(p);
+    if (r < 0)
+        return r;
+    *ret_papers = TAKE_PTR(p);
+    return 0;
+}
+
+void papers_free(struct papers *p)
+{
+    if (!p)
+        return;
+    tls_key_free(p->key);
+    tls_cert_free(p->cert);
+    tls_trust_free(p->trust);
+    free(p->ca_file);
+    free(p->cert_file);
+    free(p->key_file);
+    free(p->dir);
+    free(p);
+}
+
+static int remove_own(const char *given, const char *path)
+{
+    if (given || unlink(path) == 0 || errno == ENOENT)
+        return 0;
+    return err_sys(errno, "remove %s", path);
+}
+
+int papers_erase(const struct papers *p)
+{
+    int r = remove_own(p->config.cert_file, p->cert_file);
+
+    if (r == 0)
+        r = remove_own(p->config.key_file, p->key_file);
+    return r == 0 ? remove_own(p->config.ca_file, p->ca_file) : r;
+}
+
+/* ---- what is heard ------------------------------------------------------------------------- */
+
+int papers_request(const struct papers *p, char **ret_csr)
+{
+    return tls_csr_new(p->key, ret_csr);
+}
+
+int papers_take_cert(struct papers *p, const char *pem)
+{
+    AUTO_TLS_CERT struct tls_cert *cert = NULL;
+    int r = tls_cert_from_pem(pem, strlen(pem), &cert);
+
+    if (r < 0)
+        return r;
+    if (!belong(cert, p->key))
+        return err_fail(EINVAL, "the certificate is for another key than this node's");
+    r = pem_file_write_cert(p->cert_file, cert);
+    if (r == 0)
+        set_cert(p, TAKE_PTR(cert));
+    return r;
+}
+
+/* Takes the CAs over, also when it fails. */
+static int store_trust(struct papers *p, struct tls_trust *taken)
+{
+    AUTO_TLS_TRUST struct tls_trust *trust = taken;
+    int r = pem_file_write_trust(p->ca_file, trust);
+
+    if (r == 0)
+        set_trust(p, TAKE_PTR(trust));
+    return r;
+}
+
+int papers_take_cas(struct papers *p, const char *pem, bool *ret_is_new)
+{
+    AUTO_TLS_TRUST struct tls_trust *trust = NULL;
+    AUTO_FREE char *text = NULL;
+    char digest[SHA256_HEX_SIZE];
+    int r;
+
+    *ret_is_new = false;
+    if (p->config.ca_file)
+        return 0;
+    r = tls_trust_from_pem(pem, strlen(pem), &trust);
+    if (r < 0)
+        return r;
+    text = tls_trust_to_pem(trust);
+    sha256_hex(text, strlen(text), digest);
+    if (strcmp(digest, p->ca_sha256) == 0)
+        return 0;
+    r = store_trust(p, TAKE_PTR(trust));
+    *ret_is_new = r == 0;
+    return r;
+}
+
+int papers_pin(struct papers *p, const char *pem, const struct sha256 *pins, size_t count)
+{
+    AUTO_TLS_TRUST struct tls_trust *trust = NULL;
+    int r = tls_trust_from_pem(pem, strlen(pem), &trust);
+
+    if (r == 0)
+        r = tls_trust_keep_pinned(trust, pins, count);
+    return r != 0 ? r : store_trust(p, TAKE_PTR(trust));
+}
+
+bool papers_own_pin(const struct papers *p, struct sha256 *ret_pin)
+{
+    const struct sha256 none = {0};
+
+    if (!p->cert || sha256_equal(&tls_cert_facts(p->cert)->issuer_spki, &none))
+        return false;
+    *ret_pin = tls_cert_facts(p->cert)->issuer_spki;
+    return true;
+}

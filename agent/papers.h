@@ -1,0 +1,71 @@
+/* What the node shows over TLS, and whom it believes: files. Touches the disk.
+ *
+ *     STATE_DIR/tls/         0700, everything in it 0600
+ *         node-key.pem       the node's key, made here; it never leaves this host
+ *         node.pem           the certificate that the control plane made for it
+ *         ca.pem             the CAs to know the control plane by
+ *
+ * The key is on disk before a certificate for it is asked for. What cannot be used is put aside as
+ * NAME.damaged, and the log says so: another key is made, and a certificate and CAs can be had
+ * again by who has the node's token, or a new access token.
+ *
+ * Instead, files can be given: CAs, or a certificate with its key. They are only read, and looked
+ * at again when they have changed.
+ */
+#pragma once
+
+#include "lib/http/client.h"
+#include "lib/tls/trust.h"
+
+struct papers_config {
+    const char *state_dir;
+    const char *ca_file;   /* given, or NULL; all are borrowed */
+    const char *cert_file; /* and with it */
+    const char *key_file;
+};
+
+/* Others read it. */
+struct papers {
+    struct papers_config config;
+    char *dir;
+    char *ca_file, *cert_file, *key_file; /* where they are, or would be */
+    struct tls_key *key;
+    struct tls_cert *cert;           /* for this key; NULL: none */
+    struct tls_trust *trust;         /* NULL: no CA is known */
+    char ca_sha256[SHA256_HEX_SIZE]; /* of the CAs, as GET /api/ca would tell them; "": none */
+    int64_t given_stamp;             /* when given files changed last */
+};
+
+/* Reads everything, and makes a key when there is none. Fails when the disk does, and when given
+ * files cannot be used. */
+int papers_open(const struct papers_config *config, struct papers **ret_papers);
+void papers_free(struct papers *papers);
+
+/* For the HTTP client, which believes nobody while there are no CAs. Borrowed. */
+struct http_client_config papers_files(const struct papers *papers);
+/* Whether the certificate is one that is asked for, and renewed. */
+bool papers_are_own(const struct papers *papers);
+/* Asks for a certificate: PKCS#10. Caller frees. */
+int papers_request(const struct papers *papers, char **ret_csr);
+
+/* A certificate for the key, or CAs, that were told by who had been verified. In force and on disk
+ * when it returns 0; -EINVAL: cannot be used, with a text. *ret_is_new: they are others than
+ * before. */
+int papers_take_cert(struct papers *papers, const char *pem);
+int papers_take_cas(struct papers *papers, const char *pem, bool *ret_is_new);
+/* CAs that anybody may have told: only those with one of the pins count, and all others are
+ * forgotten. 0, TLS_NOT_PINNED, or negative, with a text. */
+int papers_pin(struct papers *papers, const char *pem, const struct sha256 *pins, size_t count);
+/* The pin of the CA that made the node's own certificate; false: it does not tell. */
+bool papers_own_pin(const struct papers *papers, struct sha256 *ret_pin);
+
+/* What proved the node until now is worth nothing any more, or known to others. */
+int papers_make_key(struct papers *papers);
+/* For a timer: given files are read again if they have changed. Fails when they cannot be used;
+ * what was read before stays in force. */
+int papers_refresh(struct papers *papers, bool *ret_is_new);
+/* Who leaves the mesh keeps none of it. */
+int papers_erase(const struct papers *papers);
+
+DEFINE_CLEANUP(struct papers *, papers_free);
+#define AUTO_PAPERS CLEANUP(cleanup_papers_free)

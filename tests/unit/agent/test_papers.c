@@ -1,0 +1,475 @@
+/* The node's key, certificate and CAs on disk: made, taken, damaged, given. */
+#include "agent/papers.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/file.h"
+#include "lib/tls/ca.h"
+#include "lib/tls/pem_file.h"
+#include "tests/unit/cmocka.h"
+
+#define CLUSTER "0192f3a4-5b6c-7d8e-9f01-23456789abcd"
+#define NODE "7f1c2c5e-0c55-4ab6-8b5c-1d2e3f405162"
+#define DAY_S (24 * 3600)
+#define FILE_MAX 65536
+
+struct bed {
+    char dir[32];
+    struct tls_ca *ca, *other;
+    char *ca_pem, *both_pem; /* both: the other's first */
+};
+
+static int make(void **state)
+{
+    struct bed *bed = NEW(struct bed);
+    AUTO_FREE char *other_pem = NULL;
+
+    (void)snprintf(bed->dir, sizeof bed->dir, "/tmp/quilt-test-XXXXXX");
+    assert_non_null(mkdtemp(bed->dir));
+    assert_int_equal(tls_ca_new(CLUSTER, clock_unix_s(), &bed->ca), 0);
+    assert_int_equal(tls_ca_new(CLUSTER, clock_unix_s(), &bed->other), 0);
+    bed->ca_pem = tls_cert_to_pem(tls_ca_cert(bed->ca));
+    other_pem = tls_cert_to_pem(tls_ca_cert(bed->other));
+    bed->both_pem = mem_printf("%s%s", other_pem, bed->ca_pem);
+    *state = bed;
+    return 0;
+}
+
+static char *path_of(const struct bed *bed, const char *name)
+{
+    return mem_printf("%s/%s", bed->dir, name);
+}
+
+static int drop(void **state)
+{
+    static const char *const names[] = {
+        "tls/node-key.pem",   "tls/node.pem",         "tls/ca.pem",    "tls/node-key.pem.damaged",
+        "tls/ca.pem.damaged", "tls/node.pem.damaged", "given-key.pem", "given.pem",
+        "given-ca.pem",
+    };
+    struct bed *bed = *state;
+    AUTO_FREE char *tls = path_of(bed, "tls");
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        AUTO_FREE char *path = path_of(bed, names[i]);
+
+        (void)unlink(path);
+    }
+    (void)rmdir(tls);
+    assert_int_equal(rmdir(bed->dir), 0);
+    tls_ca_free(bed->ca);
+    tls_ca_free(bed->other);
+    free(bed->ca_pem);
+    free(bed->both_pem);
+    free(bed);
+    return 0;
+}
+
+static struct papers *open_papers(const struct bed *bed)
+{
+    const struct papers_config config = {.state_dir = bed->dir};
+    struct papers *papers = NULL;
+
+    if (papers_open(&config, &papers) != 0)
+        fail_msg("%s", err_text());
+    return papers;
+}
+
+static void write_text(const struct bed *bed, const char *name, const char *text)
+{
+    AUTO_FREE char *path = path_of(bed, name);
+
+    assert_int_equal(file_write_atomic(path, text, strlen(text), 0600), 0);
+}
+
+static bool exists(const struct bed *bed, const char *name)
+{
+    AUTO_FREE char *path = path_of(bed, name);
+
+    return access(path, F_OK) == 0;
+}
+
+static unsigned int mode_of(const struct bed *bed, const char *name)
+{
+    AUTO_FREE char *path = path_of(bed, name);
+    struct stat st;
+
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_mode & 0777;
+}
+
+static struct tls_cert *issue(const struct tls_ca *ca, const struct tls_key *key)
+{
+    const struct tls_cert_order order = {
+        .kind = TLS_KIND_NODE, .name = NODE, .now = clock_unix_s(), .life_s = 30 * DAY_S};
+    struct tls_cert *cert = NULL;
+
+    assert_int_equal(tls_ca_issue(ca, tls_key_public(key), &order, &cert), 0);
+    return cert;
+}
+
+/* What the control plane answers a request with. */
+static char *certify(const struct tls_ca *ca, const struct papers *papers)
+{
+    AUTO_FREE char *csr = NULL;
+    AUTO_TLS_PUBLIC_KEY struct tls_public_key *key = NULL;
+    const struct tls_cert_order order = {
+        .kind = TLS_KIND_NODE, .name = NODE, .now = clock_unix_s(), .life_s = 30 * DAY_S};
+    AUTO_TLS_CERT struct tls_cert *cert = NULL;
+
+    assert_int_equal(papers_request(papers, &csr), 0);
+    assert_int_equal(tls_csr_from_pem(csr, strlen(csr), &key), 0);
+    assert_int_equal(tls_ca_issue(ca, key, &order, &cert), 0);
+    return tls_cert_to_pem(cert);
+}
+
+static struct sha256 pin_of(const struct tls_ca *ca)
+{
+    return tls_key_spki(tls_ca_key(ca));
+}
+
+/* ---- its own ------------------------------------------------------------------------------- */
+
+static void a_new_node_makes_a_key_for_itself_alone(void **state)
+{
+    const struct bed *bed = *state;
+    AUTO_PAPERS struct papers *papers = open_papers(bed), *again = NULL;
+    struct sha256 first = tls_key_spki(papers->key), second;
+    const struct http_client_config files = papers_files(papers);
+
+    assert_int_equal(mode_of(bed, "tls"), 0700);
+    assert_int_equal(mode_of(bed, "tls/node-key.pem"), 0600);
+    assert_null(papers->cert);
+    assert_null(papers->trust);
+    assert_string_equal(papers->ca_sha256, "");
+    assert_non_null(files.ca_file); /* not the system's */
+    assert_null(files.cert_file);
+    again = open_papers(bed);
+    second = tls_key_spki(again->key);
+    assert_memory_equal(&first, &second, sizeof first);
+}
+
+static void a_certificate_and_cas_that_were_taken_are_there_at_the_next_start(void **state)
+{
+    const struct bed *bed = *state;
+    AUTO_PAPERS struct papers *papers = open_papers(bed), *again = NULL;
+    AUTO_FREE char *cert = certify(bed->ca, papers);
+    struct http_client_config files;
+    char digest[SHA256_HEX_SIZE];
+    bool is_new = false;
+
+    assert_int_equal(papers_take_cert(papers, cert), 0);
+    assert_int_equal(papers_take_cas(papers, bed->both_pem, &is_new), 0);
+    assert_true(is_new);
+    sha256_hex(bed->both_pem, strlen(bed->both_pem), digest);
+    assert_string_equal(papers->ca_sha256, digest);
+    again = open_papers(bed);
+    files = papers_files(again);
+    assert_non_null(again->cert);
+    assert_int_equal(tls_trust_count(again->trust), 2);
+    assert_string_equal(again->ca_sha256, digest);
+    assert_int_equal(access(files.ca_file, R_OK), 0);
+    assert_int_equal(access(files.cert_file, R_OK), 0);
+    assert_int_equal(access(files.key_file, R_OK), 0);
+    assert_int_equal(mode_of(bed, "tls/node.pem"), 0600);
+    assert_int_equal(mode_of(bed, "tls/ca.pem"), 0600);
+    assert_int_equal(papers_take_cas(again, bed->both_pem, &is_new), 0);
+    assert_false(is_new);
+}
+
+static void what_cannot_be_used_is_not_taken(void **state)
+{
+    const struct bed *bed = *state;
+    AUTO_PAPERS struct papers *papers = open_papers(bed);
+    AUTO_FREE char *good = certify(bed->ca, papers), *others = NULL;
+    AUTO_TLS_KEY struct tls_key *key = NULL;
+    AUTO_TLS_CERT struct tls_cert *cert = NULL;
+    bool is_new;
+
+    assert_int_equal(papers_take_cert(papers, good), 0);
+    assert_int_equal(papers_take_cas(papers, bed->ca_pem, &is_new), 0);
+    assert_int_equal(tls_key_new(&key), 0);
+    cert = issue(bed->ca, key);
+    others = tls_cert_to_pem(cert);
+    assert_int_equal(papers_take_cert(papers, others), -EINVAL);
+    assert_string_equal(err_text(), "the certificate is for another key than this node's");
+    assert_int_equal(papers_take_cert(papers, "no certificate"), -EINVAL);
+    assert_int_equal(papers_take_cas(papers, good, &is_new), -EINVAL);
+    assert_false(is_new);
+    assert_non_null(papers->cert);
+    assert_int_equal(tls_trust_count(papers->trust), 1);
+}
+
+static void of_cas_that_anybody_told_only_the_pinned_count(void **state)
+{
+    const struct bed *bed = *state;
+    AUTO_PAPERS struct papers *papers = open_papers(bed), *again = NULL;
+    const struct sha256 pin = pin_of(bed->ca), zeros = {0};
+
+    assert_int_equal(papers_pin(papers, bed->both_pem, &zeros, 1), TLS_NOT_PINNED);
+    assert_int_equal(papers_pin(papers, "<html>", &pin, 1), -EINVAL);
+    assert_null(papers->trust);
+    assert_false(exists(bed, "tls/ca.pem"));
+    assert_int_equal(papers_pin(papers, bed->both_pem, &pin, 1), 0);
+    assert_int_equal(tls_trust_count(papers->trust), 1);
+    assert_true(tls_trust_has_pin(papers->trust, &pin));
+    again = open_papers(bed);
+    assert_int_equal(tls_trust_count(again->trust), 1);
+}
+
+static void the_own_certificate_tells_the_pin_of_its_ca(void **state)
+{
+    const struct bed *bed = *state;
+    AUTO_PAPERS struct papers *papers = open_papers(bed);
+    const struct sha256 right = pin_of(bed->ca);
+    AUTO_FREE char *cert = NULL;
+    struct sha256 pin;
+
+    assert_false(papers_own_pin(papers, &pin));
+    cert = certify(bed->ca, papers);
+    assert_int_equal(papers_take_cert(papers, cert), 0);
+    assert_true(papers_own_pin(papers, &pin));
+    assert_memory_equal(&pin, &right, sizeof pin);
+}
+
+static void a_new_key_leaves_no_certificate(void **state)
+{
+    const struct bed *bed = *state;
+    AUTO_PAPERS struct papers *papers = open_papers(bed);
+    struct sha256 first = tls_key_spki(papers->key), second;
+    AUTO_FREE char *cert = certify(bed->ca, papers);
+
+    assert_int_equal(papers_take_cert(papers, cert), 0);
+    assert_int_equal(papers_make_key(papers), 0);
+    second = tls_key_spki(papers->key);
+    assert_memory_not_equal(&first, &second, sizeof first);
+    assert_null(papers->cert);
+    assert_false(exists(bed, "tls/node.pem"));
+    assert_null(papers_files(papers).cert_file);
+}
+
+static void nothing_is_left_of_who_leaves(void **state)
+{
+    const struct bed *bed = *state;
+    AUTO_PAPERS struct papers *papers = open_papers(bed);
+    AUTO_FREE char *cert = certify(bed->ca, papers);
+    bool is_new;
+
+    assert_int_equal(papers_take_cert(papers, cert), 0);
+    assert_int_equal(papers_take_cas(papers, bed->ca_pem, &is_new), 0);
+    assert_int_equal(papers_erase(papers), 0);
+    assert_false(exists(bed, "tls/node-key.pem"));
+    assert_false(exists(bed, "tls/node.pem"));
+    assert_false(exists(bed, "tls/ca.pem"));
+    assert_int_equal(papers_erase(papers), 0);
+}
+
+/* ---- damage -------------------------------------------------------------------------------- */
+
+static void fill(const struct bed *bed)
+{
+    AUTO_PAPERS struct papers *papers = open_papers(bed);
+    AUTO_FREE char *cert = certify(bed->ca, papers);
+    bool is_new;
+
+    assert_int_equal(papers_take_cert(papers, cert), 0);
+    assert_int_equal(papers_take_cas(papers, bed->ca_pem, &is_new), 0);
+}
+
+static const struct {
+    const char *name, *aside;
+    const char *text; /* NULL: the file is lost */
+    bool has_cert, has_trust;
+} damages[] = {
+    {"tls/node-key.pem", "tls/node.pem.damaged", NULL, false, true},
+    {"tls/node-key.pem", "tls/node-key.pem.damaged", "", false, true},
+    {"tls/node-key.pem", "tls/node-key.pem.damaged", "-----BEGIN PRIVATE KEY-----\n", false, true},
+    {"tls/node.pem", NULL, NULL, false, true},
+    {"tls/node.pem", "tls/node.pem.damaged", "-----BEGIN CERTIFICATE-----\nAAAA\n", false, true},
+    {"tls/ca.pem", NULL, NULL, true, false},
+    {"tls/ca.pem", "tls/ca.pem.damaged", "half", true, false},
+};
+
+static void what_is_damaged_is_put_aside_and_does_without(void **state)
+{
+    const struct bed *bed = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(damages); i++) {
+        AUTO_PAPERS struct papers *papers = NULL;
+        AUTO_FREE char *path = path_of(bed, damages[i].name);
+
+        fill(bed);
+        if (damages[i].text)
+            write_text(bed, damages[i].name, damages[i].text);
+        else
+            assert_int_equal(unlink(path), 0);
+        papers = open_papers(bed);
+        assert_non_null(papers->key);
+        assert_int_equal(papers->cert != NULL, damages[i].has_cert);
+        assert_int_equal(papers->trust != NULL, damages[i].has_trust);
+        if (damages[i].aside)
+            assert_true(exists(bed, damages[i].aside));
+    }
+}
+
+static void a_disk_that_fails_is_no_damage(void **state)
+{
+    const struct bed *bed = *state;
+    const struct papers_config config = {.state_dir = bed->dir};
+    AUTO_FREE char *path = path_of(bed, "tls/ca.pem");
+    struct papers *papers = NULL;
+
+    fill(bed);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0700), 0); /* cannot be read */
+    assert_int_equal(papers_open(&config, &papers), -EISDIR);
+    assert_int_equal(rmdir(path), 0);
+    assert_null(papers);
+}
+
+/* ---- given --------------------------------------------------------------------------------- */
+
+static void give(const struct bed *bed, const struct tls_ca *ca)
+{
+    AUTO_FREE char *key_file = path_of(bed, "given-key.pem"), *file = path_of(bed, "given.pem");
+    AUTO_TLS_KEY struct tls_key *key = NULL;
+    AUTO_TLS_CERT struct tls_cert *cert = NULL;
+
+    assert_int_equal(tls_key_new(&key), 0);
+    cert = issue(ca, key);
+    assert_int_equal(pem_file_write_key(key_file, key), 0);
+    assert_int_equal(pem_file_write_cert(file, cert), 0);
+}
+
+struct given {
+    char *ca, *cert, *key;
+    struct papers_config config;
+};
+
+static struct given given_config(const struct bed *bed)
+{
+    struct given given = {path_of(bed, "given-ca.pem"), path_of(bed, "given.pem"),
+                          path_of(bed, "given-key.pem")};
+
+    given.config = (struct papers_config){bed->dir, given.ca, given.cert, given.key};
+    return given;
+}
+
+static void given_drop(struct given *given)
+{
+    free(given->ca);
+    free(given->cert);
+    free(given->key);
+}
+
+static void given_files_are_used_and_read_again_when_they_change(void **state)
+{
+    const struct bed *bed = *state;
+    CLEANUP(given_drop) struct given given = given_config(bed);
+    AUTO_PAPERS struct papers *papers = NULL;
+    struct sha256 before, after;
+    bool is_new = true;
+
+    give(bed, bed->ca);
+    write_text(bed, "given-ca.pem", bed->ca_pem);
+    assert_int_equal(papers_open(&given.config, &papers), 0);
+    assert_false(papers_are_own(papers));
+    assert_string_equal(papers_files(papers).cert_file, given.cert);
+    assert_string_equal(papers_files(papers).ca_file, given.ca);
+    assert_false(exists(bed, "tls/node-key.pem"));
+    before = tls_key_spki(papers->key);
+    assert_int_equal(papers_refresh(papers, &is_new), 0);
+    assert_false(is_new);
+    give(bed, bed->other);
+    write_text(bed, "given-ca.pem", bed->both_pem);
+    assert_int_equal(papers_refresh(papers, &is_new), 0);
+    assert_true(is_new);
+    after = tls_key_spki(papers->key);
+    assert_memory_not_equal(&before, &after, sizeof before);
+    assert_int_equal(tls_trust_count(papers->trust), 2);
+}
+
+static void half_a_change_of_given_files_is_waited_out(void **state)
+{
+    const struct bed *bed = *state;
+    CLEANUP(given_drop) struct given given = given_config(bed);
+    AUTO_PAPERS struct papers *papers = NULL;
+    AUTO_FREE char *old_cert = NULL;
+    size_t n;
+    bool is_new = false;
+
+    give(bed, bed->ca);
+    given.config.ca_file = NULL;
+    assert_int_equal(papers_open(&given.config, &papers), 0);
+    assert_int_equal(file_read(given.cert, FILE_MAX, &old_cert, &n), 0);
+    give(bed, bed->ca);
+    write_text(bed, "given.pem", old_cert); /* only the key is new */
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(papers_refresh(papers, &is_new), -EINVAL);
+        assert_non_null(strstr(err_text(), "is not for the key"));
+    }
+    give(bed, bed->ca);
+    assert_int_equal(papers_refresh(papers, &is_new), 0);
+    assert_true(is_new);
+}
+
+static void given_files_that_cannot_be_used_stop_the_start(void **state)
+{
+    const struct bed *bed = *state;
+    CLEANUP(given_drop) struct given given = given_config(bed);
+    struct papers *papers = NULL;
+
+    assert_int_equal(papers_open(&given.config, &papers), -ENOENT);
+    assert_non_null(strstr(err_text(), "given-key.pem"));
+    give(bed, bed->ca);
+    assert_int_equal(papers_open(&given.config, &papers), -ENOENT);
+    assert_non_null(strstr(err_text(), "given-ca.pem"));
+    write_text(bed, "given-ca.pem", "nothing");
+    assert_int_equal(papers_open(&given.config, &papers), -EINVAL);
+    assert_true(exists(bed, "given-ca.pem"));
+}
+
+static void given_cas_are_never_written(void **state)
+{
+    const struct bed *bed = *state;
+    CLEANUP(given_drop) struct given given = given_config(bed);
+    AUTO_PAPERS struct papers *papers = NULL;
+    bool is_new = true;
+
+    given.config.cert_file = given.config.key_file = NULL;
+    write_text(bed, "given-ca.pem", bed->ca_pem);
+    assert_int_equal(papers_open(&given.config, &papers), 0);
+    assert_int_equal(papers_take_cas(papers, bed->both_pem, &is_new), 0);
+    assert_false(is_new);
+    assert_int_equal(tls_trust_count(papers->trust), 1);
+    assert_int_equal(papers_erase(papers), 0);
+    assert_true(exists(bed, "given-ca.pem"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_new_node_makes_a_key_for_itself_alone),
+        TEST(a_certificate_and_cas_that_were_taken_are_there_at_the_next_start),
+        TEST(what_cannot_be_used_is_not_taken),
+        TEST(of_cas_that_anybody_told_only_the_pinned_count),
+        TEST(the_own_certificate_tells_the_pin_of_its_ca),
+        TEST(a_new_key_leaves_no_certificate),
+        TEST(nothing_is_left_of_who_leaves),
+        TEST(what_is_damaged_is_put_aside_and_does_without),
+        TEST(a_disk_that_fails_is_no_damage),
+        TEST(given_files_are_used_and_read_again_when_they_change),
+        TEST(half_a_change_of_given_files_is_waited_out),
+        TEST(given_files_that_cannot_be_used_stop_the_start),
+        TEST(given_cas_are_never_written),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
