@@ -9,6 +9,7 @@
 #include "agent/status_server.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/base/options.h"
 #include "lib/base/privilege.h"
 
 /* Freed memory goes back to the system from here on; the agent is small and stays so. */
@@ -135,9 +136,65 @@ static int start_runtime(struct agent *a)
     return a->config->is_dry ? 0 : runtime_client_new(&config, &a->runtime);
 }
 
+/* ---- certificates -------------------------------------------------------------------------- */
+
+#define PAPERS_LOOK_MS 30000
+
+/* Who has neither CAs, nor a certificate that tells of one, needs a token that does. */
+static int check_guide(const struct agent *a)
+{
+    struct sha256 unused;
+
+    if (a->papers->trust || papers_own_pin(a->papers, &unused))
+        return 0;
+    if (join_token_is_given(&a->config->token))
+        return join_token_read(&a->config->token, NULL, NULL);
+    (void)err_fail(EINVAL,
+                   "nothing says which control plane to believe at %s: give an access token with "
+                   "--token-file ('quiltctl token create' makes one), or a CA with --tls-ca",
+                   a->config->control_urls[0]);
+    return AGENT_WITHOUT_CA;
+}
+
+static void on_papers_due(void *data)
+{
+    struct agent *a = data;
+    bool is_new = false;
+    int r = papers_refresh(a->papers, &is_new);
+
+    if (r < 0 && !a->is_papers_problem_told)
+        log_error("the given certificates cannot be used; the old ones are used on", LOG_ERR());
+    a->is_papers_problem_told = r < 0;
+    if (r == 0 && is_new)
+        control_client_reconnect(a->control);
+    loop_timer_set_in(a->papers_due, PAPERS_LOOK_MS);
+}
+
+static int start_papers(struct agent *a)
+{
+    const struct papers_config config = {.state_dir = a->config->state_dir,
+                                         .ca_file = a->config->ca_file,
+                                         .cert_file = a->config->cert_file,
+                                         .key_file = a->config->key_file};
+    int r = 0;
+
+    if (!a->config->is_tls)
+        return 0;
+    r = papers_open(&config, &a->papers);
+    if (r == 0)
+        r = check_guide(a);
+    if (r != 0 || (!config.ca_file && !config.cert_file))
+        return r;
+    r = loop_add_timer(a->daemon.loop, on_papers_due, a, &a->papers_due);
+    if (r == 0)
+        loop_timer_set_in(a->papers_due, PAPERS_LOOK_MS);
+    return r;
+}
+
 static int start_control(struct agent *a)
 {
-    const struct http_client_config http = {0};
+    const struct http_client_config http =
+        a->papers ? papers_files(a->papers) : (struct http_client_config){0};
     const struct control_client_config config = {
         .urls = a->config->control_urls,
         .url_count = a->config->control_url_count,
@@ -148,6 +205,9 @@ static int start_control(struct agent *a)
         .instance_id = a->instance_id,
         .new_token = a->state.new_token,
         .identity = &a->state.identity,
+        .papers = a->papers,
+        .token = &a->config->token,
+        .spent_token = a->state.access_token,
         .events = &mesh_events,
         .data = a,
     };
@@ -179,6 +239,8 @@ int agent_init(struct agent *a, const struct agent_config *config)
     if (r == 0)
         r = mesh_init(a);
     if (r == 0)
+        r = start_papers(a);
+    if (r == 0)
         r = start_overlay(a);
     if (r == 0)
         r = start_runtime(a);
@@ -186,7 +248,7 @@ int agent_init(struct agent *a, const struct agent_config *config)
         r = start_control(a);
     if (r == 0)
         r = status_server_new(a, &a->server);
-    if (r < 0)
+    if (r != 0)
         return r;
     r = mesh_start_from_state(a);
     if (r < 0)
@@ -204,6 +266,8 @@ void agent_deinit(struct agent *a)
     http_client_free(a->http);
     runtime_client_free(a->runtime);
     overlay_free(a->overlay);
+    loop_source_free(a->papers_due);
+    papers_free(a->papers);
     mesh_deinit(a);
     if (a->daemon.loop)
         daemon_deinit(&a->daemon);
@@ -213,15 +277,15 @@ void agent_deinit(struct agent *a)
 int agent_run(const struct agent_config *config)
 {
     struct agent a;
-    int code = 1;
+    int code, r;
 
     (void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
     log_info("starting", LOG_S("version", QUILT_VERSION), LOG_S("hostname", config->hostname),
              LOG_S("dataplane", config->is_dry ? "none" : "kernel"));
-    if (agent_init(&a, config) < 0)
+    r = agent_init(&a, config);
+    if (r != 0)
         log_error("cannot start", LOG_ERR());
-    else
-        code = daemon_run(&a.daemon);
+    code = r == 0 ? daemon_run(&a.daemon) : r == AGENT_WITHOUT_CA ? EXIT_USAGE : EXIT_FAILURE;
     agent_deinit(&a);
     return code;
 }

@@ -30,7 +30,12 @@ struct agent_config {
     uint16_t status_port;
     bool is_dry;         /* --dataplane none */
     bool leaves_on_stop; /* --on-stop leave */
-    int64_t cpu_cores;   /* -1: unknown */
+    bool is_tls;         /* the URLs are https: */
+    const char *ca_file; /* given, or NULL */
+    const char *cert_file;
+    const char *key_file;
+    struct join_token token; /* both NULL: none was given */
+    int64_t cpu_cores;       /* -1: unknown */
     int64_t ram_mb;
 };
 
@@ -53,6 +58,9 @@ struct agent {
     struct loop_source *confirm; /* ask for a second list */
     int64_t accepted_ms;         /* boot time of the latest accept-cluster; 0: never */
 
+    struct papers *papers;          /* NULL in plain HTTP */
+    struct loop_source *papers_due; /* given files are looked at again; NULL: there are none */
+    bool is_papers_problem_told;
     struct overlay *overlay;
     struct runtime_client *runtime; /* NULL in a dry run */
     struct http_client *http;
@@ -68,7 +76,13 @@ struct agent {
 /* Runs until it is told to stop; the process's exit code. */
 int agent_run(const struct agent_config *config);
 
-/* The two ends of agent_run(), for those who turn the loop themselves. config is borrowed. What
- * agent_init() began is ended by agent_deinit(), also when it failed. */
+enum agent_outcome {
+    AGENT_WITHOUT_CA =
+        1 /* nothing says which control plane to believe; the text says what to give */
+};
+
+/* The two ends of agent_run(), for those who turn the loop themselves. config is borrowed. 0,
+ * AGENT_WITHOUT_CA or negative. What agent_init() began is ended by agent_deinit(), also when it
+ * failed. */
 int agent_init(struct agent *agent, const struct agent_config *config);
 void agent_deinit(struct agent *agent);

@@ -55,6 +55,8 @@ static void finish(struct leave *l)
     loop_timer_disarm(a->save);
     if (state_file_erase(&a->file) < 0)
         note_failure(l, err_text());
+    if (a->papers && papers_erase(a->papers) < 0)
+        note_failure(l, err_text());
     log_info("this node has left the mesh");
     answer(l);
     loop_timer_set_in(l->exit, EXIT_DELAY_MS);
@@ -83,12 +85,15 @@ static void on_deregistered(const struct http_response *response, void *data)
 static void deregister(struct leave *l)
 {
     struct agent *a = l->agent;
+    AUTO_SECRET char *bearer = control_client_authorization(a->control);
+    const char *const headers[] = {bearer, NULL};
     AUTO_FREE char *url = mem_printf("%s/api/nodes/%s/deregister", control_client_url(a->control),
                                      a->state.identity.node_id);
     const struct http_request_spec spec = {
         .method = "POST",
         .url = url,
         .body = "{}",
+        .headers = bearer ? headers : NULL,
         .timeout_ms = DEREGISTER_TIMEOUT_MS,
         .done = on_deregistered,
         .data = l,

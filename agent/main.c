@@ -27,6 +27,7 @@ static const char *const dataplane_words[] = {
 
 struct settings {
     struct option_list control_urls;                                     /* as they were given */
+    bool is_token_seen;                                                  /* on the command line */
     const char *control_bases[ARRAY_LEN((struct option_list){0}.items)]; /* without a final slash */
     struct listen status;
     enum dataplane dataplane;
@@ -81,6 +82,86 @@ static int option_runtime(const char *text, void *out)
     return r < 0 ? r : option_string(text, out);
 }
 
+/* Of a token, only that it is one is said; and whose eyes can see it is told apart by where it
+ * stands. */
+static int option_token(const char *text, void *out)
+{
+    struct settings *s = out;
+    AUTO_ACCESS_TOKEN struct access_token token = {.pin_count = 0};
+
+    s->agent.token.text = text;
+    s->is_token_seen = text != getenv("QUILT_TOKEN");
+    return access_token_parse(text, &token);
+}
+
+static bool is_https(const char *url)
+{
+    return strncmp(url, "https:", strlen("https:")) == 0;
+}
+
+/* Whether it leads to another host. */
+static bool is_beyond(const char *url)
+{
+    static const char *const here[] = {"http://127.", "http://localhost:", "http://localhost/"};
+
+    for (size_t i = 0; i < ARRAY_LEN(here); i++)
+        if (strncmp(url, here[i], strlen(here[i])) == 0)
+            return false;
+    return strcmp(url, "http://localhost") != 0;
+}
+
+static void check_schemes(const struct options *options, struct settings *s)
+{
+    s->agent.is_tls = is_https(s->control_bases[0]);
+    for (size_t i = 1; i < s->control_urls.count; i++)
+        if (is_https(s->control_bases[i]) != s->agent.is_tls)
+            options_usage_error(options,
+                                "--control-plane: %s and %s: all replicas of a control plane speak "
+                                "HTTPS, or none",
+                                s->control_bases[0], s->control_bases[i]);
+}
+
+static void check_plain(const struct options *options, const struct settings *s)
+{
+    const struct agent_config *a = &s->agent;
+
+    if (a->token.text || a->token.file)
+        options_usage_error(options,
+                            "--token and --token-file go with a control plane of https://, not %s: "
+                            "on the way there everybody could read the token. Give the URL that "
+                            "the control plane printed, or leave the token away",
+                            s->control_bases[0]);
+    if (a->ca_file || a->cert_file || a->key_file)
+        options_usage_error(options,
+                            "--tls-ca, --tls-cert and --tls-key go with a control plane of "
+                            "https://, not %s",
+                            s->control_bases[0]);
+}
+
+static void check_tls(const struct options *options, struct settings *s)
+{
+    const struct agent_config *a = &s->agent;
+
+    check_schemes(options, s);
+    if (!a->is_tls)
+        check_plain(options, s);
+    if (a->token.text && a->token.file)
+        options_usage_error(options, "give one of --token and --token-file");
+    if (!a->cert_file != !a->key_file)
+        options_usage_error(options, "--tls-cert and --tls-key go together");
+}
+
+static void say_warnings(const struct settings *s)
+{
+    if (s->agent.token.text && s->is_token_seen)
+        log_warn("an access token on the command line can be read by every user of this host; "
+                 "better: --token-file, or QUILT_TOKEN");
+    if (!s->agent.is_tls && is_beyond(s->control_bases[0]))
+        log_warn("plain HTTP beyond this host: whoever is on the way can read and change what the "
+                 "control plane says",
+                 LOG_S("control_plane", s->control_bases[0]));
+}
+
 static void clean_urls(const struct options *options, struct settings *s)
 {
     for (size_t i = 0; i < s->control_urls.count; i++) {
@@ -108,57 +189,86 @@ static int64_t ram_mb(void)
     return pages > 0 && page_bytes > 0 ? pages / 1024 * page_bytes / 1024 : -1;
 }
 
+/* As long-lived as argv, like the texts it points to. */
+static struct settings settings;
+
+static const struct option_spec specs[] = {
+    {.name = "control-plane",
+     .arg = "URL",
+     .is_required = true,
+     .parse = option_list,
+     .out = &settings.control_urls,
+     .help = "The control plane, https://ADDR:PORT; may be repeated for replicas"},
+    {.name = "host-ip",
+     .arg = "IP",
+     .is_required = true,
+     .parse = option_host_ip,
+     .out = &settings.agent.host_ip,
+     .help = "This host's address on the underlay, to which peers send VXLAN packets"},
+    {.name = "hostname",
+     .arg = "NAME",
+     .parse = option_hostname,
+     .out = &settings.agent.hostname,
+     .help = "What this node is called (default: the system's hostname)"},
+    {.name = "quilt-runtime",
+     .arg = "URL",
+     .default_text = "http://127.0.0.1:50051",
+     .parse = option_runtime,
+     .out = &settings.agent.runtime_target,
+     .help = "The runtime, http://ADDR:PORT or unix:PATH"},
+    {.name = "state-dir",
+     .arg = "DIR",
+     .default_text = "/var/lib/quilt-mesh",
+     .parse = option_string,
+     .out = &settings.agent.state_dir,
+     .help = "Where the node's identity and last known peers are kept"},
+    {.name = "status-addr",
+     .arg = "ADDR:PORT",
+     .default_text = "127.0.0.1:9180",
+     .parse = option_listen,
+     .out = &settings.status,
+     .help = "Where /status, /metrics, /livez and /readyz are served"},
+    {.name = "dataplane",
+     .arg = "auto|ebpf|kernel|none",
+     .default_text = "auto",
+     .parse = option_dataplane,
+     .out = &settings.dataplane,
+     .help = "How packets are carried; none touches nothing and says what it would do"},
+    {.name = "token",
+     .arg = "TEXT",
+     .parse = option_token,
+     .out = &settings,
+     .help = "The access token to join with; better in a file"},
+    {.name = "token-file",
+     .arg = "FILE",
+     .parse = option_string,
+     .out = &settings.agent.token.file,
+     .help = "A file with the access token to join with; not needed any more when joined"},
+    {.name = "tls-ca",
+     .arg = "FILE",
+     .parse = option_string,
+     .out = &settings.agent.ca_file,
+     .help = "The CAs to know the control plane by (PEM), instead of the token's"},
+    {.name = "tls-cert",
+     .arg = "FILE",
+     .parse = option_string,
+     .out = &settings.agent.cert_file,
+     .help = "A certificate to show (PEM), instead of one from the control plane"},
+    {.name = "tls-key",
+     .arg = "FILE",
+     .parse = option_string,
+     .out = &settings.agent.key_file,
+     .help = "The key of --tls-cert (PEM)"},
+    {.name = "on-stop",
+     .arg = "keep|leave",
+     .default_text = "keep",
+     .parse = option_on_stop,
+     .out = &settings.agent.leaves_on_stop,
+     .help = "What SIGTERM means: keep all as it is, or leave the mesh"},
+};
+
 static void parse(struct settings *s, int argc, char **argv)
 {
-    const struct option_spec specs[] = {
-        {.name = "control-plane",
-         .arg = "URL",
-         .is_required = true,
-         .parse = option_list,
-         .out = &s->control_urls,
-         .help = "The control plane, http://ADDR:PORT; may be repeated for replicas"},
-        {.name = "host-ip",
-         .arg = "IP",
-         .is_required = true,
-         .parse = option_host_ip,
-         .out = &s->agent.host_ip,
-         .help = "This host's address on the underlay, to which peers send VXLAN packets"},
-        {.name = "hostname",
-         .arg = "NAME",
-         .parse = option_hostname,
-         .out = &s->agent.hostname,
-         .help = "What this node is called (default: the system's hostname)"},
-        {.name = "quilt-runtime",
-         .arg = "URL",
-         .default_text = "http://127.0.0.1:50051",
-         .parse = option_runtime,
-         .out = &s->agent.runtime_target,
-         .help = "The runtime, http://ADDR:PORT or unix:PATH"},
-        {.name = "state-dir",
-         .arg = "DIR",
-         .default_text = "/var/lib/quilt-mesh",
-         .parse = option_string,
-         .out = &s->agent.state_dir,
-         .help = "Where the node's identity and last known peers are kept"},
-        {.name = "status-addr",
-         .arg = "ADDR:PORT",
-         .default_text = "127.0.0.1:9180",
-         .parse = option_listen,
-         .out = &s->status,
-         .help = "Where /status, /metrics, /livez and /readyz are served"},
-        {.name = "dataplane",
-         .arg = "auto|ebpf|kernel|none",
-         .default_text = "auto",
-         .parse = option_dataplane,
-         .out = &s->dataplane,
-         .help = "How packets are carried; none touches nothing and says what it would do"},
-        {.name = "on-stop",
-         .arg = "keep|leave",
-         .default_text = "keep",
-         .parse = option_on_stop,
-         .out = &s->agent.leaves_on_stop,
-         .help = "What SIGTERM means: keep all as it is, or leave the mesh"},
-    };
     struct options options = {
         .program = "quilt-mesh-agent",
         .summary =
@@ -169,6 +279,7 @@ static void parse(struct settings *s, int argc, char **argv)
 
     options_parse(&options, argc, argv);
     clean_urls(&options, s);
+    check_tls(&options, s);
     if (!s->agent.hostname)
         s->agent.hostname = own_hostname();
     if (!s->agent.hostname)
@@ -177,19 +288,20 @@ static void parse(struct settings *s, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static struct settings s; /* as long-lived as argv, like the texts it points to */
+    struct settings *s = &settings;
 
-    parse(&s, argc, argv);
-    if (s.dataplane == DATAPLANE_EBPF) {
+    parse(s, argc, argv);
+    if (s->dataplane == DATAPLANE_EBPF) {
         log_error("this build has no eBPF data path; use --dataplane kernel or auto");
         return 1;
     }
-    s.agent.control_urls = s.control_bases;
-    s.agent.control_url_count = s.control_urls.count;
-    s.agent.status_addr = s.status.addr;
-    s.agent.status_port = s.status.port;
-    s.agent.is_dry = s.dataplane == DATAPLANE_NONE;
-    s.agent.cpu_cores = sysconf(_SC_NPROCESSORS_ONLN);
-    s.agent.ram_mb = ram_mb();
-    return agent_run(&s.agent);
+    say_warnings(s);
+    s->agent.control_urls = s->control_bases;
+    s->agent.control_url_count = s->control_urls.count;
+    s->agent.status_addr = s->status.addr;
+    s->agent.status_port = s->status.port;
+    s->agent.is_dry = s->dataplane == DATAPLANE_NONE;
+    s->agent.cpu_cores = sysconf(_SC_NPROCESSORS_ONLN);
+    s->agent.ram_mb = ram_mb();
+    return agent_run(&s->agent);
 }

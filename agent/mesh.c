@@ -264,6 +264,30 @@ static void on_report(void *data, struct api_heartbeat *report)
     report->load_percent = load_percent();
 }
 
+/* Whether it was needed or not: who gives another one later means this node to come back. */
+static void note_access_token(struct agent *a)
+{
+    AUTO_ACCESS_TOKEN struct access_token token = {.pin_count = 0};
+
+    if (!join_token_is_given(&a->config->token) ||
+        join_token_read(&a->config->token, NULL, &token) < 0)
+        return;
+    memcpy(a->state.access_token, token.id, sizeof a->state.access_token);
+}
+
+/* Only what is on disk is shown. */
+static void on_disowned(void *data)
+{
+    struct agent *a = data;
+
+    log_warn("this node is not taken for itself any more; it joins with another token and key",
+             LOG_S("node_id", identity(a)->node_id));
+    random_hex(a->state.new_token, (NODE_TOKEN_TEXT_SIZE - 1) / 2);
+    save_now(a);
+    if (papers_are_own(a->papers) && papers_make_key(a->papers) < 0)
+        log_error("no other key can be made", LOG_ERR());
+}
+
 static void on_registered(void *data, const struct api_register_reply *reply)
 {
     struct agent *a = data;
@@ -273,11 +297,13 @@ static void on_registered(void *data, const struct api_register_reply *reply)
     char before[IP4_PREFIX_TEXT_SIZE], now[IP4_PREFIX_TEXT_SIZE];
 
     *me = *reply;
+    me->certificate = me->ca = NULL; /* borrowed, and kept elsewhere */
     me->origin = old.origin;
     take_origin(&me->origin, &reply->origin);
     if (is_same_node && reply->node_token[0] == '\0')
         memcpy(me->node_token, old.node_token, sizeof me->node_token);
     a->state.host_ip = a->config->host_ip;
+    note_access_token(a);
     if (had_subnet)
         log_warn("this node's subnet has changed",
                  LOG_S("was", ip4_prefix_format(old.subnet, before)),
@@ -338,6 +364,7 @@ const struct control_client_events mesh_events = {
     .registered = on_registered,
     .intervals = on_intervals,
     .report = on_report,
+    .disowned = on_disowned,
     .origin = on_origin,
     .list = on_list,
     .node = on_node,

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "agent/status.h"
+#include "lib/base/base32.h"
 #include "lib/base/figures.h"
 
 static void add_writes(struct strbuf *out, const struct overlay_counts *counts)
@@ -56,6 +57,8 @@ static void add_others(struct strbuf *out, const struct status_view *view)
          control->is_connected},
         {"quilt_agent_control_plane_refused", "gauge",
          "1 when it is of another cluster, or has lost what this node knows.", control->is_foreign},
+        {"quilt_agent_control_plane_barred", "gauge",
+         "1 when it takes nothing that this node has to show.", control->is_barred},
         {"quilt_agent_stream_connected", "gauge", "1 when the event stream is up.",
          control->is_stream_up},
         {"quilt_agent_registrations_total", "counter", "Registrations answered.",
@@ -74,10 +77,47 @@ static void add_others(struct strbuf *out, const struct status_view *view)
     figures_add(out, figures, ARRAY_LEN(figures));
 }
 
+static void add_pins(struct strbuf *out, const struct tls_trust *trust)
+{
+    figures_add_head(out, "quilt_agent_ca_info", "gauge",
+                     "A CA that the control plane is known by.");
+    for (size_t i = 0; trust && i < tls_trust_count(trust); i++) {
+        char pin[BASE32_LEN(SHA256_SIZE) + 1];
+
+        base32_encode(tls_cert_facts(tls_trust_ca(trust, i))->spki.bytes, SHA256_SIZE, pin);
+        strbuf_addf(out, "quilt_agent_ca_info{pin=\"%s\"} 1\n", pin);
+    }
+}
+
+static void add_skew(struct strbuf *out, const struct control_client_status *control)
+{
+    figures_add_head(out, "quilt_agent_clock_skew_seconds", "gauge",
+                     "The control plane's clock minus this host's.");
+    strbuf_addf(out, "quilt_agent_clock_skew_seconds %" PRId64 "\n", control->clock_skew_s);
+}
+
+static void add_tls(struct strbuf *out, const struct status_view *view)
+{
+    const struct figure figures[] = {
+        {"quilt_agent_certificate_expires_seconds", "gauge",
+         "When this node's certificate expires, Unix time; 0 without one.",
+         (uint64_t)view->tls->expires_at},
+        {"quilt_agent_certificate_renewals_total", "counter", "Certificates got to go on with.",
+         view->control.renewals},
+    };
+
+    figures_add(out, figures, ARRAY_LEN(figures));
+    add_pins(out, view->tls->trust);
+}
+
 void status_add_metrics(struct strbuf *out, const struct status_view *view)
 {
     add_mesh(out, view);
     add_others(out, view);
+    if (view->control.has_clock_skew)
+        add_skew(out, &view->control);
+    if (view->tls)
+        add_tls(out, view);
     add_writes(out, view->overlay.counts);
     add_repairs(out, view->overlay.counts);
 }

@@ -2,6 +2,7 @@
 #include "agent/state.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "lib/base/error.h"
 
@@ -23,6 +24,8 @@ char *agent_state_to_json(const struct agent_state *state)
 
     strbuf_addf(&out, "{\"format\":%d,\"host_ip\":\"%s\",\"new_token\":\"%s\"", STATE_FORMAT,
                 ip4_format(state->host_ip, host_ip), state->new_token);
+    strbuf_adds(&out, ",\"access_token\":");
+    strbuf_add_json(&out, state->access_token);
     if (state->identity.node_id[0])
         strbuf_addf(&out, ",\"identity\":%s", identity);
     strbuf_adds(&out, ",\"peers\":[");
@@ -79,12 +82,30 @@ static int read_new_token(const json_t *content, struct agent_state *ret)
     return 0;
 }
 
+/* An id, not a token: nothing secret. */
+static int read_access_token(const json_t *content, struct agent_state *ret)
+{
+    const char *text = "";
+    int r = json_get_string(content, "access_token", &text);
+
+    if (r < 0 && r != -ENOENT)
+        return r;
+    if (strlen(text) >= sizeof ret->access_token)
+        return err_fail(EINVAL, "access_token: longer than %zu characters",
+                        sizeof ret->access_token - 1);
+    memcpy(ret->access_token, text, strlen(text) + 1);
+    return 0;
+}
+
 static int read_identity(const json_t *content, struct agent_state *ret)
 {
     const json_t *identity = json_object_get(content, "identity");
+    int r;
 
     ret->identity.cluster = api_cluster_default();
-    return identity ? api_register_reply_from_json(identity, &ret->identity) : 0;
+    r = identity ? api_register_reply_from_json(identity, &ret->identity) : 0;
+    ret->identity.certificate = ret->identity.ca = NULL; /* are in files of their own */
+    return r;
 }
 
 static int read_content(const json_t *content, struct agent_state *ret)
@@ -96,6 +117,8 @@ static int read_content(const json_t *content, struct agent_state *ret)
         r = get_ip4(content, "host_ip", &ret->host_ip);
     if (r == 0)
         r = read_new_token(content, ret);
+    if (r == 0)
+        r = read_access_token(content, ret);
     if (r == 0)
         r = read_identity(content, ret);
     if (r == 0)

@@ -1,18 +1,22 @@
 /* What the agent remembers over restarts: who it is in the mesh and whom it knew last, so that it
  * can work while the control plane is away, also after a reboot.
  *
- *     {"format":1,"host_ip":...,"new_token":"...","identity":{...},"peers":[...]}
+ *     {"format":1,"host_ip":...,"new_token":"...","access_token":"...","identity":{...},"peers":[...]}
  *
  * identity is missing until the node has been registered once.
  */
 #pragma once
 
+#include "lib/api/access_token.h"
 #include "lib/api/register.h"
 
 struct agent_state {
     /* What the node's token is to be whenever it is given one. It is kept before it is proposed
      * first, so that the node can prove who it is though the answer be lost. */
     char new_token[NODE_TOKEN_TEXT_SIZE]; /* "": of an agent that made none */
+    /* The id of the access token that was there when the node was let in last: it does not bring
+     * back a node that was revoked since. "": there was none. */
+    char access_token[ACCESS_TOKEN_ID_SIZE];
     /* As the control plane answered last; node_token stays when a later answer has none. node_id
      * "": it has not yet. */
     struct api_register_reply identity;

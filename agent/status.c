@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "lib/base/base32.h"
+
 static const char *bool_text(bool value)
 {
     return value ? "true" : "false";
@@ -124,7 +126,7 @@ static void add_identity(struct strbuf *out, const struct status_view *view)
 
 static const char *control_mode(const struct control_client_status *control)
 {
-    if (control->is_foreign)
+    if (control->is_foreign || control->is_barred)
         return "refused";
     if (control->is_stream_up)
         return "stream";
@@ -145,6 +147,51 @@ static void add_control(struct strbuf *out, const struct status_view *view)
     else
         strbuf_adds(out, "null,");
     add_problem(out, "error", control->problem);
+    strbuf_adds(out, "}");
+}
+
+static void add_pin(struct strbuf *out, const struct tls_cert *ca)
+{
+    char pin[BASE32_LEN(SHA256_SIZE) + 1];
+
+    base32_encode(tls_cert_facts(ca)->spki.bytes, SHA256_SIZE, pin);
+    strbuf_addf(out, "\"%s\"", pin);
+}
+
+static void add_pins(struct strbuf *out, const struct tls_trust *trust)
+{
+    for (size_t i = 0; trust && i < tls_trust_count(trust); i++) {
+        if (i > 0)
+            strbuf_adds(out, ",");
+        add_pin(out, tls_trust_ca(trust, i));
+    }
+}
+
+static void add_number(struct strbuf *out, const char *key, bool is_known, int64_t value)
+{
+    if (is_known)
+        strbuf_addf(out, "\"%s\":%" PRId64, key, value);
+    else
+        strbuf_addf(out, "\"%s\":null", key);
+}
+
+static void add_tls(struct strbuf *out, const struct status_view *view)
+{
+    const struct control_client_status *control = &view->control;
+
+    strbuf_adds(out, "\"tls\":");
+    if (!view->tls) {
+        strbuf_adds(out, "null");
+        return;
+    }
+    strbuf_adds(out, "{");
+    add_text(out, "shows", credential_words(control->shown));
+    strbuf_adds(out, ",");
+    add_number(out, "certificate_expires_at", view->tls->expires_at > 0, view->tls->expires_at);
+    strbuf_addf(out, ",\"renewals\":%" PRIu64 ",\"ca_pins\":[", control->renewals);
+    add_pins(out, view->tls->trust);
+    strbuf_adds(out, "],");
+    add_number(out, "clock_skew_s", control->has_clock_skew, control->clock_skew_s);
     strbuf_adds(out, "}");
 }
 
@@ -215,7 +262,8 @@ static void add_repairs(struct strbuf *out, const struct status_view *view)
 char *status_to_json(const struct status_view *view)
 {
     static void (*const parts[])(struct strbuf *, const struct status_view *) = {
-        add_identity, add_control, add_runtime, add_device, add_peers, add_problems, add_repairs,
+        add_identity, add_control, add_tls,      add_runtime,
+        add_device,   add_peers,   add_problems, add_repairs,
     };
     struct strbuf out = {0};
 

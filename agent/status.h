@@ -14,6 +14,12 @@ struct status_peer {
     const char *problem; /* NULL: none */
 };
 
+/* Over TLS. */
+struct status_tls {
+    int64_t expires_at;            /* of the certificate, Unix seconds; 0: there is none */
+    const struct tls_trust *trust; /* NULL: no CA is known */
+};
+
 struct status_view {
     const char *hostname;
     uint32_t host_ip;
@@ -23,6 +29,7 @@ struct status_view {
     const char *identity_problem; /* NULL: none; so are the following */
     const char *state_problem;
     struct control_client_status control;
+    const struct status_tls *tls; /* NULL: plain HTTP */
     int64_t now_ms;
     const char *runtime_url; /* NULL: not used (dry run) */
     struct runtime_client_status runtime;

@@ -14,6 +14,7 @@
 /* A view with what it borrows. */
 struct own_view {
     struct status_view view;
+    struct status_tls tls;
     struct status_peer *peers;
 };
 
@@ -57,10 +58,17 @@ static struct status_peer *view_peers(const struct agent *a, struct status_view 
     return peers;
 }
 
-static struct own_view look_at(const struct agent *a)
+static struct status_tls view_tls(const struct papers *papers)
 {
-    struct own_view own = {0};
-    struct status_view *view = &own.view;
+    return (struct status_tls){
+        .expires_at = papers->cert ? tls_cert_facts(papers->cert)->not_after : 0,
+        .trust = papers->trust,
+    };
+}
+
+static void look_at(const struct agent *a, struct own_view *own)
+{
+    struct status_view *view = &own->view;
 
     *view = (struct status_view){
         .hostname = a->config->hostname,
@@ -78,27 +86,33 @@ static struct own_view look_at(const struct agent *a)
     if (a->runtime)
         runtime_client_status(a->runtime, &view->runtime);
     view->is_ready = view->identity && !a->identity_problem && view->overlay.is_programmed &&
-                     !view->control.is_foreign;
-    own.peers = view_peers(a, view);
-    view->peers = own.peers;
-    return own;
+                     !view->control.is_foreign && !view->control.is_barred;
+    if (a->papers) {
+        own->tls = view_tls(a->papers);
+        view->tls = &own->tls;
+    }
+    own->peers = view_peers(a, view);
+    view->peers = own->peers;
 }
 
 /* ---- handlers ------------------------------------------------------------------------------ */
 
 static void get_status(struct http_request *request, void *data)
 {
-    AUTO_VIEW struct own_view own = look_at(data);
-    AUTO_FREE char *json = status_to_json(&own.view);
+    AUTO_VIEW struct own_view own = {.peers = NULL};
+    AUTO_FREE char *json = NULL;
 
+    look_at(data, &own);
+    json = status_to_json(&own.view);
     http_reply_json(request, 200, json);
 }
 
 static void get_metrics(struct http_request *request, void *data)
 {
-    AUTO_VIEW struct own_view own = look_at(data);
+    AUTO_VIEW struct own_view own = {.peers = NULL};
     AUTO_STRBUF struct strbuf out = {0};
 
+    look_at(data, &own);
     status_add_metrics(&out, &own.view);
     figures_add_process(&out, "quilt-mesh-agent");
     http_reply_text(request, 200, FIGURES_CONTENT_TYPE, out.data);
@@ -106,9 +120,11 @@ static void get_metrics(struct http_request *request, void *data)
 
 static void get_readyz(struct http_request *request, void *data)
 {
-    AUTO_VIEW struct own_view own = look_at(data);
-    AUTO_FREE char *json = status_to_ready_json(&own.view);
+    AUTO_VIEW struct own_view own = {.peers = NULL};
+    AUTO_FREE char *json = NULL;
 
+    look_at(data, &own);
+    json = status_to_ready_json(&own.view);
     http_reply_json(request, own.view.is_ready ? 200 : 503, json);
 }
 

@@ -2,6 +2,7 @@
 #include "agent/control_client/answer.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 #include "lib/api/heartbeat.h"
@@ -15,6 +16,10 @@ static const char *const job_words[] = {
     [CONTROL_BEAT] = "heartbeat",
     [CONTROL_STREAM] = "watch nodes",
     [CONTROL_POLL] = "list nodes",
+    [CONTROL_PIN] = "find the control plane's CA",
+    [CONTROL_CA] = "fetch the CAs",
+    [CONTROL_RENEW] = "renew the certificate",
+    [CONTROL_SWITCH] = "connect with the new certificate",
 };
 static_assert(ARRAY_LEN(job_words) == CONTROL_JOB_COUNT, "each job has its words");
 
@@ -26,6 +31,14 @@ const char *control_job_words(enum control_job job)
 static bool is_node_gone(unsigned int status)
 {
     return status == 404 || status == 410;
+}
+
+/* What was shown is not enough, and something else might be. */
+static bool is_shut(enum control_job job, unsigned int status)
+{
+    if (job == CONTROL_PIN)
+        return false;
+    return status == 401 || (job == CONTROL_REGISTER && status == 403);
 }
 
 static bool has_code(const struct http_response *response, const char *code)
@@ -43,7 +56,7 @@ enum control_result control_answer_result(enum control_job job,
     unsigned int status = response->status;
 
     if (response->error != 0)
-        return CONTROL_AWAY;
+        return response->error == EKEYREJECTED ? CONTROL_UNTRUSTED : CONTROL_AWAY;
     if (status == 200 || (job == CONTROL_POLL && status == 304))
         return CONTROL_OK;
     if (job == CONTROL_BEAT && status == 409 && has_code(response, API_CODE_STALE_GENERATION))
@@ -54,6 +67,8 @@ enum control_result control_answer_result(enum control_job job,
         return CONTROL_UNSUPPORTED;
     if (status == 409 && has_code(response, API_CODE_OTHER_CLUSTER))
         return CONTROL_FOREIGN;
+    if (is_shut(job, status))
+        return CONTROL_UNADMITTED;
     if (status == 429 || (status >= 500 && status != 507))
         return CONTROL_AWAY;
     return CONTROL_REFUSED;

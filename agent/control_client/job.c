@@ -8,51 +8,80 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 
-bool job_any_foreign(const struct control_client *c)
+bool job_any_failed(const struct control_client *c, enum control_result failure)
 {
     for (size_t i = 0; i < ARRAY_LEN(c->jobs); i++)
-        if (c->jobs[i].is_foreign)
+        if (c->jobs[i].problem && c->jobs[i].failure == failure)
             return true;
     return false;
 }
 
 /* A control plane that is away fails every job, each in its own words and with new ones at each
- * attempt: that is one event. A refusal is told in its words, they name what to change. */
+ * attempt: that is one event; and so is one that is not believed. A refusal is told in its words,
+ * they name what to change. */
 static bool is_news(const struct job *job, const char *problem, enum control_result result)
 {
-    if (result == CONTROL_FOREIGN)
-        return !job_any_foreign(job->client);
-    if (result == CONTROL_REFUSED)
+    switch (result) {
+    case CONTROL_FOREIGN:
+    case CONTROL_UNTRUSTED:
+        return !job_any_failed(job->client, result);
+    case CONTROL_REFUSED:
+    case CONTROL_BARRED:
         return !job->problem || strcmp(job->problem, problem) != 0;
+    case CONTROL_OK:
+    case CONTROL_AWAY:
+    case CONTROL_UNKNOWN_NODE:
+    case CONTROL_UNSUPPORTED:
+    case CONTROL_UNADMITTED:
+    case CONTROL_RESULT_COUNT:
+        break;
+    }
     return job->client->away_since_ms == 0;
+}
+
+/* Only an operator can change it. */
+static bool is_refusal(enum control_result result)
+{
+    return result == CONTROL_REFUSED || result == CONTROL_FOREIGN || result == CONTROL_BARRED ||
+           result == CONTROL_UNTRUSTED;
+}
+
+/* How bad it is, and what it is called. */
+static enum log_level rate(const struct job *job, enum control_result result, const char **ret_msg)
+{
+    if (control_job_is_aside(job->kind)) {
+        *ret_msg = "this has to wait, trying again";
+        return LOG_LEVEL_WARN;
+    }
+    if (is_refusal(result)) {
+        *ret_msg = "the control plane refuses, trying again now and then";
+        return LOG_LEVEL_ERROR;
+    }
+    *ret_msg = "the control plane is away, nothing is changed meanwhile";
+    return LOG_LEVEL_WARN;
 }
 
 void job_note_failure(struct job *job, enum control_result result, char *problem)
 {
     struct control_client *c = job->client;
-    bool is_refused = result == CONTROL_REFUSED || result == CONTROL_FOREIGN;
+    bool is_aside = control_job_is_aside(job->kind);
+    const char *msg;
+    enum log_level level = rate(job, result, &msg);
 
-    if (!is_news(job, problem, result))
-        log_debug("control plane", LOG_S("url", c->config.urls[job->url_index]),
-                  LOG_S("problem", problem));
-    else if (is_refused)
-        log_error("the control plane refuses, trying again now and then",
-                  LOG_S("url", c->config.urls[job->url_index]), LOG_S("problem", problem));
-    else
-        log_warn("the control plane is away, nothing is changed meanwhile",
-                 LOG_S("url", c->config.urls[job->url_index]), LOG_S("problem", problem));
+    if (is_aside ? job->problem != NULL : !is_news(job, problem, result))
+        level = LOG_LEVEL_DEBUG;
+    log_at(level, msg, LOG_S("url", c->config.urls[job->url_index]), LOG_S("problem", problem));
     free(job->problem);
     job->problem = problem;
-    job->is_refused = is_refused;
-    job->is_foreign = result == CONTROL_FOREIGN;
-    if (c->away_since_ms == 0)
+    job->failure = result;
+    if (c->away_since_ms == 0 && !is_aside)
         c->away_since_ms = clock_boot_ms();
 }
 
 static bool has_problem(const struct control_client *c)
 {
     for (size_t i = 0; i < ARRAY_LEN(c->jobs); i++)
-        if (c->jobs[i].problem)
+        if (c->jobs[i].problem && !control_job_is_aside(c->jobs[i].kind))
             return true;
     return false;
 }
@@ -60,7 +89,7 @@ static bool has_problem(const struct control_client *c)
 void job_forget_problem(struct job *job)
 {
     free(TAKE_PTR(job->problem));
-    job->is_foreign = false;
+    job->failure = CONTROL_OK;
 }
 
 void job_say_when_back(struct control_client *c)
@@ -79,6 +108,7 @@ void job_note_success(struct job *job)
     c->last_contact_ms = clock_boot_ms();
     c->good_url = job->url_index;
     job_forget_problem(job);
+    job_forget_problem(&c->jobs[CONTROL_PIN]); /* the control plane is known */
     job_say_when_back(c);
 }
 

@@ -1,7 +1,9 @@
 /* When the agent says what to the control plane. */
 #include "agent/control_client/machine.h"
 
-#include <string.h>
+#include <assert.h>
+
+#include "lib/base/mem.h"
 
 #define NEVER INT64_MAX
 
@@ -9,15 +11,49 @@
 static const struct backoff away_backoff = {.min_ms = 100, .base_ms = 200, .max_ms = 7000};
 static const struct backoff stream_backoff = {.min_ms = 20, .base_ms = 100, .max_ms = 5000};
 static const struct backoff refused_backoff = {.min_ms = 1000, .base_ms = 2000, .max_ms = 15000};
+/* Only an operator can change that, but he may: by a new token in its file. */
+static const struct backoff barred_backoff = {.min_ms = 5000, .base_ms = 15000, .max_ms = 600000};
+static const struct backoff ca_backoff = {.min_ms = 1000, .base_ms = 2000, .max_ms = 60000};
+/* A certificate is renewed when a third of its life is left at least. */
+static const struct backoff renewal_backoff = {.min_ms = 5000, .base_ms = 10000, .max_ms = 3600000};
+
+static const struct backoff *const first_backoff[] = {
+    [CONTROL_REGISTER] = &away_backoff, [CONTROL_BEAT] = &away_backoff,
+    [CONTROL_STREAM] = &stream_backoff, [CONTROL_POLL] = &away_backoff,
+    [CONTROL_PIN] = &away_backoff,      [CONTROL_CA] = &ca_backoff,
+    [CONTROL_RENEW] = &renewal_backoff, [CONTROL_SWITCH] = &renewal_backoff,
+};
+static_assert(ARRAY_LEN(first_backoff) == CONTROL_JOB_COUNT, "each job has its pauses");
 
 void control_machine_init(struct control_machine *m, size_t url_count, int64_t now_ms)
 {
-    *m = (struct control_machine){.url_count = url_count, .refused = refused_backoff};
+    *m = (struct control_machine){.url_count = url_count,
+                                  .refused = refused_backoff,
+                                  .barred = barred_backoff,
+                                  .unadmitted = away_backoff};
     for (int job = 0; job < CONTROL_JOB_COUNT; job++) {
         m->due_ms[job] = NEVER;
-        m->away[job] = job == CONTROL_STREAM ? stream_backoff : away_backoff;
+        m->away[job] = *first_backoff[job];
     }
     m->due_ms[CONTROL_REGISTER] = now_ms;
+}
+
+void control_machine_pin_first(struct control_machine *m, int64_t now_ms)
+{
+    m->due_ms[CONTROL_REGISTER] = NEVER;
+    m->due_ms[CONTROL_PIN] = now_ms;
+}
+
+void control_machine_want(struct control_machine *m, enum control_job job, int64_t now_ms)
+{
+    if (!m->is_running[job] && m->due_ms[job] == NEVER)
+        m->due_ms[job] = now_ms;
+}
+
+void control_machine_set_renewal(struct control_machine *m, int64_t at_ms)
+{
+    if (!m->is_running[CONTROL_RENEW] && m->away[CONTROL_RENEW].attempts == 0)
+        m->due_ms[CONTROL_RENEW] = at_ms;
 }
 
 void control_machine_set_intervals(struct control_machine *m, int64_t heartbeat_ms,
@@ -87,6 +123,12 @@ static void schedule_after_ok(struct control_machine *m, enum control_job job, i
     case CONTROL_POLL:
         m->due_ms[CONTROL_POLL] = now_ms + m->peer_sync_ms;
         break;
+    case CONTROL_PIN:
+        m->due_ms[CONTROL_REGISTER] = now_ms;
+        break;
+    case CONTROL_CA:
+    case CONTROL_RENEW:
+    case CONTROL_SWITCH: /* until they are wanted again */
     case CONTROL_JOB_COUNT:
         break;
     }
@@ -107,6 +149,32 @@ static void stream_ended(struct control_machine *m, int64_t now_ms)
     m->due_ms[CONTROL_POLL] = now_ms + m->peer_sync_ms;
 }
 
+bool control_job_is_aside(enum control_job job)
+{
+    return job == CONTROL_CA || job == CONTROL_RENEW || job == CONTROL_SWITCH;
+}
+
+/* Nothing of this node is taken, whatever it asks for: it registers, and that is all. */
+static void shut_out(struct control_machine *m, int64_t at_ms)
+{
+    m->is_registered = m->is_watching = false;
+    for (int job = 0; job < CONTROL_JOB_COUNT; job++) {
+        m->due_ms[job] = NEVER;
+        if (control_job_is_aside((enum control_job)job))
+            backoff_reset(&m->away[job]);
+    }
+    m->due_ms[CONTROL_REGISTER] = at_ms;
+}
+
+/* Those aside have their own patience, whatever went wrong. */
+static struct backoff *pauses_of(struct control_machine *m, enum control_job job,
+                                 enum control_result result)
+{
+    if (control_job_is_aside(job) || result == CONTROL_AWAY || result == CONTROL_UNTRUSTED)
+        return &m->away[job];
+    return job == CONTROL_PIN ? &m->barred : &m->refused;
+}
+
 static void schedule_after_failure(struct control_machine *m, enum control_job job,
                                    enum control_result result, int64_t now_ms, uint64_t random)
 {
@@ -118,12 +186,17 @@ static void schedule_after_failure(struct control_machine *m, enum control_job j
         m->due_ms[job] = now_ms + CONTROL_STREAM_RETRY_MS;
         m->due_ms[CONTROL_POLL] = now_ms;
         break;
+    case CONTROL_UNADMITTED:
+        shut_out(m, now_ms + backoff_next_ms(&m->unadmitted, random));
+        break;
+    case CONTROL_BARRED:
+        shut_out(m, now_ms + backoff_next_ms(&m->barred, random));
+        break;
     case CONTROL_REFUSED:
     case CONTROL_FOREIGN:
-        m->due_ms[job] = now_ms + backoff_next_ms(&m->refused, random);
-        break;
+    case CONTROL_UNTRUSTED:
     case CONTROL_AWAY:
-        m->due_ms[job] = now_ms + backoff_next_ms(&m->away[job], random);
+        m->due_ms[job] = now_ms + backoff_next_ms(pauses_of(m, job, result), random);
         break;
     case CONTROL_OK:
     case CONTROL_RESULT_COUNT:
@@ -152,6 +225,29 @@ static void wait_as_asked(struct control_machine *m, enum control_job job, int64
         m->due_ms[job] = now_ms + wait_ms;
 }
 
+/* Another control plane may do better; one that could not show its pin may be a false one. */
+static bool moves_on(enum control_job job, enum control_result result)
+{
+    return result == CONTROL_AWAY || result == CONTROL_UNTRUSTED ||
+           (job == CONTROL_PIN && result == CONTROL_REFUSED);
+}
+
+static void note_success(struct control_machine *m, enum control_job job)
+{
+    if (job != CONTROL_STREAM)
+        backoff_reset(&m->away[job]);
+    if (job == CONTROL_BEAT)
+        backoff_reset(&m->unadmitted);
+    if (job != CONTROL_PIN)
+        m->due_ms[CONTROL_PIN] = NEVER; /* the control plane is known */
+    if (job == CONTROL_REGISTER || job == CONTROL_PIN)
+        backoff_reset(&m->barred);
+    if (job == CONTROL_REGISTER) {
+        backoff_reset(&m->refused);
+        backoff_reset(&m->away[CONTROL_RENEW]); /* a certificate comes with it when it is due */
+    }
+}
+
 void control_machine_done(struct control_machine *m, enum control_job job,
                           enum control_result result, size_t url_index, int64_t now_ms,
                           uint64_t random)
@@ -159,17 +255,14 @@ void control_machine_done(struct control_machine *m, enum control_job job,
     m->is_running[job] = false;
     if (job == CONTROL_STREAM)
         stream_ended(m, now_ms);
-    if (result == CONTROL_AWAY)
+    if (moves_on(job, result))
         rotate(m, url_index);
     if (result != CONTROL_OK) {
         schedule_after_failure(m, job, result, now_ms, random);
         wait_as_asked(m, job, now_ms, random);
         return;
     }
-    if (job != CONTROL_STREAM)
-        backoff_reset(&m->away[job]);
-    if (job == CONTROL_REGISTER)
-        backoff_reset(&m->refused);
+    note_success(m, job);
     schedule_after_ok(m, job, now_ms, random);
 }
 

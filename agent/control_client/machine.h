@@ -10,6 +10,16 @@
  *                            '-> POLL, every peer_sync_ms while no stream is up
  *
  * With several control planes a job that gets no answer moves all that follow to the next one.
+ *
+ * Over TLS some more are asked for when they are due, each with pauses of its own when it fails:
+ *
+ *     PIN       fetches the CAs from who is not verified yet; then REGISTER
+ *     CA        fetches the CAs when they are others than those that are known
+ *     RENEW     asks for another certificate, by registering
+ *     SWITCH    tries a new connection with what is on disk now; when it works, all others follow
+ *
+ * What is on its way stays as it is until SWITCH has worked: so a certificate that a wrong clock
+ * makes worthless cuts nobody off who has a connection.
  */
 #pragma once
 
@@ -24,6 +34,10 @@ enum control_job {
     CONTROL_BEAT,
     CONTROL_STREAM,
     CONTROL_POLL,
+    CONTROL_PIN,
+    CONTROL_CA,
+    CONTROL_RENEW,
+    CONTROL_SWITCH,
     CONTROL_JOB_COUNT
 };
 
@@ -36,6 +50,9 @@ enum control_result {
     CONTROL_UNSUPPORTED,  /* it has no event stream */
     CONTROL_FOREIGN,      /* it is of another cluster, or has lost what this node knows: an operator
                            * must decide */
+    CONTROL_UNTRUSTED,    /* its certificate is of no CA that is known */
+    CONTROL_UNADMITTED,   /* what this node has shown is not taken; it has something else to show */
+    CONTROL_BARRED,       /* and it has nothing else */
     CONTROL_RESULT_COUNT
 };
 
@@ -52,12 +69,23 @@ struct control_machine {
     int64_t due_ms[CONTROL_JOB_COUNT];
     int64_t put_off_ms[CONTROL_JOB_COUNT]; /* 0: not asked to wait */
     struct backoff away[CONTROL_JOB_COUNT];
-    struct backoff refused;
+    struct backoff refused, barred;
+    struct backoff unadmitted; /* until something has been admitted */
     int64_t heartbeat_ms;
     int64_t peer_sync_ms;
 };
 
+/* CA, RENEW, SWITCH: nothing waits for them, and the control plane may be well while they fail. */
+bool control_job_is_aside(enum control_job job);
+
 void control_machine_init(struct control_machine *m, size_t url_count, int64_t now_ms);
+
+/* No CA is known yet: PIN first, REGISTER after it. Before anything has run. */
+void control_machine_pin_first(struct control_machine *m, int64_t now_ms);
+/* PIN, CA or SWITCH is wanted now, unless it runs or waits to be tried again. */
+void control_machine_want(struct control_machine *m, enum control_job job, int64_t now_ms);
+/* When RENEW is due (again): INT64_MAX is never. While it fails, it keeps its own time. */
+void control_machine_set_renewal(struct control_machine *m, int64_t at_ms);
 
 /* The jobs to start now, as bits (1 << CONTROL_REGISTER); they count as running from here on. */
 unsigned int control_machine_run(struct control_machine *m, int64_t now_ms);

@@ -98,6 +98,13 @@ int api_heartbeat_reply_renewal(const json_t *value, const char **ret_ca_sha256,
     return 0;
 }
 
+int api_heartbeat_reply_time(const json_t *value, int64_t *ret_server_time)
+{
+    int r = field_require_object(value);
+
+    return r == 0 ? json_get_int(value, "server_time", 0, INT64_MAX, ret_server_time) : r;
+}
+
 int api_heartbeat_reply_take(const json_t *value, struct api_cluster *cluster)
 {
     struct api_cluster told = *cluster;

@@ -35,5 +35,7 @@ void api_heartbeat_reply_to_json(const struct api_heartbeat_reply *reply, struct
 /* What the reply says of certificates. ret_ca_sha256 is borrowed; NULL: nothing. */
 int api_heartbeat_reply_renewal(const json_t *value, const char **ret_ca_sha256,
                                 bool *ret_is_renewal_due);
+/* The control plane's clock in Unix seconds; -ENOENT when it does not tell. */
+int api_heartbeat_reply_time(const json_t *value, int64_t *ret_server_time);
 /* Intervals that are not told stay as they are in *cluster. -EINVAL when they cannot be. */
 int api_heartbeat_reply_take(const json_t *value, struct api_cluster *cluster);

@@ -69,8 +69,13 @@ static void heartbeat(const json_t *value)
     AUTO_JSON json_t *again = NULL;
     struct api_cluster cluster = api_cluster_default();
     struct api_heartbeat said;
+    const char *ca_sha256;
+    int64_t server_time;
+    bool is_renewal_due;
 
     (void)api_heartbeat_reply_take(value, &cluster);
+    (void)api_heartbeat_reply_time(value, &server_time);
+    (void)api_heartbeat_reply_renewal(value, &ca_sha256, &is_renewal_due);
     if (api_heartbeat_from_json(value, &said) < 0)
         return;
     api_heartbeat_to_json(&said, &text);

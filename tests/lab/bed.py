@@ -33,8 +33,8 @@ class Bed:
         self.labs.append(lab)
         return lab
 
-    def mesh(self, hosts=3, is_started=True, build=BUILD, **options):
-        mesh = Mesh(build, hosts, lab=self.lab(build), **options)
+    def mesh(self, hosts=3, is_started=True, build=BUILD, kind=Mesh, **options):
+        mesh = kind(build, hosts, lab=self.lab(build), **options)
         return mesh.start_all() if is_started else mesh
 
     def logs(self):

@@ -1,7 +1,8 @@
 """A mesh as a user sets it up: README's commands, typed on README's hosts.
 
 node1 (192.168.1.10) runs the control plane, and every node a runtime and an agent. The commands are
-kept here once; demo and tests type the same ones.
+kept here once; demo and tests type the same ones. A TlsMesh joins by the line that the control plane
+prints; a Mesh is the laboratory's, in plain HTTP.
 """
 import json
 import re
@@ -13,6 +14,9 @@ FIRST_IP = 10
 CONTROL_COMMAND = "quilt-mesh-control --listen {ip}:8080 --db-path /var/lib/quilt-mesh/quilt-mesh.db"
 RUNTIME_COMMAND = "quilt-runtime"
 AGENT_COMMAND = "quilt-mesh-agent --control-plane {control_plane} --host-ip {ip}"
+PKI = "/var/lib/quilt-mesh/pki"
+JOIN_LINE = re.compile(r"^quilt-mesh-agent --control-plane https://\S+ --host-ip HOST_IP "
+                       r"--token (quilt1-\S+)$", re.MULTILINE)
 READY_URL = "http://127.0.0.1:9180/readyz"
 
 
@@ -145,3 +149,39 @@ class Mesh:
 
     def close(self):
         self.lab.close()
+
+
+class TlsMesh(Mesh):
+    """Over TLS, with the access token that the control plane prints at its first start."""
+    token = None
+    ca_file = f"{PKI}/ca-bundle.pem"
+
+    def control_command(self):
+        return f"{super().control_command()} --tls auto"
+
+    def agent_command(self, node):
+        words = f"{super().agent_command(node)}"
+        return f"{words} --token {self.token}" if self.token else words
+
+    def start_control(self):
+        super().start_control()
+        self.control_url = f"https://{self.nodes[0].ip}:8080"
+        self.control.wait_log("--token ")
+        self.token = JOIN_LINE.search(self.control.log())[1]
+
+    def ask(self, method, path, body=None, check=True):
+        """A request of the admin, from the control plane's host: the answer's text."""
+        words = ["curl", "-sS", "--max-time", "5", "--cacert", self.ca_file, "--cert",
+                 f"{PKI}/admin.pem", "--key", f"{PKI}/admin-key.pem", "-X", method]
+        if body is not None:
+            words += ["-H", "Content-Type: application/json", "-d", json.dumps(body)]
+        if check:
+            words.append("--fail-with-body")
+        return self.nodes[0].run(*words, f"{self.control_url}{path}", check=check)
+
+    def get(self, path, node=None, check=True):
+        done = self.ask("GET", path, check=check)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def new_token(self, **wish):
+        return json.loads(self.ask("POST", "/api/tokens", wish).stdout)["token"]

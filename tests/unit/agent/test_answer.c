@@ -40,6 +40,24 @@ static void each_answer_has_its_meaning(void **state)
         {CONTROL_POLL, 304, CONTROL_OK},
         {CONTROL_POLL, 404, CONTROL_REFUSED},
         {CONTROL_BEAT, 304, CONTROL_REFUSED},
+        {CONTROL_REGISTER, 401, CONTROL_UNADMITTED},
+        {CONTROL_REGISTER, 403, CONTROL_UNADMITTED},
+        {CONTROL_BEAT, 401, CONTROL_UNADMITTED},
+        {CONTROL_STREAM, 401, CONTROL_UNADMITTED},
+        {CONTROL_STREAM, 403, CONTROL_REFUSED},
+        {CONTROL_POLL, 401, CONTROL_UNADMITTED},
+        {CONTROL_RENEW, 200, CONTROL_OK},
+        {CONTROL_RENEW, 401, CONTROL_UNADMITTED},
+        {CONTROL_RENEW, 409, CONTROL_REFUSED},
+        {CONTROL_SWITCH, 200, CONTROL_OK},
+        {CONTROL_SWITCH, 401, CONTROL_UNADMITTED},
+        {CONTROL_SWITCH, 404, CONTROL_REFUSED},
+        {CONTROL_CA, 200, CONTROL_OK},
+        {CONTROL_CA, 404, CONTROL_REFUSED},
+        {CONTROL_PIN, 200, CONTROL_OK},
+        {CONTROL_PIN, 401, CONTROL_REFUSED}, /* it was shown nothing */
+        {CONTROL_PIN, 404, CONTROL_REFUSED},
+        {CONTROL_PIN, 503, CONTROL_AWAY},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -80,6 +98,18 @@ static void no_answer_is_being_away(void **state)
     assert_string_equal(problem, "heartbeat: connect to 10.0.0.1:8080: Connection refused");
 }
 
+static void a_certificate_of_an_unknown_ca_is_another_thing(void **state)
+{
+    struct http_response response = make(0, "");
+
+    response.error = EKEYREJECTED;
+    for (int job = 0; job < CONTROL_JOB_COUNT; job++)
+        assert_int_equal(control_answer_result((enum control_job)job, &response),
+                         CONTROL_UNTRUSTED);
+    response.error = EPROTO;
+    assert_int_equal(control_answer_result(CONTROL_BEAT, &response), CONTROL_AWAY);
+}
+
 static void a_refusal_is_told_in_the_control_planes_own_words(void **state)
 {
     const struct {
@@ -109,6 +139,7 @@ int main(void)
         cmocka_unit_test(another_cluster_is_told_from_other_conflicts),
         cmocka_unit_test(a_stale_registration_is_to_be_renewed),
         cmocka_unit_test(no_answer_is_being_away),
+        cmocka_unit_test(a_certificate_of_an_unknown_ca_is_another_thing),
         cmocka_unit_test(a_refusal_is_told_in_the_control_planes_own_words),
     };
 

@@ -198,6 +198,215 @@ static void nobody_is_put_off_for_long_and_a_heartbeat_is_not_late_for_it(void *
     assert_int_equal(m.due_ms[CONTROL_POLL], 12000 + CONTROL_PUT_OFF_MAX_MS);
 }
 
+/* ---- over TLS ------------------------------------------------------------------------------ */
+
+static void without_a_ca_the_pinned_one_is_fetched_before_anything_is_said(void **state)
+{
+    struct control_machine m = make(1);
+
+    control_machine_pin_first(&m, 1000);
+    assert_int_equal(control_machine_run(&m, 1000), BIT(CONTROL_PIN));
+    assert_int_equal(control_machine_due_ms(&m), INT64_MAX);
+    control_machine_done(&m, CONTROL_PIN, CONTROL_AWAY, 0, 1000, 0);
+    assert_int_equal(control_machine_due_ms(&m), 1100);
+    assert_int_equal(control_machine_run(&m, 1100), BIT(CONTROL_PIN));
+    control_machine_done(&m, CONTROL_PIN, CONTROL_OK, 0, 1200, 0);
+    assert_int_equal(control_machine_run(&m, 1200), BIT(CONTROL_REGISTER));
+}
+
+/* How long until the next attempt, at each of several in a row that end like this; random 0 is the
+ * shortest pause, UINT64_MAX about the longest. */
+static int64_t pause_of(enum control_job job, enum control_result result, int attempts,
+                        uint64_t random)
+{
+    struct control_machine m = make_registered();
+
+    for (int i = 0; i < attempts; i++) {
+        m.is_running[job] = true;
+        m.due_ms[job] = INT64_MAX;
+        control_machine_done(&m, job, result, 0, 1000000, random);
+    }
+    return m.due_ms[job] == INT64_MAX ? INT64_MAX : m.due_ms[job] - 1000000;
+}
+
+static void each_kind_of_failure_has_its_pauses(void **state)
+{
+    const struct {
+        enum control_job job;
+        enum control_result result;
+        int64_t first_min_ms, longest_ms;
+    } rows[] = {
+        {CONTROL_PIN, CONTROL_AWAY, 100, 7000},
+        {CONTROL_PIN, CONTROL_REFUSED, 5000, 600000}, /* none of its CAs is the pinned one */
+        {CONTROL_REGISTER, CONTROL_UNADMITTED, 100, 7000},
+        {CONTROL_REGISTER, CONTROL_BARRED, 5000, 600000},
+        {CONTROL_REGISTER, CONTROL_UNTRUSTED, 100, 7000},
+        {CONTROL_BEAT, CONTROL_UNTRUSTED, 100, 7000},
+        {CONTROL_STREAM, CONTROL_UNTRUSTED, 20, 5000},
+        {CONTROL_CA, CONTROL_AWAY, 1000, 60000},
+        {CONTROL_CA, CONTROL_REFUSED, 1000, 60000},
+        {CONTROL_RENEW, CONTROL_AWAY, 5000, 3600000},
+        {CONTROL_RENEW, CONTROL_REFUSED, 5000, 3600000},
+        {CONTROL_RENEW, CONTROL_UNTRUSTED, 5000, 3600000},
+        {CONTROL_SWITCH, CONTROL_AWAY, 5000, 3600000},
+        {CONTROL_SWITCH, CONTROL_REFUSED, 5000, 3600000},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int64_t longest_ms = 0;
+
+        assert_int_equal(pause_of(rows[i].job, rows[i].result, 1, 0), rows[i].first_min_ms);
+        for (uint64_t random = 0; random < 64; random++) {
+            int64_t ms = pause_of(rows[i].job, rows[i].result, 40, UINT64_MAX / 64 * random);
+
+            longest_ms = ms > longest_ms ? ms : longest_ms;
+        }
+        assert_true(longest_ms > rows[i].longest_ms / 2 && longest_ms <= rows[i].longest_ms);
+    }
+}
+
+static void who_is_not_admitted_registers_and_asks_for_nothing_else(void **state)
+{
+    const enum control_job jobs[] = {CONTROL_BEAT, CONTROL_STREAM, CONTROL_POLL, CONTROL_RENEW};
+
+    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
+        struct control_machine m = make_registered();
+
+        control_machine_want(&m, CONTROL_CA, 1000);
+        control_machine_set_renewal(&m, 50000);
+        m.is_running[CONTROL_STREAM] = jobs[i] == CONTROL_STREAM;
+        m.is_running[jobs[i]] = true;
+        control_machine_done(&m, jobs[i], CONTROL_UNADMITTED, 0, 2000, 0);
+        assert_false(m.is_registered);
+        assert_int_equal(control_machine_run(&m, 1000000), BIT(CONTROL_REGISTER));
+        assert_false(control_machine_refresh(&m, 1000000));
+        assert_int_equal(control_machine_due_ms(&m), INT64_MAX);
+        registered(&m, 1000000);
+        assert_int_equal(control_machine_run(&m, 1000000), BIT(CONTROL_STREAM));
+    }
+}
+
+static void one_that_is_not_admitted_over_and_over_takes_its_time(void **state)
+{
+    struct control_machine m = make_registered();
+    int64_t pause_ms = 0;
+
+    for (int i = 0; i < 20; i++) {
+        int64_t now_ms = 10000 * (i + 1);
+
+        m.is_running[CONTROL_STREAM] = true;
+        control_machine_done(&m, CONTROL_STREAM, CONTROL_UNADMITTED, 0, now_ms, UINT64_MAX / 3);
+        pause_ms = m.due_ms[CONTROL_REGISTER] - now_ms;
+        (void)control_machine_run(&m, m.due_ms[CONTROL_REGISTER]);
+        registered(&m, now_ms + pause_ms); /* taken here, and refused there */
+    }
+    assert_true(pause_ms > 1000);
+    control_machine_done(&m, CONTROL_BEAT, CONTROL_OK, 0, 300000, 0);
+    control_machine_done(&m, CONTROL_STREAM, CONTROL_UNADMITTED, 0, 300000, UINT64_MAX / 3);
+    assert_true(m.due_ms[CONTROL_REGISTER] <= 300200);
+}
+
+static void an_untrusted_control_plane_is_asked_on_while_its_ca_is_looked_for(void **state)
+{
+    struct control_machine m = make_registered();
+
+    control_machine_done(&m, CONTROL_STREAM, CONTROL_OK, 0, 2000, 0);
+    (void)control_machine_run(&m, 10000);
+    control_machine_want(&m, CONTROL_PIN, 10000);
+    control_machine_done(&m, CONTROL_BEAT, CONTROL_UNTRUSTED, 0, 10000, 0);
+    assert_true(m.is_registered);
+    assert_int_equal(control_machine_run(&m, 10000), BIT(CONTROL_PIN));
+    control_machine_done(&m, CONTROL_PIN, CONTROL_REFUSED, 0, 10000, 0);
+    assert_int_equal(m.due_ms[CONTROL_PIN], 15000);
+    control_machine_want(&m, CONTROL_PIN, 10050); /* it waits already */
+    assert_int_equal(m.due_ms[CONTROL_PIN], 15000);
+    assert_int_equal(m.due_ms[CONTROL_BEAT], 10100);
+    /* it was a false one, and the true one is back */
+    control_machine_done(&m, CONTROL_BEAT, CONTROL_OK, 0, 10100, 0);
+    assert_int_equal(m.due_ms[CONTROL_PIN], INT64_MAX);
+}
+
+static void a_ca_that_is_pinned_anew_leads_to_registering(void **state)
+{
+    struct control_machine m = make_registered();
+
+    control_machine_want(&m, CONTROL_PIN, 5000);
+    assert_true(control_machine_run(&m, 5000) & BIT(CONTROL_PIN));
+    control_machine_done(&m, CONTROL_PIN, CONTROL_OK, 0, 5000, 0);
+    assert_true(control_machine_run(&m, 5000) & BIT(CONTROL_REGISTER));
+}
+
+static void one_of_several_control_planes_that_is_not_believed_is_left(void **state)
+{
+    struct control_machine m = make(3);
+
+    control_machine_pin_first(&m, 1000);
+    (void)control_machine_run(&m, 1000);
+    control_machine_done(&m, CONTROL_PIN, CONTROL_REFUSED, 0, 1000, 0);
+    assert_int_equal(m.url_index, 1);
+    control_machine_done(&m, CONTROL_REGISTER, CONTROL_UNTRUSTED, 1, 1000, 0);
+    assert_int_equal(m.url_index, 2);
+    control_machine_done(&m, CONTROL_REGISTER, CONTROL_UNADMITTED, 2, 1000, 0);
+    control_machine_done(&m, CONTROL_REGISTER, CONTROL_BARRED, 2, 1000, 0);
+    assert_int_equal(m.url_index, 2);
+}
+
+static void a_renewal_comes_when_it_is_due_and_keeps_its_own_time_while_it_fails(void **state)
+{
+    struct control_machine m = make_registered();
+
+    m.due_ms[CONTROL_BEAT] = m.due_ms[CONTROL_POLL] = INT64_MAX;
+    control_machine_set_renewal(&m, 500000);
+    control_machine_set_renewal(&m, 400000); /* as is known better now */
+    assert_int_equal(control_machine_due_ms(&m), 400000);
+    assert_int_equal(control_machine_run(&m, 400000), BIT(CONTROL_RENEW));
+    control_machine_set_renewal(&m, 400001); /* it runs */
+    assert_int_equal(control_machine_due_ms(&m), INT64_MAX);
+    control_machine_done(&m, CONTROL_RENEW, CONTROL_AWAY, 0, 400010, 0);
+    control_machine_set_renewal(&m, 400020); /* it fails, and waits */
+    assert_int_equal(control_machine_due_ms(&m), 405010);
+    assert_int_equal(control_machine_run(&m, 405010), BIT(CONTROL_RENEW));
+    control_machine_done(&m, CONTROL_RENEW, CONTROL_OK, 0, 405020, 0);
+    assert_int_equal(control_machine_due_ms(&m), INT64_MAX);
+    control_machine_set_renewal(&m, 900000);
+    assert_int_equal(control_machine_due_ms(&m), 900000);
+}
+
+static void registering_again_takes_a_failing_renewals_place(void **state)
+{
+    struct control_machine m = make_registered();
+
+    m.is_running[CONTROL_RENEW] = true;
+    control_machine_done(&m, CONTROL_RENEW, CONTROL_AWAY, 0, 2000, UINT64_MAX / 2);
+    registered(&m, 3000);
+    control_machine_set_renewal(&m, 700000);
+    assert_int_equal(m.due_ms[CONTROL_RENEW], 700000);
+}
+
+static void what_is_aside_disturbs_neither_heartbeats_nor_the_stream(void **state)
+{
+    const enum control_job jobs[] = {CONTROL_CA, CONTROL_RENEW, CONTROL_SWITCH};
+    const enum control_result results[] = {CONTROL_OK, CONTROL_AWAY, CONTROL_REFUSED,
+                                           CONTROL_UNTRUSTED, CONTROL_FOREIGN};
+
+    for (size_t i = 0; i < sizeof jobs / sizeof jobs[0]; i++) {
+        for (size_t k = 0; k < sizeof results / sizeof results[0]; k++) {
+            struct control_machine m = make_registered(), before;
+
+            control_machine_stream_up(&m);
+            before = m;
+            assert_true(control_job_is_aside(jobs[i]));
+            control_machine_done(&m, jobs[i], results[k], 0, 2000, 0);
+            assert_true(m.is_registered && m.is_stream_up);
+            assert_int_equal(m.due_ms[CONTROL_BEAT], before.due_ms[CONTROL_BEAT]);
+            assert_int_equal(m.due_ms[CONTROL_STREAM], before.due_ms[CONTROL_STREAM]);
+            assert_int_equal(m.due_ms[CONTROL_REGISTER], INT64_MAX);
+        }
+    }
+    assert_false(control_job_is_aside(CONTROL_BEAT));
+    assert_false(control_job_is_aside(CONTROL_PIN));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +422,16 @@ int main(void)
         cmocka_unit_test(a_fresh_list_comes_by_poll_or_by_a_new_stream),
         cmocka_unit_test(who_is_asked_to_wait_waits_and_not_all_alike),
         cmocka_unit_test(nobody_is_put_off_for_long_and_a_heartbeat_is_not_late_for_it),
+        cmocka_unit_test(without_a_ca_the_pinned_one_is_fetched_before_anything_is_said),
+        cmocka_unit_test(each_kind_of_failure_has_its_pauses),
+        cmocka_unit_test(who_is_not_admitted_registers_and_asks_for_nothing_else),
+        cmocka_unit_test(one_that_is_not_admitted_over_and_over_takes_its_time),
+        cmocka_unit_test(an_untrusted_control_plane_is_asked_on_while_its_ca_is_looked_for),
+        cmocka_unit_test(a_ca_that_is_pinned_anew_leads_to_registering),
+        cmocka_unit_test(one_of_several_control_planes_that_is_not_believed_is_left),
+        cmocka_unit_test(a_renewal_comes_when_it_is_due_and_keeps_its_own_time_while_it_fails),
+        cmocka_unit_test(registering_again_takes_a_failing_renewals_place),
+        cmocka_unit_test(what_is_aside_disturbs_neither_heartbeats_nor_the_stream),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

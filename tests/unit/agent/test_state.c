@@ -12,6 +12,7 @@ static struct agent_state make_state(unsigned int peers)
 {
     struct agent_state state = {
         .new_token = NEW_TOKEN,
+        .access_token = "abcd0123",
         .identity = {.node_id = "11111111-2222-4333-8444-555555555555",
                      .subnet = {.addr = 0x0a2a0100, .len = 24},
                      .node_token = "aa55",
@@ -41,6 +42,7 @@ static struct agent_state make_state(unsigned int peers)
 static void assert_same(const struct agent_state *a, const struct agent_state *b)
 {
     assert_string_equal(a->new_token, b->new_token);
+    assert_string_equal(a->access_token, b->access_token);
     assert_string_equal(a->identity.node_id, b->identity.node_id);
     assert_string_equal(a->identity.node_token, b->identity.node_token);
     assert_true(ip4_prefix_equal(a->identity.subnet, b->identity.subnet));
@@ -103,6 +105,8 @@ static void what_is_missing_or_of_another_format_is_named(void **state)
     assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\"}", "peers");
     assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"new_token\":\"x\"}", "new_token");
     assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"new_token\":1}", "new_token");
+    assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"access_token\":\"123456789\"}",
+                   "access_token");
     assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"identity\":1}", "object");
     assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"identity\":{}}", "node_id");
 }
@@ -129,6 +133,7 @@ static void a_file_of_before_there_were_such_tokens_is_read(void **state)
 
     assert_int_equal(agent_state_from_json(content, &after), 0);
     assert_string_equal(after.new_token, "");
+    assert_string_equal(after.access_token, "");
     agent_state_deinit(&after);
 }
 

@@ -1,7 +1,9 @@
 /* What the agent says of itself in JSON. */
 #include <string.h>
 
+#include "lib/base/base32.h"
 #include "lib/base/json.h"
+#include "lib/tls/ca.h"
 #include "tests/unit/agent/view.h"
 #include "tests/unit/cmocka.h"
 
@@ -33,6 +35,7 @@ static void a_healthy_agent_in_full(void **state)
         "\"cluster_id\":\"11111111-2222-4333-8444-555555555555\","
         "\"control_plane\":{\"url\":\"http://192.168.1.10:8080\",\"connected\":true,"
         "\"registered\":true,\"mode\":\"stream\",\"last_contact_s\":5,\"error\":null},"
+        "\"tls\":null,"
         "\"runtime\":{\"url\":\"http://127.0.0.1:50051\",\"connected\":true,\"configured\":true,"
         "\"error\":null},"
         "\"device\":{\"name\":\"vxlan100\",\"mtu\":1450,\"up\":true,\"programmed\":true,"
@@ -111,6 +114,80 @@ static void each_trouble_is_said_in_words(void **state)
                 view.is_alone = true);
 }
 
+/* The CA of the key whose pin is its SHA-256: another one each time. */
+struct tls_view {
+    struct tls_ca *ca;
+    struct tls_trust *trust;
+    char pin[BASE32_LEN(SHA256_SIZE) + 1];
+    struct status_tls tls;
+};
+
+static void tls_view_init(struct tls_view *t, struct status_view *view)
+{
+    AUTO_FREE char *pem = NULL;
+    struct sha256 spki;
+
+    assert_int_equal(tls_ca_new("11111111-2222-4333-8444-555555555555", 1767225600, &t->ca), 0);
+    pem = tls_cert_to_pem(tls_ca_cert(t->ca));
+    assert_int_equal(tls_trust_from_pem(pem, strlen(pem), &t->trust), 0);
+    spki = tls_key_spki(tls_ca_key(t->ca));
+    base32_encode(spki.bytes, SHA256_SIZE, t->pin);
+    t->tls = (struct status_tls){.expires_at = 1769817600, .trust = t->trust};
+    view->tls = &t->tls;
+    view->control.shown = CREDENTIAL_CERT;
+    view->control.renewals = 3;
+    view->control.has_clock_skew = true;
+    view->control.clock_skew_s = -7;
+}
+
+static void tls_view_deinit(struct tls_view *t)
+{
+    tls_ca_free(t->ca);
+    tls_trust_free(t->trust);
+}
+
+static void over_tls_it_says_what_it_shows_and_whom_it_believes(void **state)
+{
+    CLEANUP(tls_view_deinit) struct tls_view t = {.ca = NULL};
+    struct status_view view = make_view();
+    AUTO_FREE char *json = NULL, *expected = NULL, *nothing = NULL;
+
+    tls_view_init(&t, &view);
+    json = status_to_json(&view);
+    expected = mem_printf("\"tls\":{\"shows\":\"the certificate\","
+                          "\"certificate_expires_at\":1769817600,\"renewals\":3,"
+                          "\"ca_pins\":[\"%s\"],\"clock_skew_s\":-7},",
+                          t.pin);
+    assert_non_null(strstr(json, expected));
+    t.tls = (struct status_tls){0};
+    view.control.shown = CREDENTIAL_NONE;
+    view.control.has_clock_skew = false;
+    nothing = status_to_json(&view);
+    assert_non_null(strstr(nothing, "\"tls\":{\"shows\":\"nothing\","
+                                    "\"certificate_expires_at\":null,\"renewals\":3,"
+                                    "\"ca_pins\":[],\"clock_skew_s\":null},"));
+}
+
+static void over_tls_there_are_some_more_figures(void **state)
+{
+    CLEANUP(tls_view_deinit) struct tls_view t = {.ca = NULL};
+    struct status_view view = make_view();
+    AUTO_STRBUF struct strbuf out = {0}, plain = {0};
+    AUTO_FREE char *ca = NULL;
+
+    status_add_metrics(&plain, &view);
+    assert_null(strstr(plain.data, "certificate"));
+    tls_view_init(&t, &view);
+    view.control.is_barred = true;
+    status_add_metrics(&out, &view);
+    ca = mem_printf("\nquilt_agent_ca_info{pin=\"%s\"} 1\n", t.pin);
+    assert_non_null(strstr(out.data, ca));
+    assert_non_null(strstr(out.data, "\nquilt_agent_certificate_expires_seconds 1769817600\n"));
+    assert_non_null(strstr(out.data, "\nquilt_agent_certificate_renewals_total 3\n"));
+    assert_non_null(strstr(out.data, "\nquilt_agent_clock_skew_seconds -7\n"));
+    assert_non_null(strstr(out.data, "\nquilt_agent_control_plane_barred 1\n"));
+}
+
 static void ready_says_why_not(void **state)
 {
     struct status_view view = make_view();
@@ -133,6 +210,8 @@ int main(void)
         cmocka_unit_test(the_token_is_never_shown),
         cmocka_unit_test(an_agent_that_knows_nothing_yet_is_valid_json_too),
         cmocka_unit_test(each_trouble_is_said_in_words),
+        cmocka_unit_test(over_tls_it_says_what_it_shows_and_whom_it_believes),
+        cmocka_unit_test(over_tls_there_are_some_more_figures),
         cmocka_unit_test(ready_says_why_not),
     };
 
