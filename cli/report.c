@@ -181,34 +181,52 @@ static json_t *ping_to_json(const struct report_input *in)
 #define CERT_LATE_PERCENT 80
 
 /* NULL: all is well. Caller frees. */
-static char *cert_problem(const struct report_cert *cert)
+static char *cert_problem(const struct report_cert *cert, int64_t now_s)
 {
     int64_t life = cert->not_after - cert->not_before;
     char span[AGE_TEXT_SIZE];
 
-    if (cert->now >= cert->not_after)
+    if (now_s >= cert->not_after)
         return mem_printf("this node's certificate expired %s; the agent gets another one when the "
                           "control plane lets it in: look at its log",
-                          age_format(cert->not_after, cert->now, span));
-    if (cert->now < cert->not_before)
+                          age_format(cert->not_after, now_s, span));
+    if (now_s < cert->not_before)
         return mem_printf("this node's certificate is not valid for another %s: is the clock "
                           "right?",
-                          span_format(cert->not_before - cert->now, span));
-    if (cert->now - cert->not_before > life / 100 * CERT_LATE_PERCENT)
+                          span_format(cert->not_before - now_s, span));
+    if (now_s - cert->not_before > life / 100 * CERT_LATE_PERCENT)
         return mem_printf("this node's certificate expires in %s and has not been renewed; look at "
                           "the agent's log",
-                          span_format(cert->not_after - cert->now, span));
+                          span_format(cert->not_after - now_s, span));
     return NULL;
 }
 
-static json_t *cert_to_json(const struct report_cert *cert)
+/* As the agent tells it, who does not say since when it is good: that it is late is not seen. */
+static bool told_cert(const struct report_input *in, struct report_cert *ret_cert)
 {
-    AUTO_FREE char *problem = cert ? cert_problem(cert) : NULL;
+    const json_t *tls = json_object_get(in->agent, "tls");
+    int64_t expires_at;
 
-    if (!cert)
+    if (json_get_int(tls, "certificate_expires_at", 0, INT64_MAX, &expires_at) < 0)
+        return false;
+    *ret_cert = (struct report_cert){.not_before = in->now_s, .not_after = expires_at};
+    return true;
+}
+
+static json_t *cert_to_json(const struct report_input *in)
+{
+    const json_t *shows = json_object_get(json_object_get(in->agent, "tls"), "shows");
+    AUTO_FREE char *problem = NULL;
+    struct report_cert cert;
+
+    if (in->cert)
+        cert = *in->cert;
+    else if (!told_cert(in, &cert))
         return json_null();
-    return json_pack("{s:I, s:I, s:s?}", "expires_at", (json_int_t)cert->not_after, "expires_in_s",
-                     (json_int_t)(cert->not_after - cert->now), "problem", problem);
+    problem = cert_problem(&cert, in->now_s);
+    return json_pack("{s:I, s:I, s:s?, s:s?}", "expires_at", (json_int_t)cert.not_after,
+                     "expires_in_s", (json_int_t)(cert.not_after - in->now_s), "agent_shows",
+                     json_string_value(shows), "problem", problem);
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -222,7 +240,7 @@ static json_t *control_to_json(const struct report_input *in)
 
 json_t *report_make(const struct report_input *in)
 {
-    json_t *problems = json_array(), *cert = cert_to_json(in->cert);
+    json_t *problems = json_array(), *cert = cert_to_json(in);
 
     add_problem(problems, in->agent_error);
     add_problem(problems, in->runtime_error);
@@ -382,12 +400,17 @@ static void add_cert_row(struct table *table, const json_t *cert)
 {
     json_int_t left_s = int_of(cert, "expires_in_s");
     bool is_well = text_of(cert, "problem")[0] == '\0';
+    const char *shows = text_of(cert, "agent_shows");
+    bool is_shown = shows[0] == '\0' || strcmp(shows, "the certificate") == 0;
     char span[AGE_TEXT_SIZE];
 
-    if (json_is_object(cert))
-        add_row(table, "certificate", is_well,
-                mem_printf(left_s < 0 ? "expired %s ago" : "good for %s",
-                           span_format(left_s < 0 ? -left_s : left_s, span)));
+    if (!json_is_object(cert))
+        return;
+    (void)span_format(left_s < 0 ? -left_s : left_s, span);
+    add_row(table, "certificate", is_well,
+            mem_printf("%s%s%s%s%s", left_s < 0 ? "expired " : "good for ", span,
+                       left_s < 0 ? " ago" : "", is_shown ? "" : ", the agent shows ",
+                       is_shown ? "" : shows));
 }
 
 static void add_rows(struct table *table, const json_t *report)

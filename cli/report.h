@@ -8,11 +8,10 @@
 #include "lib/base/json.h"
 #include "lib/base/strbuf.h"
 
-/* This node's certificate, over TLS. */
+/* This node's certificate, over TLS. Unix seconds. */
 struct report_cert {
-    int64_t not_before; /* Unix seconds, as are the others */
+    int64_t not_before;
     int64_t not_after;
-    int64_t now;
 };
 
 /* The answers; NULL where a daemon did not answer, and then error says why and what to do. */
@@ -24,8 +23,9 @@ struct report_input {
     const char *control_url;
     const char *control_error;      /* NULL: the control plane is well, or: */
     const char *control_unasked;    /* why it was not asked; NULL: it was */
-    const struct report_cert *cert; /* NULL: none, or this user may not see it, or: */
+    const struct report_cert *cert; /* NULL: the agent knows when it ends, if there is one, or: */
     const char *cert_error;         /* why it cannot be read */
+    int64_t now_s;                  /* Unix seconds */
     /* What report_probe_targets() said, after probe_run(). */
     const struct probe_target *targets;
     size_t target_count;

@@ -83,8 +83,7 @@ static void look_at_cert(const struct cli *cli, struct checkup *c)
     c->has_cert = r == 0;
     if (r == 0)
         c->cert = (struct report_cert){.not_before = tls_cert_facts(cert)->not_before,
-                                       .not_after = tls_cert_facts(cert)->not_after,
-                                       .now = clock_unix_s()};
+                                       .not_after = tls_cert_facts(cert)->not_after};
     else if (r != -ENOENT && r != -EACCES)
         c->cert_error = mem_strdup(err_text());
 }
@@ -121,6 +120,7 @@ static json_t *report_of(const struct cli *cli, const struct checkup *c)
                                               .control_unasked = c->control_unasked,
                                               .cert = c->has_cert ? &c->cert : NULL,
                                               .cert_error = c->cert_error,
+                                              .now_s = clock_unix_s(),
                                               .targets = c->targets,
                                               .target_count = c->target_count,
                                               .probe_error = c->probe_error});

@@ -34,6 +34,7 @@ struct row {
     const char *probe_error;
     const char *control_unasked, *cert_error;
     struct report_cert cert; /* zeros: none */
+    int64_t now_s;
 };
 
 static json_t *report_of(const struct row *row)
@@ -54,7 +55,8 @@ static json_t *report_of(const struct row *row)
                                               .control_url = "http://192.168.1.10:8080",
                                               .control_error = row->control_error,
                                               .control_unasked = row->control_unasked,
-                                              .cert = row->cert.now ? &row->cert : NULL,
+                                              .cert = row->cert.not_after ? &row->cert : NULL,
+                                              .now_s = row->now_s,
                                               .cert_error = row->cert_error});
 }
 
@@ -245,10 +247,29 @@ static void a_certificate_is_judged_by_how_much_of_its_life_is_left(void **state
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct row row = healthy;
 
-        row.cert = (struct report_cert){
-            .not_before = 1000 * DAY, .not_after = 1030 * DAY, .now = rows[i].now};
+        row.cert = (struct report_cert){.not_before = 1000 * DAY, .not_after = 1030 * DAY};
+        row.now_s = rows[i].now;
         assert_says(&row, rows[i].is_healthy, rows[i].line, rows[i].words);
     }
+}
+
+static void without_root_the_agent_tells_when_the_certificate_ends_and_what_it_shows(void **state)
+{
+    struct row row = healthy;
+
+    row.agent = AGENT_TOP WELL_DEVICE "\"peers\":[],\"problems\":[],\"tls\":{\"shows\":\"the "
+                                      "certificate\",\"certificate_expires_at\":864000}}";
+    row.now_s = 1 * DAY;
+    assert_says(&row, true, "certificate    ok     good for 9d\n", "healthy");
+    row.now_s = 10 * DAY;
+    assert_says(&row, false, "certificate    PROBLEM  good for 0s\n", "expired now");
+    row.agent = AGENT_TOP WELL_DEVICE "\"peers\":[],\"problems\":[],\"tls\":{\"shows\":\"the "
+                                      "node's token\",\"certificate_expires_at\":864000}}";
+    row.now_s = 9 * DAY;
+    assert_says(&row, true, "ok     good for 24h, the agent shows the node's token\n", "healthy");
+    row.agent = AGENT_TOP WELL_DEVICE "\"peers\":[],\"problems\":[],\"tls\":{\"shows\":\"nothing\","
+                                      "\"certificate_expires_at\":null}}";
+    assert_says(&row, true, "device         ok", "healthy");
 }
 
 static void a_certificate_that_cannot_be_read_is_a_problem(void **state)
@@ -308,6 +329,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_does_not_answer_pings_is_a_problem),
         cmocka_unit_test(without_the_right_to_ping_nothing_is_claimed),
         cmocka_unit_test(a_certificate_is_judged_by_how_much_of_its_life_is_left),
+        cmocka_unit_test(without_root_the_agent_tells_when_the_certificate_ends_and_what_it_shows),
         cmocka_unit_test(a_certificate_that_cannot_be_read_is_a_problem),
         cmocka_unit_test(a_control_plane_that_could_not_be_asked_is_no_problem),
         cmocka_unit_test(what_the_agent_says_of_the_control_plane_shows_when_it_was_not_asked),
