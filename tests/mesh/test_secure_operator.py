@@ -1,10 +1,13 @@
 """The operator of a control plane that speaks TLS, on its host and on another one, typing no more than
 README says."""
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 UNIT_DIR = "/var/lib/quilt-mesh-control"  # the state directory that the unit gives it
 
 
@@ -66,3 +69,40 @@ def test_a_control_plane_that_is_away_is_said_so(hosts):
     done = hosts[0].run("quiltctl", "node", "ls", check=False)
     assert done.returncode == 1
     assert "https://192.168.1.10:8080" in done.stderr and "is quilt-mesh-control running there?" in done.stderr
+
+
+# ---- README, word by word ---------------------------------------------------------------------------
+
+
+def commands_of(heading):
+    """The blocks of a section, each a list of its command lines."""
+    section = README.split(f"### {heading}\n")[1].split("\n##")[0]
+    blocks = re.findall(r"(?:^    .*\n|^\n(?=    ))+", section, re.MULTILINE)
+    return [[line.strip() for line in block.splitlines() if line.strip()] for block in blocks]
+
+
+def register(host, hostname, ip):
+    """Becomes a node, without an agent."""
+    token = host.out("quiltctl", "token", "create").strip()
+    body = json.dumps({"hostname": hostname, "host_ip": ip})
+    host.run("curl", "-sSf", "--cacert", "/var/lib/quilt-mesh/pki/ca.pem", "-H", f"Authorization: Bearer {token}",
+             "-H", "Content-Type: application/json", "-d", body, "https://192.168.1.10:8080/api/nodes/register")
+    return token.split("-")[2]
+
+
+def test_what_readme_says_of_tokens_can_be_typed(hosts):
+    first, other = hosts
+    start_control(first, "192.168.1.10:8080")
+    used = register(first, "node3", "192.168.1.12")
+    there, elsewhere = commands_of("Tokens, revoking, another CA")
+    assert len(there) == 8 and len(elsewhere) == 3
+    for command in there:
+        assert first.run("bash", "-ec", command.replace("qp10i6eq", used)).stdout, command
+    assert json.loads(first.out("quiltctl", "node", "ls", "-o", "json"))[0]["status"] == "down"
+
+    token = first.out("quiltctl", "token", "create", "--role", "admin")
+    (other.dir / "quilt-token").write_text(token)
+    (other.dir / "quilt-token").chmod(0o600)
+    done = other.run("bash", "-ec", "\n".join(["cd", *elsewhere]), env={"HOME": str(other.dir)})
+    assert "node3" in done.stdout and done.stderr == ""
+    assert next(other.dir.glob("quilt-mesh-*.db")).read_bytes().startswith(b"SQLite format 3")
