@@ -30,7 +30,7 @@
  * That is for plain HTTP, where an address has to be believed. A visit that is guarded needs more:
  * it is the node that it has proved to be (by certificate or token); to be a new node, or one that
  * is down and whose address it comes from, it must be admitted; an address that a live node holds
- * proves nothing.
+ * proves nothing, and that of one that is down is for who comes from there.
  *
  * A new token is the new_token that was proposed, or a fresh one; no two nodes have the same.
  *

@@ -219,12 +219,27 @@ static bool may_take_address(const struct joining *j)
     return !v->is_guarded || (v->is_admitted && v->is_from_address);
 }
 
+/* Of a node that is down, which still has its token and its key and may come back. */
+static enum registry_outcome not_from_there(const struct node *holder)
+{
+    const struct api_node *api = &holder->facts.api;
+    char ip[IP4_TEXT_SIZE];
+
+    (void)err_fail(EEXIST,
+                   "host_ip: %s is the address of %s (node %s), which is down, and this does not "
+                   "come from there; if that node is gone for good: quiltctl node rm %s",
+                   ip4_format(api->host_ip, ip), api->hostname, api->node_id, api->node_id);
+    return REGISTRY_CONFLICT;
+}
+
 static enum registry_outcome plan_proven(const struct joining *j, struct node *node)
 {
     struct node *loser = j->holder == node ? NULL : j->holder;
 
     if (loser && loser->facts.api.is_up)
         return conflict(loser);
+    if (loser && j->visit->is_guarded && !j->visit->is_from_address)
+        return not_from_there(loser);
     return plan_rejoin(j, node, loser, false);
 }
 
@@ -248,18 +263,11 @@ static enum registry_outcome plan_stranger(const struct joining *j)
 
 static enum registry_outcome plan_down_address(const struct joining *j)
 {
-    const struct api_node *api = &j->holder->facts.api;
-    char ip[IP4_TEXT_SIZE];
-
     if (j->visit->is_guarded && !j->visit->is_admitted)
         return unadmitted();
     if (may_take_address(j))
         return plan_rejoin(j, j->holder, NULL, true);
-    (void)err_fail(EEXIST,
-                   "host_ip: %s is the address of %s (node %s), which is down, and this does not "
-                   "come from there; if that node is gone for good: quiltctl node rm %s",
-                   ip4_format(api->host_ip, ip), api->hostname, api->node_id, api->node_id);
-    return REGISTRY_CONFLICT;
+    return not_from_there(j->holder);
 }
 
 static enum registry_outcome plan_by_address(const struct joining *j)

@@ -193,6 +193,29 @@ static void who_was_revoked_while_it_waited_is_nobody(void **state)
     assert_string_equal(registry_find(&m->registry, one.node_id)->facts.key_sha256, "");
 }
 
+/* The other one would lose its address to it, and find it taken when it comes back. */
+static void a_node_takes_the_address_of_one_that_is_down_only_from_there(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_grant one = first_node(m), two;
+    struct guest guest = {
+        .hostname = "node2", .ip = "192.168.1.2", .is_admitted = true, .key = KEY_B};
+
+    assert_int_equal(come(m, &guest), REGISTRY_CHANGE);
+    two = m->grant;
+    assert_int_equal(leave(m, one.node_id), REGISTRY_CHANGE);
+    guest = (struct guest){.hostname = "node2",
+                           .ip = "192.168.1.1",
+                           .proven_id = two.node_id,
+                           .proof = KEY_B,
+                           .comes_from_elsewhere = true};
+    assert_int_equal(come(m, &guest), REGISTRY_CONFLICT);
+    assert_says("does not come from there");
+    guest.comes_from_elsewhere = false;
+    assert_int_equal(come(m, &guest), REGISTRY_CHANGE);
+    assert_string_equal(m->grant.node_id, two.node_id);
+}
+
 static void a_revoked_node_comes_back_with_a_token_to_join(void **state)
 {
     struct mesh *m = *state;
@@ -220,6 +243,7 @@ int main(void)
         MESH(a_down_nodes_address_is_for_who_comes_from_there_and_is_admitted),
         MESH(a_revoked_node_is_not_known_by_what_it_had),
         MESH(who_was_revoked_while_it_waited_is_nobody),
+        MESH(a_node_takes_the_address_of_one_that_is_down_only_from_there),
         MESH(a_revoked_node_comes_back_with_a_token_to_join),
     };
 
