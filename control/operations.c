@@ -78,6 +78,7 @@ static enum registry_outcome ask_token(struct operation *op, struct moment now,
 {
     struct token *token = tokens_find(&op->control->tokens, op->token_id);
 
+    op->visit.is_admitted = false; /* whatever it was before it waited */
     if (!token || token->is_going)
         return REGISTRY_READY;
     if (token->use) {

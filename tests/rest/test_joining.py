@@ -1,9 +1,10 @@
 """Becoming a node over TLS: access tokens, certificates for keys that are not of our making."""
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from plane import problem
+from plane import Reply, problem
 from secure import Node, SecurePlane, make_node, make_secure, openssl, secure  # noqa: F401 (fixtures)
 
 from lab.wait import wait_for
@@ -118,3 +119,25 @@ def test_the_csr_decides_nothing_but_the_key(plane, make_node):
     node.join()
     text = openssl("x509", "-in", node.cert, "-noout", "-text")
     assert "CA:FALSE" in text and f"/node/{node.id}" in text and "user/admin" not in text
+
+
+def test_a_token_that_is_removed_while_a_registration_waits_lets_nobody_in(plane, make_node):
+    """The registration waits until its address's holder is deleted; meanwhile its token goes."""
+    connections = plane.connect(), plane.connect(context=plane.context()), plane.connect()
+    for connection in connections:
+        plane.ask("GET", "/livez", connection=connection)
+    deleting, joining, removing = connections
+    refused = 0
+    for _ in range(40):
+        holder, token = make_node(1).join(), plane.token(max_uses=0)
+        deleting.request("DELETE", f"/api/nodes/{holder.id}")
+        joining.request("POST", "/api/nodes/register", json.dumps(holder.wish()),
+                        {"Authorization": f"Bearer {token['token']}"})
+        removing.request("DELETE", f"/api/tokens/{token['id']}")
+        deleted, joined, removed = (Reply(connection.getresponse()) for connection in connections)
+        assert (deleted.status, removed.status) == (204, 204)
+        refused += joined.status == 403
+        if joined.status == 200:  # it was let in before the token went, or not at all
+            assert joined.json()["revision"] < plane.ask("GET", "/api/nodes").json()["revision"]
+            plane.ask("DELETE", f"/api/nodes/{joined.json()['node_id']}")
+    assert refused > 0
