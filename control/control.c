@@ -315,7 +315,7 @@ static int start(struct control *c)
     const struct writer_callbacks callbacks = {on_stored, on_broken, c};
     int r;
 
-    events_init(&c->events, EVENTS_KEPT, c->registry.revision);
+    events_init(&c->events, EVENTS_KEPT, EVENTS_BYTES_MAX, c->registry.revision);
     r = writer_new(c->daemon.loop, c->store, &callbacks, &c->writer);
     if (r == 0)
         r = health_init(&c->health, c);

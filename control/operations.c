@@ -264,9 +264,13 @@ static void publish(struct control *c, const struct registry_change *change)
     case REGISTRY_DELETE:
         events_add_deletion(&c->events, change->set.revision, change->node->facts.api.node_id);
         break;
-    case REGISTRY_RELEASE:
     case REGISTRY_RESERVE:
+        events_add_reservation(&c->events, change->set.revision, &change->reservation->facts);
+        break;
     case REGISTRY_UNRESERVE:
+        events_add_unreservation(&c->events, change->set.revision, &change->reservation->facts);
+        break;
+    case REGISTRY_RELEASE:
         return;
     }
     watchers_wake(&c->watchers);

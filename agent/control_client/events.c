@@ -97,6 +97,13 @@ static int take_deleted(struct control_events *e, const struct sse_event *sse, c
     return r;
 }
 
+static int take_bookmark(struct control_events *e, const struct sse_event *sse, const json_t *value,
+                         bool *ret_go_on)
+{
+    *ret_go_on = hand_out(e, sse, (struct control_event){.kind = CONTROL_EVENT_BOOKMARK});
+    return 0;
+}
+
 static const struct {
     const char *type;
     int (*take)(struct control_events *, const struct sse_event *, const json_t *, bool *);
@@ -104,6 +111,7 @@ static const struct {
     {"snapshot", take_snapshot},
     {"node", take_node},
     {"node-deleted", take_deleted},
+    {"bookmark", take_bookmark},
 };
 
 static void note_failure(struct control_events *e, int r)

@@ -9,7 +9,12 @@
 
 #define CONTROL_EVENT_ID_SIZE 64
 
-enum control_event_kind { CONTROL_EVENT_SNAPSHOT, CONTROL_EVENT_NODE, CONTROL_EVENT_DELETED };
+enum control_event_kind {
+    CONTROL_EVENT_SNAPSHOT,
+    CONTROL_EVENT_NODE,
+    CONTROL_EVENT_DELETED,
+    CONTROL_EVENT_BOOKMARK /* nothing has happened up to this revision that was not told */
+};
 
 struct control_event {
     enum control_event_kind kind;

@@ -178,6 +178,9 @@ static bool on_event(const struct control_event *event, void *data)
         say->origin(c->config.data, &event->origin);
         say->deleted(c->config.data, event->node_id);
         break;
+    case CONTROL_EVENT_BOOKMARK:
+        say->origin(c->config.data, &event->origin);
+        break;
     }
     memcpy(c->last_event_id, event->id, sizeof c->last_event_id);
     return !c->is_stopped;

@@ -5,6 +5,7 @@
 
 #include "control/control.h"
 #include "lib/base/clock.h"
+#include "lib/base/error.h"
 #include "lib/base/list.h"
 #include "lib/base/parse.h"
 
@@ -15,26 +16,50 @@
 struct watcher {
     struct watchers *watchers;
     struct http_stream *stream;
+    unsigned int kinds;
     uint64_t place; /* in the ring of events */
     bool needs_snapshot;
     bool needs_comment;
+    bool needs_bookmark;
     char name[TLS_NAME_SIZE]; /* the caller's */
     struct watcher *prev, *next;
 };
 
-static struct http_body *snapshot(struct watchers *w)
+static struct http_body *snapshot(struct watchers *w, unsigned int kinds)
 {
     const struct registry *registry = &w->control->registry;
+    struct watch_snapshot *latest = &w->snapshots[kinds];
     int64_t now_ms = clock_boot_ms();
 
-    if (!w->snapshot || w->snapshot_revision != registry->revision ||
-        now_ms - w->snapshot_ms > SNAPSHOT_SHARE_MS) {
-        http_body_unref(w->snapshot);
-        w->snapshot = events_make_snapshot(registry);
-        w->snapshot_revision = registry->revision;
-        w->snapshot_ms = now_ms;
+    if (!latest->body || latest->revision != registry->revision ||
+        now_ms - latest->made_ms > SNAPSHOT_SHARE_MS) {
+        http_body_unref(latest->body);
+        *latest = (struct watch_snapshot){events_make_snapshot(registry, kinds), registry->revision,
+                                          now_ms};
     }
-    return http_body_ref(w->snapshot);
+    return http_body_ref(latest->body);
+}
+
+static struct http_body *bookmark(struct watchers *w)
+{
+    uint64_t revision = w->control->registry.revision;
+
+    if (!w->bookmark || w->bookmark_revision != revision) {
+        http_body_unref(w->bookmark);
+        w->bookmark = events_make_bookmark(revision);
+        w->bookmark_revision = revision;
+    }
+    return http_body_ref(w->bookmark);
+}
+
+/* For one who has heard all there is; NULL: nothing is to be said. */
+static struct http_body *sign_of_life(struct watcher *watcher)
+{
+    struct watchers *w = watcher->watchers;
+
+    if (watcher->needs_bookmark)
+        return bookmark(w);
+    return watcher->needs_comment ? http_body_ref(w->comment) : NULL;
 }
 
 static struct http_body *next_event(struct watcher *watcher, bool *ret_end)
@@ -42,21 +67,20 @@ static struct http_body *next_event(struct watcher *watcher, bool *ret_end)
     struct watchers *w = watcher->watchers;
     struct http_body *body = NULL;
 
-    switch (events_next_few(&w->control->events, &watcher->place, &body)) {
+    switch (events_next(&w->control->events, watcher->kinds, &watcher->place, &body)) {
     case EVENTS_ONE:
+        body = http_body_ref(body);
         break;
     case EVENTS_END:
-        if (!watcher->needs_comment)
-            return NULL;
-        body = w->comment;
+        body = sign_of_life(watcher);
         break;
     case EVENTS_LOST:
         w->cut++;
         *ret_end = true;
         return NULL;
     }
-    watcher->needs_comment = false;
-    return http_body_ref(body);
+    watcher->needs_comment = watcher->needs_bookmark = false;
+    return body;
 }
 
 static struct http_body *on_next(void *data, bool *ret_end)
@@ -72,7 +96,7 @@ static struct http_body *on_next(void *data, bool *ret_end)
         return next_event(watcher, ret_end);
     watcher->needs_snapshot = false;
     watcher->place = w->control->events.next;
-    return snapshot(w);
+    return snapshot(w, watcher->kinds);
 }
 
 static void on_gone(void *data)
@@ -96,11 +120,34 @@ static bool can_resume(const struct control *c, const struct http_request *reque
            events_seek(&c->events, revision, c->registry.revision, ret_place);
 }
 
+/* What is wanted, and allowed. False: it was answered. */
+static bool read_kinds(const struct control *c, struct http_request *request,
+                       unsigned int *ret_kinds)
+{
+    const char *text = http_request_query(request, "kind");
+
+    *ret_kinds = EVENT_BIT(EVENT_NODE);
+    if (text && events_parse_kinds(text, ret_kinds) < 0) {
+        http_reply_problem(request, 422, "%s", err_text());
+        return false;
+    }
+    if (!(*ret_kinds & EVENT_BIT(EVENT_RESERVATION)) ||
+        access_is_allowed(MAY_VIEWER | MAY_ADMIN, &c->visitor.caller, NULL))
+        return true;
+    http_reply_problem(request, 403, "reservations are for viewers and admins");
+    return false;
+}
+
 void watchers_add(struct watchers *w, struct http_request *request)
 {
-    struct watcher *watcher = NEW(struct watcher);
+    struct watcher *watcher;
+    unsigned int kinds;
 
+    if (!read_kinds(w->control, request, &kinds))
+        return;
+    watcher = NEW(struct watcher);
     watcher->watchers = w;
+    watcher->kinds = kinds;
     watcher->needs_snapshot = !can_resume(w->control, request, &watcher->place);
     watcher->needs_comment = true; /* says at once that the stream is there */
     memcpy(watcher->name, w->control->visitor.caller.name, sizeof watcher->name);
@@ -136,9 +183,9 @@ static void on_timer(void *data)
     struct watcher *watcher;
 
     DL_FOREACH(w->list, watcher)
-    watcher->needs_comment = true;
+    watcher->needs_bookmark = true;
     watchers_wake(w);
-    loop_timer_set_in(w->timer, WATCH_COMMENT_MS);
+    loop_timer_set_in(w->timer, WATCH_BOOKMARK_MS);
 }
 
 int watchers_init(struct watchers *w, struct control *control)
@@ -150,14 +197,16 @@ int watchers_init(struct watchers *w, struct control *control)
         return r;
     w->control = control;
     w->comment = http_body_new(comment, sizeof comment - 1);
-    loop_timer_set_in(w->timer, WATCH_COMMENT_MS);
+    loop_timer_set_in(w->timer, WATCH_BOOKMARK_MS);
     return 0;
 }
 
 void watchers_deinit(struct watchers *w)
 {
     loop_source_free(w->timer);
-    http_body_unref(w->snapshot);
+    for (size_t i = 0; i < ARRAY_LEN(w->snapshots); i++)
+        http_body_unref(w->snapshots[i].body);
+    http_body_unref(w->bookmark);
     http_body_unref(w->comment);
     *w = (struct watchers){0};
 }

@@ -5,14 +5,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "control/services/events.h"
 #include "lib/base/loop.h"
 #include "lib/http/server.h"
 
-/* A comment line goes to everybody this often, so that silence means that something is wrong. */
-#define WATCH_COMMENT_MS 5000
+/* A bookmark goes to everybody who has heard all there is, this often: silence means that something
+ * is wrong, and who comes back much later can still go on where it was. */
+#define WATCH_BOOKMARK_MS 5000
 
 struct control;
 struct watcher;
+
+/* The latest one made, which followers that begin together share. */
+struct watch_snapshot {
+    struct http_body *body; /* NULL: none yet */
+    uint64_t revision;
+    int64_t made_ms;
+};
 
 struct watchers {
     struct control *control;
@@ -20,9 +29,9 @@ struct watchers {
     size_t count;
     uint64_t cut; /* followers that were too slow, since the start */
     struct http_body *comment;
-    struct http_body *snapshot; /* the latest one made; followers that begin together share it */
-    uint64_t snapshot_revision;
-    int64_t snapshot_ms;
+    struct http_body *bookmark; /* the latest one made; NULL: none yet */
+    uint64_t bookmark_revision;
+    struct watch_snapshot snapshots[EVENT_SETS];
     struct loop_source *timer;
 };
 
@@ -30,7 +39,8 @@ int watchers_init(struct watchers *watchers, struct control *control);
 /* The server must have ended its streams. */
 void watchers_deinit(struct watchers *watchers);
 
-/* Answers the request with the stream: from Last-Event-ID on, or from a snapshot. */
+/* Answers the request with the stream: from Last-Event-ID on, or from a snapshot. The query's kind
+ * says what is followed; nodes, without it. */
 void watchers_add(struct watchers *watchers, struct http_request *request);
 /* Ends the streams of a caller by this name: a node's id, a token's id. */
 void watchers_cut(struct watchers *watchers, const char *name);

@@ -104,19 +104,32 @@ char *registry_lease_json(const char *node_id, bool is_quarantined)
                       is_quarantined ? "quarantined" : "assigned");
 }
 
-void registry_list_to_json(const struct registry *r, struct strbuf *out)
+void registry_add_nodes(const struct registry *r, struct strbuf *out)
 {
     const struct node *node;
 
-    strbuf_adds(out, "{\"nodes\":[");
+    strbuf_adds(out, "\"nodes\":[");
     DL_FOREACH(r->first, node)
     {
         if (node != r->first)
             strbuf_adds(out, ",");
         node_to_list_json(node, out);
     }
-    strbuf_addf(out, "],\"cluster_id\":\"%s\",\"revision\":%llu}", r->cluster_id,
+    strbuf_adds(out, "],");
+}
+
+void registry_add_origin(const struct registry *r, struct strbuf *out)
+{
+    strbuf_addf(out, "\"cluster_id\":\"%s\",\"revision\":%llu", r->cluster_id,
                 (unsigned long long)r->revision);
+}
+
+void registry_list_to_json(const struct registry *r, struct strbuf *out)
+{
+    strbuf_adds(out, "{");
+    registry_add_nodes(r, out);
+    registry_add_origin(r, out);
+    strbuf_adds(out, "}");
 }
 
 /* ---- tables -------------------------------------------------------------------------------- */

@@ -183,6 +183,10 @@ struct node *registry_find(const struct registry *registry, const char *node_id)
 
 /* {"nodes":[...],"cluster_id":...,"revision":N}, nodes in the order of registration. */
 void registry_list_to_json(const struct registry *registry, struct strbuf *out);
+/* Such an object's members, each with a comma behind it but the last. */
+void registry_add_nodes(const struct registry *registry, struct strbuf *out);
+void registry_add_reservations(const struct registry *registry, struct strbuf *out);
+void registry_add_origin(const struct registry *registry, struct strbuf *out);
 
 /* Plans. ret_change is written for REGISTRY_CHANGE and REGISTRY_WAIT. */
 enum registry_outcome registry_plan_register(struct registry *registry,
@@ -217,7 +221,7 @@ enum registry_outcome registry_plan_unreserve(struct registry *registry, const c
                                               struct registry_change **ret_change);
 /* host: as api_reservation_host() writes it. NULL: none; one with revision 0 is not stored yet. */
 struct reservation *registry_find_reservation(const struct registry *registry, const char *host);
-/* {"reservations":[...],"revision":N}, in the order of their making. */
+/* {"reservations":[...],"cluster_id":...,"revision":N}, in the order of their making. */
 void registry_reservations_to_json(const struct registry *registry, struct strbuf *out);
 
 /* What comes with a sign of life: REGISTRY_READY, noted; REGISTRY_STALE, to be heard no further; or

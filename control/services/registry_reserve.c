@@ -77,12 +77,12 @@ int registry_load_reservation(struct registry *r, const struct store_record *rec
     return 0;
 }
 
-void registry_reservations_to_json(const struct registry *r, struct strbuf *out)
+void registry_add_reservations(const struct registry *r, struct strbuf *out)
 {
     const struct reservation *reservation;
     bool is_first = true;
 
-    strbuf_adds(out, "{\"reservations\":[");
+    strbuf_adds(out, "\"reservations\":[");
     DL_FOREACH(r->reservations, reservation)
     {
         if (reservation->revision == 0)
@@ -92,7 +92,15 @@ void registry_reservations_to_json(const struct registry *r, struct strbuf *out)
         is_first = false;
         api_reservation_to_json(&reservation->facts, out);
     }
-    strbuf_addf(out, "],\"revision\":%llu}", (unsigned long long)r->revision);
+    strbuf_adds(out, "],");
+}
+
+void registry_reservations_to_json(const struct registry *r, struct strbuf *out)
+{
+    strbuf_adds(out, "{");
+    registry_add_reservations(r, out);
+    registry_add_origin(r, out);
+    strbuf_adds(out, "}");
 }
 
 /* ---- making one ---------------------------------------------------------------------------- */

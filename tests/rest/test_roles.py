@@ -74,6 +74,19 @@ def test_each_may_what_its_role_may_and_nothing_else(callers, plane, who):
             time.sleep(0.11)  # who has nothing to show over and over is told to wait
 
 
+def test_a_node_follows_nodes_only(plane, make_node):
+    node, headers = make_node(1).join(), {"Accept": "text/event-stream"}
+    for kind in ("reservation", "node,reservation"):
+        reply = plane.ask("GET", f"/api/nodes?kind={kind}", headers=headers,
+                          connection=plane.connect(context=node.context()))
+        problem(reply, 403, "for viewers and admins")
+    connection = plane.connect(context=plane.context())
+    connection.request("GET", "/api/nodes?kind=reservation",
+                       headers={**headers, "Authorization": "Bearer " + plane.token(role="viewer")["token"]})
+    assert connection.getresponse().status == 200
+    connection.close()
+
+
 def test_a_node_cannot_register_as_another(plane, make_node):
     one, two = make_node(1).join(), make_node(2).join()
     reply = one.register(one, node_id=two.id, node_token="guessed", hostname="node2", host_ip="192.168.1.3")

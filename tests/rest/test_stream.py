@@ -5,18 +5,18 @@ import time
 
 import pytest
 from lab.wait import wait_for
-from plane import is_sanitized
+from plane import is_sanitized, problem
 
 
 class Stream:
     """A follower: reads events one by one."""
 
-    def __init__(self, plane, last_id=None):
+    def __init__(self, plane, last_id=None, kind=None):
         self.connection = plane.connect(timeout_s=12)
         headers = {"Accept": "text/event-stream"}
         if last_id is not None:
             headers["Last-Event-ID"] = str(last_id)
-        self.connection.request("GET", "/api/nodes", headers=headers)
+        self.connection.request("GET", "/api/nodes" + (f"?kind={kind}" if kind else ""), headers=headers)
         self.response = self.connection.getresponse()
         assert self.response.status == 200
         assert self.response.headers["Content-Type"] == "text/event-stream"
@@ -33,7 +33,13 @@ class Stream:
             lines.append(line.decode().rstrip("\n"))
 
     def event(self):
-        """(type, id, data) of the next event; comments are passed over; None at the end."""
+        """(type, id, data) of the next event; comments and bookmarks are passed over; None at the end."""
+        while True:
+            event = self.any_event()
+            if event is None or event[0] != "bookmark":
+                return event
+
+    def any_event(self):
         while True:
             lines = self.block()
             if lines is None:
@@ -145,6 +151,90 @@ def test_silence_is_filled_with_comments(plane):
     assert all(line.startswith(":") for line in stream.block())
     assert time.monotonic() - began < 10
     stream.close()
+
+
+def test_a_quiet_stream_has_bookmarks_that_can_be_resumed(plane):
+    stream = Stream(plane)
+    assert stream.event()[0] == "snapshot"
+    assert plane.ask("PUT", "/api/reservations/node7", {"subnet": "10.42.7.0/24"}).status == 200
+    began = time.monotonic()
+    kind, revision, data = stream.any_event()
+    assert time.monotonic() - began < 10
+    assert (kind, data, revision) == ("bookmark", {"revision": revision}, plane.metric("quilt_control_revision"))
+    stream.close()
+    one = plane.join(1)["node_id"]
+    stream = Stream(plane, revision)
+    assert stream.event()[2]["node_id"] == one
+    stream.close()
+
+
+def test_a_follower_hears_the_kinds_it_asks_for(plane):
+    def reserve(host, subnet):
+        assert plane.ask("PUT", f"/api/reservations/{host}", {"subnet": subnet}).status == 200
+    reserve("node7", "10.42.7.0/24")
+    plane.join(1)
+    nodes, both = Stream(plane, kind="node"), Stream(plane, kind="node,reservation")
+    reservations = Stream(plane, kind="reservation")
+    assert nodes.event()[2].keys() == {"nodes", "cluster_id", "revision"}
+    assert both.event()[2].keys() == {"nodes", "reservations", "cluster_id", "revision"}
+    first = reservations.event()
+    assert [one["host"] for one in first[2]["reservations"]] == ["node7"]
+    two = plane.join(2)["node_id"]
+    reserve("node8", "10.42.8.0/24")
+    assert plane.ask("DELETE", "/api/reservations/node7").status == 204
+    three = plane.join(3)["node_id"]
+    assert [nodes.event()[2]["node_id"] for _ in range(2)] == [two, three]
+    events = [reservations.event() for _ in range(2)]
+    assert [(kind, data["host"]) for kind, _, data in events] == [("reservation", "node8"),
+                                                                 ("reservation-deleted", "node7")]
+    assert [both.event()[0] for _ in range(4)] == ["node", "reservation", "reservation-deleted", "node"]
+    again = Stream(plane, first[1], kind="reservation")
+    assert [again.event() for _ in range(2)] == events
+    for stream in (nodes, both, reservations, again):
+        stream.close()
+
+
+@pytest.mark.parametrize("kind", ["nodes", "", "node,", "node,weather"])
+def test_a_kind_that_there_is_not_is_refused(plane, kind):
+    reply = plane.ask("GET", f"/api/nodes?kind={kind}", headers={"Accept": "text/event-stream"})
+    problem(reply, 422, "kind: '", "there are node, reservation")
+
+
+def test_who_asks_for_what_was_compacted_gets_a_snapshot(plane):
+    """More changes than are kept, in ten thousands: whoever saw the first of them has missed too much."""
+    one = plane.join(1)
+    first = int(plane.metric("quilt_control_revision"))
+    rename_many(plane, one, 10050)
+    last = int(plane.metric("quilt_control_revision"))
+    assert last - first == 10050
+    old, young = Stream(plane, first), Stream(plane, last - 10000)
+    assert old.event()[0] == "snapshot"
+    seen = [young.event() for _ in range(10000)]
+    assert {kind for kind, _, _ in seen} == {"node"}
+    assert [revision for _, revision, _ in seen] == list(range(last - 9999, last + 1))
+    old.close()
+    young.close()
+
+
+def rename_many(plane, one, count):
+    """Changes of one node after the other, without waiting for each answer."""
+    connection = socket.create_connection(("127.0.0.1", plane.port))
+    reader = connection.makefile("rb")
+    for start in range(0, count, 50):
+        for number in range(start, min(start + 50, count)):
+            body = json.dumps({"hostname": f"name{number}", "host_ip": "192.168.0.2", "node_id": one["node_id"],
+                               "node_token": one["node_token"]})
+            connection.sendall(f"POST /api/nodes/register HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+                               f"\r\n{body}".encode())
+        for number in range(start, min(start + 50, count)):
+            assert reader.readline().startswith(b"HTTP/1.1 200")
+            length = 0
+            while (line := reader.readline()) != b"\r\n":
+                if line.lower().startswith(b"content-length:"):
+                    length = int(line.split(b":")[1])
+            reader.read(length)
+    reader.close()
+    connection.close()
 
 
 def test_a_stop_ends_the_streams_in_order(plane):

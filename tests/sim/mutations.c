@@ -24,6 +24,7 @@ static const char *const names[] = {
     [MUTATION_CHANGE_NOT_PUBLISHED] = "change-not-published",
     [MUTATION_RESUME_SKIPS_ONE] = "resume-skips-one",
     [MUTATION_SNAPSHOT_LACKS_ONE] = "snapshot-lacks-one",
+    [MUTATION_BOOKMARK_AHEAD] = "bookmark-ahead",
     [MUTATION_TOMBSTONE_IGNORED] = "tombstone-ignored",
     [MUTATION_NO_REMOVAL_GUARD] = "no-removal-guard",
     [MUTATION_GUARD_NEVER_YIELDS] = "guard-never-yields",
@@ -175,9 +176,10 @@ WRAP(void, events_add_node, struct events *events, uint64_t revision, const stru
 }
 
 /* A ring that is overtaken now and then. */
-WRAP(void, events_init, struct events *events, size_t size, uint64_t revision)
+WRAP(void, events_init, struct events *events, size_t size, size_t bytes_max, uint64_t revision)
 {
-    __real_events_init(events, sim_percent(50) ? (size_t)sim_between(4, 64) : size, revision);
+    __real_events_init(events, sim_percent(50) ? (size_t)sim_between(4, 64) : size,
+                       sim_percent(50) ? (size_t)sim_between(2000, 20000) : bytes_max, revision);
 }
 
 WRAP(bool, events_seek, const struct events *events, uint64_t revision, uint64_t present,
@@ -190,18 +192,23 @@ WRAP(bool, events_seek, const struct events *events, uint64_t revision, uint64_t
     return is_known;
 }
 
-WRAP(struct http_body *, events_make_snapshot, const struct registry *registry)
+WRAP(struct http_body *, events_make_snapshot, const struct registry *registry, unsigned int kinds)
 {
     struct registry less = *registry;
     struct node *last = less.first ? less.first->prev : NULL;
     struct http_body *body;
 
     if (!is(MUTATION_SNAPSHOT_LACKS_ONE) || !last || last == less.first)
-        return __real_events_make_snapshot(registry);
+        return __real_events_make_snapshot(registry, kinds);
     DL_DELETE(less.first, last);
-    body = __real_events_make_snapshot(&less);
+    body = __real_events_make_snapshot(&less, kinds);
     DL_APPEND(less.first, last);
     return body;
+}
+
+WRAP(struct http_body *, events_make_bookmark, uint64_t revision)
+{
+    return __real_events_make_bookmark(is(MUTATION_BOOKMARK_AHEAD) ? revision + 1 : revision);
 }
 
 /* ---- the agents ---------------------------------------------------------------------------- */

@@ -179,6 +179,11 @@ const char *http_request_header(const struct http_request *request, const char *
     return NULL;
 }
 
+const char *http_request_query(const struct http_request *request, const char *name)
+{
+    return NULL;
+}
+
 size_t http_request_route(const struct http_request *request)
 {
     return (size_t)request->route;

@@ -21,7 +21,8 @@ static const char stream[] =
                     "3", "192.168.1.13",
                     "up") "\n\n"
                           "event: node-deleted\nid: 10\ndata: "
-                          "{\"node_id\":\"00000000-0000-4000-8000-000000000001\"}\n\n";
+                          "{\"node_id\":\"00000000-0000-4000-8000-000000000001\"}\n\n"
+                          ": still here\n\nevent: bookmark\ndata: {\"revision\":12}\nid: 12\n\n";
 
 struct heard {
     struct strbuf text;
@@ -58,7 +59,8 @@ static void the_events_are_the_same_however_the_bytes_are_cut(void **state)
         }
         assert_string_equal(heard.text.data, "0@7 h1=192.168.1.11/1 h2=192.168.1.12/0;"
                                              "1@9 h3=192.168.1.13/1;"
-                                             "2@10 00000000-0000-4000-8000-000000000001;");
+                                             "2@10 00000000-0000-4000-8000-000000000001;"
+                                             "3@12;");
         assert_false(control_events_is_list(events));
         control_events_free(events);
         strbuf_deinit(&heard.text);

@@ -1,42 +1,69 @@
 /* The ring of events: what it says, how far it reaches back, and who is lost. */
+#include "control/services/events.h"
+
+#include <errno.h>
 #include <string.h>
 
-#include "control/services/events.h"
 #include "tests/unit/control/mesh.h"
+
+#define NODES EVENT_BIT(EVENT_NODE)
+#define RESERVATIONS EVENT_BIT(EVENT_RESERVATION)
+#define ALL (NODES | RESERVATIONS)
+#define MUCH (size_t)(1024 * 1024)
 
 static void add(struct events *events, uint64_t revision)
 {
     events_add_deletion(events, revision, "00000000-0000-4000-8000-000000000001");
 }
 
-/* Reads the event at a place; its revision as the wire has it. */
-static uint64_t read_revision(const struct events *events, uint64_t *place)
+static void reserve(struct events *events, uint64_t revision)
 {
-    struct http_body *body = NULL;
-    uint64_t before = *place;
+    const struct api_reservation reservation = {
+        .host = "node7", .subnet = {.addr = 0x0a2a0700, .len = 24}, .created_at = 5};
 
-    assert_int_equal(events_next(events, place, &body), EVENTS_ONE);
-    assert_non_null(body);
-    assert_int_equal(*place, before + 1);
-    return events->ring[before % events->size].revision;
+    events_add_reservation(events, revision, &reservation);
+}
+
+/* What a follower gets next: the ids of the events, "end" or "lost". */
+static char *read_ids(struct events *events, unsigned int kinds, uint64_t *place)
+{
+    AUTO_STRBUF struct strbuf out = {0};
+    AUTO_FREE char *text = NULL;
+    struct http_body *body = NULL;
+    enum events_outcome outcome = events_next(events, kinds, place, &body);
+
+    if (outcome == EVENTS_END)
+        return mem_strdup("end");
+    if (outcome == EVENTS_LOST)
+        return mem_strdup("lost");
+    text = mem_printf("%.*s", (int)http_body_len(body), http_body_bytes(body));
+    for (const char *id = strstr(text, "\nid: "); id; id = strstr(id + 1, "\nid: "))
+        strbuf_addf(&out, "%s%.*s", out.len > 0 ? " " : "", (int)strcspn(id + 5, "\n"), id + 5);
+    return strbuf_take(&out);
+}
+
+static void assert_next(struct events *events, unsigned int kinds, uint64_t *place,
+                        const char *expected)
+{
+    AUTO_FREE char *ids = read_ids(events, kinds, place);
+
+    assert_string_equal(ids, expected);
 }
 
 static void a_follower_gets_exactly_what_it_missed(void **state)
 {
     struct events events;
-    struct http_body *body = NULL;
     uint64_t place = 99;
 
-    events_init(&events, 8, 10);
+    events_init(&events, 8, MUCH, 10);
     add(&events, 11);
     add(&events, 14); /* not every revision has an event */
     add(&events, 15);
     assert_true(events_seek(&events, 12, 15, &place));
-    assert_int_equal(read_revision(&events, &place), 14);
-    assert_int_equal(read_revision(&events, &place), 15);
-    assert_int_equal(events_next(&events, &place, &body), EVENTS_END);
+    assert_next(&events, NODES, &place, "14 15");
+    assert_next(&events, NODES, &place, "end");
     add(&events, 16);
-    assert_int_equal(read_revision(&events, &place), 16);
+    assert_next(&events, NODES, &place, "16");
     events_deinit(&events);
 }
 
@@ -52,7 +79,7 @@ static void it_knows_how_far_it_reaches_back(void **state)
     };
     struct events events;
 
-    events_init(&events, 8, 10);
+    events_init(&events, 8, MUCH, 10);
     add(&events, 11);
     add(&events, 14);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -69,7 +96,7 @@ static void after_a_restart_only_the_present_can_be_resumed(void **state)
     struct events events;
     uint64_t place = 99;
 
-    events_init(&events, 8, 500);
+    events_init(&events, 8, MUCH, 500);
     assert_false(events_seek(&events, 499, 500, &place));
     assert_true(events_seek(&events, 500, 500, &place));
     assert_false(events_seek(&events, 501, 500, &place));
@@ -79,24 +106,104 @@ static void after_a_restart_only_the_present_can_be_resumed(void **state)
 static void whoever_is_overtaken_is_lost(void **state)
 {
     struct events events;
-    struct http_body *body = NULL;
     uint64_t slow = 0, place = 99;
 
-    events_init(&events, 4, 0);
+    events_init(&events, 4, MUCH, 0);
     for (uint64_t revision = 1; revision <= 4; revision++)
         add(&events, revision);
-    assert_int_equal(read_revision(&events, &slow), 1);
     add(&events, 5);
-    assert_int_equal(read_revision(&events, &slow), 2);
-    add(&events, 6);
-    assert_int_equal(read_revision(&events, &slow), 3);
-    add(&events, 7);
-    add(&events, 8);
-    assert_int_equal(events_next(&events, &slow, &body), EVENTS_LOST);
-    assert_false(events_seek(&events, 3, 8, &place));
-    assert_true(events_seek(&events, 4, 8, &place));
-    assert_int_equal(read_revision(&events, &place), 5);
+    assert_next(&events, NODES, &slow, "lost");
+    slow = 1;
+    assert_next(&events, NODES, &slow, "2 3 4 5");
+    assert_false(events_seek(&events, 0, 5, &place));
+    assert_true(events_seek(&events, 1, 5, &place));
+    assert_next(&events, NODES, &place, "2 3 4 5");
     events_deinit(&events);
+}
+
+static void no_more_bytes_are_kept_than_may_be(void **state)
+{
+    struct events events;
+    uint64_t slow = 0, place = 99;
+    size_t one;
+
+    events_init(&events, 1000, MUCH, 0);
+    add(&events, 1);
+    one = events.bytes;
+    events_deinit(&events);
+    events_init(&events, 1000, 3 * one, 0);
+    for (uint64_t revision = 1; revision <= 5; revision++)
+        add(&events, revision);
+    assert_int_equal(events.bytes, 3 * one);
+    assert_next(&events, NODES, &slow, "lost");
+    assert_false(events_seek(&events, 1, 5, &place));
+    assert_true(events_seek(&events, 2, 5, &place));
+    assert_next(&events, NODES, &place, "3 4 5");
+    events_deinit(&events);
+}
+
+static void the_latest_event_is_kept_whatever_its_size(void **state)
+{
+    struct events events;
+    uint64_t place = 0;
+
+    events_init(&events, 8, 1, 0);
+    add(&events, 1);
+    assert_next(&events, NODES, &place, "1");
+    add(&events, 2);
+    assert_next(&events, NODES, &place, "2");
+    assert_int_equal(events.next - events.first, 1);
+    events_deinit(&events);
+}
+
+static void a_follower_hears_only_the_kinds_it_wants(void **state)
+{
+    struct events events;
+    uint64_t nodes = 0, reservations = 0, all = 0;
+
+    events_init(&events, 16, MUCH, 0);
+    add(&events, 1);
+    reserve(&events, 2);
+    reserve(&events, 3);
+    add(&events, 4);
+    reserve(&events, 5);
+    assert_next(&events, NODES, &nodes, "1 4");
+    assert_next(&events, RESERVATIONS, &reservations, "2 3 5");
+    assert_next(&events, ALL, &all, "1 2 3 4 5");
+    reserve(&events, 6);
+    assert_next(&events, NODES, &nodes, "end");
+    assert_int_equal(nodes, 6); /* it has passed over it, and is not lost for that */
+    assert_next(&events, RESERVATIONS, &reservations, "6");
+    add(&events, 7);
+    assert_next(&events, NODES, &nodes, "7");
+    events_deinit(&events);
+}
+
+static void kinds_are_words_with_commas(void **state)
+{
+    static const struct {
+        const char *text;
+        unsigned int kinds; /* 0: refused */
+    } rows[] = {
+        {"node", NODES},
+        {"reservation", RESERVATIONS},
+        {"node,reservation", ALL},
+        {"reservation,node,node", ALL},
+        {"", 0},
+        {"node,", 0},
+        {",node", 0},
+        {"nodes", 0},
+        {"node reservation", 0},
+        {"NODE", 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        unsigned int kinds = 0;
+
+        assert_int_equal(events_parse_kinds(rows[i].text, &kinds), rows[i].kinds ? 0 : -EINVAL);
+        assert_int_equal(kinds, rows[i].kinds);
+    }
+    assert_says("there are node, reservation");
 }
 
 static void assert_text(struct http_body *body, const char *expected)
@@ -105,26 +212,22 @@ static void assert_text(struct http_body *body, const char *expected)
     assert_memory_equal(http_body_bytes(body), expected, strlen(expected));
 }
 
-#define DELETED "\ndata: {\"node_id\":\"00000000-0000-4000-8000-000000000001\"}\n\n"
-
 static void followers_at_one_place_share_what_follows(void **state)
 {
     struct events events;
-    struct http_body *one = NULL, *other = NULL;
-    uint64_t a = 0, b = 0, late = 1;
+    struct http_body *one = NULL, *other = NULL, *of_all = NULL;
+    uint64_t a = 0, b = 0, c = 0, late = 1;
 
-    events_init(&events, 4, 0);
+    events_init(&events, 4, MUCH, 0);
     for (uint64_t revision = 1; revision <= 3; revision++)
         add(&events, revision);
-    assert_int_equal(events_next_few(&events, &a, &one), EVENTS_ONE);
-    assert_int_equal(events_next_few(&events, &b, &other), EVENTS_ONE);
+    assert_int_equal(events_next(&events, NODES, &a, &one), EVENTS_ONE);
+    assert_int_equal(events_next(&events, ALL, &c, &of_all), EVENTS_ONE);
+    assert_int_equal(events_next(&events, NODES, &b, &other), EVENTS_ONE);
     assert_ptr_equal(one, other);
-    assert_text(one, "event: node-deleted\nid: 1" DELETED "event: node-deleted\nid: 2" DELETED
-                     "event: node-deleted\nid: 3" DELETED);
+    assert_ptr_not_equal(one, of_all);
     assert_int_equal(a, 3);
-    assert_int_equal(events_next_few(&events, &a, &one), EVENTS_END);
-    assert_int_equal(events_next_few(&events, &late, &one), EVENTS_ONE);
-    assert_text(one, "event: node-deleted\nid: 2" DELETED "event: node-deleted\nid: 3" DELETED);
+    assert_next(&events, NODES, &late, "2 3");
     events_deinit(&events);
 }
 
@@ -132,17 +235,14 @@ static void no_more_are_joined_than_a_slow_follower_may_hold(void **state)
 {
     struct events events;
     struct http_body *body = NULL;
-    uint64_t place = 0, lost = 0;
+    uint64_t place = 0;
 
-    events_init(&events, EVENTS_JOINED + 2, 0);
+    events_init(&events, EVENTS_JOINED + 2, MUCH, 0);
     for (uint64_t revision = 1; revision <= EVENTS_JOINED + 1; revision++)
         add(&events, revision);
-    assert_int_equal(events_next_few(&events, &place, &body), EVENTS_ONE);
+    assert_int_equal(events_next(&events, NODES, &place, &body), EVENTS_ONE);
     assert_int_equal(place, EVENTS_JOINED);
-    assert_int_equal(read_revision(&events, &place), EVENTS_JOINED + 1);
-    add(&events, EVENTS_JOINED + 2);
-    add(&events, EVENTS_JOINED + 3); /* goes over the first */
-    assert_int_equal(events_next_few(&events, &lost, &body), EVENTS_LOST);
+    assert_next(&events, NODES, &place, "33");
     events_deinit(&events);
 }
 
@@ -150,41 +250,77 @@ static void no_more_are_joined_than_a_slow_follower_may_hold(void **state)
     "{\"node_id\":\"00000000-0000-4000-8000-000000000001\",\"hostname\":\"node1\","               \
     "\"host_ip\":\"192.168.1.1\",\"subnet\":\"10.42.1.0/24\",\"cpu_cores\":null,\"ram_mb\":null," \
     "\"status\":\"up\",\"registered_at\":1700000000,\"last_heartbeat\":1700000000}"
+#define NODE_7 "{\"host\":\"node7\",\"subnet\":\"10.42.7.0/24\",\"created_at\":1700000000}"
+
+static void assert_event(struct events *events, uint64_t *place, const char *expected)
+{
+    struct http_body *body = NULL;
+
+    assert_int_equal(events_next(events, ALL, place, &body), EVENTS_ONE);
+    assert_text(body, expected);
+}
 
 static void events_are_written_as_the_stream_has_them(void **state)
 {
     struct mesh *m = *state;
-    struct http_body *body = NULL;
+    const struct api_reservation reservation = {
+        .host = "node7", .subnet = {.addr = 0x0a2a0700, .len = 24}, .created_at = 1700000000};
     struct events events;
     uint64_t place = 0;
 
     assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
-    events_init(&events, 4, 0);
+    events_init(&events, 4, MUCH, 0);
     events_add_node(&events, 1, registry_find(&m->registry, m->grant.node_id));
+    assert_event(&events, &place, "event: node\nid: 1\ndata: " NODE_1 "\n\n");
     add(&events, 2);
-    assert_int_equal(events_next(&events, &place, &body), EVENTS_ONE);
-    assert_text(body, "event: node\nid: 1\ndata: " NODE_1 "\n\n");
-    assert_int_equal(events_next(&events, &place, &body), EVENTS_ONE);
-    assert_text(body, "event: node-deleted\nid: 2\ndata: "
-                      "{\"node_id\":\"00000000-0000-4000-8000-000000000001\"}\n\n");
+    assert_event(&events, &place,
+                 "event: node-deleted\nid: 2\ndata: "
+                 "{\"node_id\":\"00000000-0000-4000-8000-000000000001\"}\n\n");
+    events_add_reservation(&events, 3, &reservation);
+    assert_event(&events, &place, "event: reservation\nid: 3\ndata: " NODE_7 "\n\n");
+    events_add_unreservation(&events, 4, &reservation);
+    assert_event(&events, &place, "event: reservation-deleted\nid: 4\ndata: " NODE_7 "\n\n");
     events_deinit(&events);
+}
+
+static void a_bookmark_is_an_event_behind_a_comment(void **state)
+{
+    struct http_body *body = events_make_bookmark(12);
+
+    assert_text(body, ": still here\n\nevent: bookmark\ndata: {\"revision\":12}\nid: 12\n\n");
+    http_body_unref(body);
 }
 
 #define CLUSTER "\"cluster_id\":\"11111111-2222-4333-8444-555555555555\""
 
-static void a_snapshot_is_the_list_its_cluster_and_its_revision(void **state)
+static void assert_snapshot(const struct mesh *m, unsigned int kinds, const char *expected)
+{
+    struct http_body *body = events_make_snapshot(&m->registry, kinds);
+
+    assert_text(body, expected);
+    http_body_unref(body);
+}
+
+static void a_snapshot_has_what_is_wanted_its_cluster_and_its_revision(void **state)
 {
     struct mesh *m = *state;
-    struct http_body *body = events_make_snapshot(&m->registry);
+    struct api_reservation wish = {.host = "node7", .subnet = {.addr = 0x0a2a0700, .len = 24}};
+    struct registry_change *change = NULL;
 
-    assert_text(body,
-                "event: snapshot\nid: 0\ndata: {\"nodes\":[]," CLUSTER ",\"revision\":0}\n\n");
-    http_body_unref(body);
+    assert_snapshot(m, NODES,
+                    "event: snapshot\nid: 0\ndata: {\"nodes\":[]," CLUSTER ",\"revision\":0}\n\n");
     assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
-    body = events_make_snapshot(&m->registry);
-    assert_text(body, "event: snapshot\nid: 1\ndata: {\"nodes\":[" NODE_1 "]," CLUSTER
-                      ",\"revision\":1}\n\n");
-    http_body_unref(body);
+    assert_int_equal(registry_plan_reserve(&m->registry, &wish, m->now, &change), REGISTRY_CHANGE);
+    assert_int_equal(finish(m, change), STORE_DONE);
+    assert_snapshot(m, NODES,
+                    "event: snapshot\nid: 2\ndata: {\"nodes\":[" NODE_1 "]," CLUSTER
+                    ",\"revision\":2}\n\n");
+    assert_snapshot(m, RESERVATIONS,
+                    "event: snapshot\nid: 2\ndata: {\"reservations\":[" NODE_7 "]," CLUSTER
+                    ",\"revision\":2}\n\n");
+    assert_snapshot(m, ALL,
+                    "event: snapshot\nid: 2\ndata: {\"nodes\":[" NODE_1
+                    "],\"reservations\":[" NODE_7 "]," CLUSTER ",\"revision\":2}\n\n");
 }
 
 int main(void)
@@ -194,10 +330,15 @@ int main(void)
         cmocka_unit_test(it_knows_how_far_it_reaches_back),
         cmocka_unit_test(after_a_restart_only_the_present_can_be_resumed),
         cmocka_unit_test(whoever_is_overtaken_is_lost),
+        cmocka_unit_test(no_more_bytes_are_kept_than_may_be),
+        cmocka_unit_test(the_latest_event_is_kept_whatever_its_size),
+        cmocka_unit_test(a_follower_hears_only_the_kinds_it_wants),
+        cmocka_unit_test(kinds_are_words_with_commas),
         cmocka_unit_test(followers_at_one_place_share_what_follows),
         cmocka_unit_test(no_more_are_joined_than_a_slow_follower_may_hold),
         MESH(events_are_written_as_the_stream_has_them),
-        MESH(a_snapshot_is_the_list_its_cluster_and_its_revision),
+        cmocka_unit_test(a_bookmark_is_an_event_behind_a_comment),
+        MESH(a_snapshot_has_what_is_wanted_its_cluster_and_its_revision),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,8 @@
 #include "control/store/memory.h"
 #include "tests/unit/control/mesh.h"
 
+#define MESH_ID "11111111-2222-4333-8444-555555555555" /* of mesh.c */
+
 static enum registry_outcome begin(struct mesh *m, const char *host, const char *subnet,
                                    struct registry_change **ret_change)
 {
@@ -94,7 +96,7 @@ static void reservations_survive_a_restart(void **state)
     restart(m);
     assert_listed(m, "{\"reservations\":[{\"host\":\"node7\",\"subnet\":\"10.42.1.0/24\","
                      "\"created_at\":1700000000},{\"host\":\"node8\",\"subnet\":\"10.42.2.0/24\","
-                     "\"created_at\":1700000000}],\"revision\":3}");
+                     "\"created_at\":1700000000}],\"cluster_id\":\"" MESH_ID "\",\"revision\":3}");
     assert_int_equal(m->registry.pool.counts[POOL_RESERVED], 1);
     assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
     assert_subnet(m, "10.42.3.0/24");
@@ -112,7 +114,7 @@ static void what_is_taken_back_is_for_everybody(void **state)
     assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
     assert_subnet(m, "10.42.1.0/24");
     restart(m);
-    assert_listed(m, "{\"reservations\":[],\"revision\":3}");
+    assert_listed(m, "{\"reservations\":[],\"cluster_id\":\"" MESH_ID "\",\"revision\":3}");
 }
 
 static void what_cannot_be_reserved_is_told(void **state)
@@ -177,7 +179,7 @@ static void nobody_decides_on_a_reservation_that_is_under_way(void **state)
     assert_int_equal(begin(m, "node8", "10.42.7.0/24", &waits_for), REGISTRY_WAIT);
     assert_int_equal(registry_plan_unreserve(&m->registry, "node7", m->now, &waits_for),
                      REGISTRY_WAIT);
-    assert_listed(m, "{\"reservations\":[],\"revision\":0}");
+    assert_listed(m, "{\"reservations\":[],\"cluster_id\":\"" MESH_ID "\",\"revision\":0}");
     assert_int_equal(finish(m, change), STORE_DONE);
     assert_int_equal(join(m, "node7", "192.168.1.7"), REGISTRY_CHANGE);
     assert_subnet(m, "10.42.7.0/24");
