@@ -119,6 +119,16 @@ static int admit_node(struct control *c, const char *text, struct visitor *v)
     return 0;
 }
 
+/* Of an access token that there is; guesses at it count apart from those at nothing. */
+static uint32_t mark_of(const struct control *c, const char *id)
+{
+    uint32_t halves[2] = {0};
+
+    if (tokens_find(&c->tokens, id))
+        memcpy(halves, id, sizeof halves);
+    return halves[0] ^ halves[1];
+}
+
 static int admit_holder(struct control *c, const char *text, struct visitor *v)
 {
     AUTO_ACCESS_TOKEN struct access_token token = {0};
@@ -131,6 +141,7 @@ static int admit_holder(struct control *c, const char *text, struct visitor *v)
         return r;
     secret = access_token_secret_sha256(&token);
     sha256_format(&secret, digest);
+    v->token_mark = mark_of(c, token.id);
     outcome = tokens_check(&c->tokens, token.id, digest, clock_unix_s(), &v->token);
     v->is_token_spent = outcome == TOKENS_USED_UP;
     if (outcome != TOKENS_GOOD && outcome != TOKENS_USED_UP)
@@ -194,7 +205,6 @@ static void log_denial(struct control *c, const struct http_request *request,
 static void deny_stranger(struct http_request *request, struct control *c,
                           const struct control_route *route)
 {
-    (void)guesses_note(&c->guesses, http_request_client(request), clock_boot_ms());
     log_denial(c, request, route, 401);
     http_reply_header(request, "WWW-Authenticate", "Bearer realm=\"quilt\"");
     http_reply_problem(request, 401, "%s", err_text());
@@ -221,12 +231,22 @@ static const char *subject_of(const struct control_route *route, const struct ht
     return strchr(route->pattern, ':') ? http_request_param(request, 0) : NULL;
 }
 
-/* True: it was answered that it has to wait. */
-static bool slow_down(const struct control *c, struct http_request *request)
+/* Whoever shares an address with somebody who guesses (a proxy's, a container its host's) must not
+ * be kept out by that, so it is looked first whether there is what is guessed at: an access token
+ * that exists has a count of its own, and a node's own token is no guess when it is right. Who
+ * shows no token guesses nothing. True: it was answered that it has to wait. */
+static bool slow_down(struct control *c, struct http_request *request, bool is_wrong)
 {
-    if (!c->pki || !bearer_token(request) ||
-        !guesses_must_wait(&c->guesses, http_request_client(request), clock_boot_ms()))
+    uint32_t row = http_request_client(request) ^ c->visitor.token_mark;
+    int64_t now_ms = clock_boot_ms();
+
+    if (!c->pki || !bearer_token(request) || (!is_wrong && !c->visitor.token))
         return false;
+    if (!guesses_must_wait(&c->guesses, row, now_ms)) {
+        if (is_wrong)
+            (void)guesses_note(&c->guesses, row, now_ms);
+        return false;
+    }
     http_reply_header(request, "Retry-After", "1");
     http_reply_problem(request, 429, "too many wrong credentials from this address; wait");
     return true;
@@ -238,6 +258,8 @@ static void let_in(struct http_request *request, struct control *c,
     struct visitor *v = &c->visitor;
     int r = identify(c, request, v);
 
+    if (slow_down(c, request, r < 0))
+        return;
     if (r < 0) /* what was shown counts for nothing, which some routes do not mind */
         *v = (struct visitor){.caller.is_local = v->caller.is_local};
     if (access_is_allowed(route->rule, &v->caller, subject_of(route, request)))
@@ -253,8 +275,6 @@ void guard_handle(struct http_request *request, void *data)
     struct control *c = data;
     const struct control_route *route = &control_routes[http_request_route(request)];
 
-    if (slow_down(c, request))
-        return;
     c->visitor = (struct visitor){0};
     c->visitor.caller.is_local = (route->rule & MAY_LOCAL) && http_request_is_local(request);
     let_in(request, c, route);

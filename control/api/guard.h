@@ -19,6 +19,7 @@ struct visitor {
     struct node *node;           /* ACCESS_NODE */
     char proof[SHA256_HEX_SIZE]; /* of the node's token or key, by which it is known */
     struct token *token;         /* whose token it is that was shown; NULL: none */
+    uint32_t token_mark;         /* by which guesses at it are counted; 0: there is no such token */
     bool is_token_spent;         /* it is right, but has let in as many as it may */
 };
 

@@ -1,8 +1,9 @@
 /* How often an address may show credentials that are none: ten at once, then one each tenth of a
- * second. Who guesses is slowed; who shows what is right is never asked. Pure.
+ * second. Who guesses is slowed. Pure.
  *
  * Addresses share a fixed number of rows, so that an attacker of many addresses takes no memory; an
- * honest client that shares a row with one of them is told to wait, when it makes a mistake too.
+ * honest client that shares a row with one of them may be told to wait. Whoever counts guesses at
+ * different things apart mixes that into the address.
  */
 #pragma once
 
