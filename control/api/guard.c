@@ -86,6 +86,7 @@ static int recognize(struct control *c, const struct papers *papers, struct visi
 
     if (papers->outcome != 0)
         return err_fail(EACCES, "certificate: %s", papers->error);
+    v->good_until = papers->peer.not_after;
     switch (identity->kind) {
     case TLS_KIND_NODE:
         return recognize_node(c, &papers->peer, v);
@@ -147,6 +148,7 @@ static int admit_holder(struct control *c, const char *text, struct visitor *v)
     if (outcome != TOKENS_GOOD && outcome != TOKENS_USED_UP)
         return -EACCES;
     v->caller.role = v->token->facts.role;
+    v->good_until = v->token->facts.expires_at;
     memcpy(v->caller.name, token.id, sizeof token.id);
     return 0;
 }

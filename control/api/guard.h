@@ -20,6 +20,7 @@ struct visitor {
     char proof[SHA256_HEX_SIZE]; /* of the node's token or key, by which it is known */
     struct token *token;         /* whose token it is that was shown; NULL: none */
     uint32_t token_mark;         /* by which guesses at it are counted; 0: there is no such token */
+    int64_t good_until;          /* Unix seconds, when what was shown expires; 0: never */
     bool is_token_spent;         /* it is right, but has let in as many as it may */
 };
 

@@ -22,6 +22,7 @@ struct watcher {
     bool needs_comment;
     bool needs_bookmark;
     char name[TLS_NAME_SIZE]; /* the caller's */
+    int64_t good_until;       /* what the caller has shown; 0: for ever */
     struct watcher *prev, *next;
 };
 
@@ -151,6 +152,7 @@ void watchers_add(struct watchers *w, struct http_request *request)
     watcher->needs_snapshot = !can_resume(w->control, request, &watcher->place);
     watcher->needs_comment = true; /* says at once that the stream is there */
     memcpy(watcher->name, w->control->visitor.caller.name, sizeof watcher->name);
+    watcher->good_until = w->control->visitor.good_until;
     DL_APPEND(w->list, watcher);
     w->count++;
     http_reply_header(request, "Cache-Control", "no-store");
@@ -181,9 +183,14 @@ static void on_timer(void *data)
 {
     struct watchers *w = data;
     struct watcher *watcher;
+    int64_t now_s = clock_unix_s();
 
     DL_FOREACH(w->list, watcher)
-    watcher->needs_bookmark = true;
+    {
+        watcher->needs_bookmark = true;
+        if (watcher->good_until != 0 && now_s >= watcher->good_until)
+            http_stream_abort(watcher->stream);
+    }
     watchers_wake(w);
     loop_timer_set_in(w->timer, WATCH_BOOKMARK_MS);
 }

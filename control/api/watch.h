@@ -40,7 +40,8 @@ int watchers_init(struct watchers *watchers, struct control *control);
 void watchers_deinit(struct watchers *watchers);
 
 /* Answers the request with the stream: from Last-Event-ID on, or from a snapshot. The query's kind
- * says what is followed; nodes, without it. */
+ * says what is followed; nodes, without it. It ends when what the caller has shown expires, at the
+ * next bookmark. */
 void watchers_add(struct watchers *watchers, struct http_request *request);
 /* Ends the streams of a caller by this name: a node's id, a token's id. */
 void watchers_cut(struct watchers *watchers, const char *name);

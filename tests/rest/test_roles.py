@@ -187,3 +187,15 @@ def test_a_removed_viewers_stream_ends(plane):
         pass
     assert time.monotonic() - began < 1
     connection.close()
+
+
+def test_a_stream_ends_when_what_was_shown_for_it_expires(plane):
+    made = plane.token(role="viewer", ttl_secs=2)
+    connection = plane.connect(context=plane.context())
+    connection.request("GET", "/api/nodes", headers={"Accept": "text/event-stream",
+                                                     "Authorization": f"Bearer {made['token']}"})
+    response = connection.getresponse()
+    while response.readline():
+        pass
+    assert made["expires_at"] <= time.time() < made["expires_at"] + 6
+    connection.close()
