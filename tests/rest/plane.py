@@ -135,6 +135,11 @@ class Plane:
     def nodes(self):
         return self.ask("GET", "/api/nodes").json()["nodes"]
 
+    def stored_nodes(self):
+        """What a restart keeps of them."""
+        return [{key: value for key, value in node.items() if key not in ("unknown", "agent")}
+                for node in self.nodes()]
+
     def status_of(self, node_id):
         return self.ask("GET", f"/api/nodes/{node_id}").json()["status"]
 

@@ -87,7 +87,7 @@ def test_deletion_and_registration_at_once_leave_no_half_node(plane):
     statuses = in_parallel(plane, 40, work)
     assert statuses[0::2] == [204] * 20
     assert statuses[1::2] == [200] * 20
-    nodes = plane.nodes()
+    nodes = plane.stored_nodes()
     assert len({node["subnet"] for node in nodes}) == len(nodes)
     plane.restart()
-    assert plane.nodes() == nodes
+    assert plane.stored_nodes() == nodes
