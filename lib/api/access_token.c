@@ -13,7 +13,6 @@
 #define PREFIX_LEN (sizeof PREFIX - 1)
 #define PIN_LEN BASE32_LEN(SHA256_SIZE)
 #define ID_LEN (sizeof(((struct access_token *)0)->id) - 1)
-#define SECRET_LEN BASE32_LEN(ACCESS_TOKEN_SECRET_BYTES)
 
 /* 36 do not go into 256: what is above the last whole 36 is drawn again. */
 static char draw_letter(void)

@@ -5,7 +5,9 @@
 #include "lib/base/digest.h"
 
 #define AGENT_VERSION_TEXT_SIZE 32
-/* The `code` of the problem that answers a heartbeat of an earlier registration. */
+/* The `code` of the problem that answers a heartbeat of an earlier registration; and a registration
+ * that was sent before the latest one. That has the members of api_origin besides: who sends it
+ * again with these has not been overtaken. */
 #define API_CODE_STALE_GENERATION "stale_generation"
 
 /* What an agent says of itself; -1 and "": not said. */

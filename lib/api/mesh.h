@@ -9,6 +9,8 @@
 #define MESH_ALIAS_PREFIX "quilt:"
 #define MESH_VNI 100
 #define MESH_VXLAN_PORT 4789
+/* UDP, on each node's host IP and VTEP address: agents answer each other's probes there. */
+#define MESH_PROBE_PORT 9180
 /* Outer Ethernet, IPv4, UDP and VXLAN headers (RFC 7348 section 5). */
 #define MESH_OVERHEAD_BYTES 50
 

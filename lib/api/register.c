@@ -77,6 +77,8 @@ int api_register_request_from_json(const json_t *body, struct api_register_reque
     if (r == 0)
         r = field_get_optional_uuid(body, "instance_id", &request.instance_id);
     if (r == 0)
+        r = field_get_optional_uuid(body, "home_id", &request.home_id);
+    if (r == 0)
         r = get_pem(body, "csr", &request.csr);
     if (r == 0)
         r = field_get_optional_prefix(body, "subnet", &request.subnet);
@@ -104,6 +106,7 @@ char *api_register_request_to_json(const struct api_register_request *request)
     field_add_text(&out, "node_token", request->node_token);
     field_add_text(&out, "new_token", request->new_token);
     field_add_text(&out, "instance_id", request->instance_id);
+    field_add_text(&out, "home_id", request->home_id);
     field_add_text(&out, "csr", request->csr);
     if (request->subnet.len > 0)
         field_add_text(&out, "subnet", ip4_prefix_format(request->subnet, subnet));

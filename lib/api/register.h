@@ -5,6 +5,10 @@
 
 #define API_PEM_MAX 65536
 #define NODE_TOKEN_TEXT_SIZE 65 /* 32 random bytes in hex, and the NUL */
+/* The `code` of the problem that answers who would be a node that somebody else is. With
+ * Retry-After it is not certain yet: the other may be the one before, which has ended. */
+#define API_CODE_IDENTITY_CONFLICT "identity_conflict"
+#define API_CODE_OTHER_ADDRESS "other_address"
 
 /* What registering needs. */
 struct api_register_request {
@@ -16,6 +20,7 @@ struct api_register_request {
     const char *node_token;   /* NULL: not given */
     const char *new_token;    /* that it would have, if it is given one; NULL: not given */
     const char *instance_id;  /* of the process that asks, a UUID; NULL: not given */
+    const char *home_id;      /* where it runs: no two processes do at once; NULL: not given */
     const char *csr;          /* PKCS#10 in PEM: it would have a certificate; NULL: not given */
     struct ip4_prefix subnet; /* that it had and would have again; len 0: not given */
     struct api_origin known;  /* the latest that it heard */

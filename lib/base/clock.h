@@ -13,5 +13,6 @@ int64_t clock_boot_ms(void);
 
 /* Seconds since 1970 of the wall clock. */
 int64_t clock_unix_s(void);
-/* The same in milliseconds. */
+/* The same in milliseconds, and in microseconds. */
 int64_t clock_unix_ms(void);
+int64_t clock_unix_us(void);

@@ -5,6 +5,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "lib/base/error.h"
+#include "lib/base/privilege.h"
 
 static void on_stop_limit(void *data)
 {
@@ -36,7 +37,9 @@ int daemon_init(struct daemon *d, loop_fn stop_fn, void *stop_data)
 
     *d = (struct daemon){.stop_fn = stop_fn, .stop_data = stop_data};
     (void)signal(SIGPIPE, SIG_IGN);
-    r = loop_new(&d->loop);
+    r = privilege_hide_memory();
+    if (r == 0)
+        r = loop_new(&d->loop);
     if (r == 0)
         r = loop_add_signal(d->loop, SIGTERM, on_stop_signal, d, &d->sigterm);
     if (r == 0)

@@ -22,7 +22,7 @@ struct daemon {
 };
 
 /* stop_fn is called once, on the first SIGTERM or SIGINT; it calls loop_exit() when all is said.
- * NULL: the loop ends at once. Ignores SIGPIPE. */
+ * NULL: the loop ends at once. Ignores SIGPIPE, and hides the process's memory (privilege.h). */
 int daemon_init(struct daemon *daemon, loop_fn stop_fn, void *stop_data);
 void daemon_deinit(struct daemon *daemon);
 

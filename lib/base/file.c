@@ -11,6 +11,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/base/secret.h"
 
 static int write_all(int fd, const char *bytes, size_t n)
 {
@@ -27,7 +28,7 @@ static int write_all(int fd, const char *bytes, size_t n)
     return 0;
 }
 
-static int sync_parent(const char *path)
+int file_sync_parent(const char *path)
 {
     AUTO_FREE char *copy = mem_strdup(path);
     AUTO_CLOSE int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -68,13 +69,25 @@ int file_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode
         (void)unlink(temp);
         return r;
     }
-    return sync_parent(path);
+    return file_sync_parent(path);
+}
+
+/* Keys and tokens come through here, too: what is outgrown is not left behind. */
+static char *outgrow(char *bytes, size_t used, size_t size)
+{
+    char *larger = mem_alloc(size);
+
+    if (bytes)
+        memcpy(larger, bytes, used);
+    larger[used] = '\0';
+    secret_free(bytes);
+    return larger;
 }
 
 int file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_n)
 {
     AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
-    AUTO_FREE char *bytes = NULL;
+    AUTO_SECRET char *bytes = NULL;
     size_t used = 0, size = 0;
 
     if (fd < 0)
@@ -84,7 +97,7 @@ int file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_n)
 
         if (used + 1 >= size) {
             size = size ? size * 2 : 4096;
-            bytes = mem_resize(bytes, size, 1);
+            bytes = outgrow(bytes, used, size);
         }
         got = read(fd, bytes + used, size - used - 1);
         if (got < 0 && errno == EINTR)
@@ -94,10 +107,10 @@ int file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_n)
         if (got == 0)
             break;
         used += (size_t)got;
+        bytes[used] = '\0';
         if (used > max)
             return err_fail(EFBIG, "%s is larger than %zu bytes", path, max);
     }
-    bytes[used] = '\0';
     *ret_bytes = TAKE_PTR(bytes);
     *ret_n = used;
     return 0;

@@ -9,6 +9,9 @@
  * file's. */
 int file_write_atomic(const char *path, const void *bytes, size_t n, mode_t mode);
 
+/* The directory's entry of this file is on disk when it returns 0. */
+int file_sync_parent(const char *path);
+
 /* Reads a whole file of at most max bytes. The text is NUL-terminated (the NUL not counted) and
  * owned by the caller. -ENOENT when there is none, -EFBIG when it is longer. */
 int file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_n);

@@ -15,3 +15,14 @@ char *hex_write(const void *bytes, size_t n, char *ret_text)
     ret_text[2 * n] = '\0';
     return ret_text + 2 * n;
 }
+
+int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}

@@ -71,7 +71,12 @@ bool ip4_is_unicast_host(uint32_t addr)
 {
     uint32_t first = addr >> 24;
 
-    return first != 0 && first != 127 && first < 224;
+    return first != 0 && !ip4_is_loopback(addr) && first < 224;
+}
+
+bool ip4_is_loopback(uint32_t addr)
+{
+    return addr >> 24 == 127;
 }
 
 /* At most three digits. Returns where they end. */

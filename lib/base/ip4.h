@@ -29,6 +29,8 @@ int ip4_parse(const char *text, uint32_t *ret_addr);
 int ip4_prefix_parse(const char *text, struct ip4_prefix *ret_prefix);
 /* An address a host can have on a network: not 0/8, loopback, multicast, class E or broadcast. */
 bool ip4_is_unicast_host(uint32_t addr);
+/* In 127.0.0.0/8: an address that each host has for itself alone. */
+bool ip4_is_loopback(uint32_t addr);
 
 char *ip4_format(uint32_t addr, char ret_text[static IP4_TEXT_SIZE]);
 char *ip4_prefix_format(struct ip4_prefix prefix, char ret_text[static IP4_PREFIX_TEXT_SIZE]);

@@ -17,9 +17,14 @@ static inline void cleanup_json(json_t **j)
 }
 #define AUTO_JSON CLEANUP(cleanup_json)
 
-/* Parses one value; anything behind it, a doubled key, or a depth over jansson's limit is an error.
- * -EINVAL with the place. */
+#define JSON_DEPTH_MAX 16 /* arrays and objects inside each other */
+
+/* Parses one value; anything behind it, a doubled key, or more than JSON_DEPTH_MAX levels are an
+ * error. -EINVAL with the place. */
 int json_parse(const char *bytes, size_t n, json_t **ret_value);
+/* The same, for texts that are not to make work: one of more than max_values values, each of which
+ * but the first is behind a comma, is an error, too. */
+int json_parse_bounded(const char *bytes, size_t n, size_t max_values, json_t **ret_value);
 
 /* Members of an object. Each returns 0, -ENOENT when the member is missing or null, -EINVAL when it
  * has another type or is out of range; the text names the member ("hostname: must be a string").

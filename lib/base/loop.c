@@ -155,13 +155,28 @@ static int on_defer(sd_event_source *source, void *data)
     return 0;
 }
 
+/* To sd-event deferred work has been pending since it was added, however late it is enabled: what
+ * is armed again and again would always be the oldest, and nothing else had its turn. So each time
+ * it is added anew. */
+static int add_defer(struct loop_source *s)
+{
+    sd_event_source *fresh = NULL;
+    int r = sd_event_add_defer(s->loop->event, &fresh, on_defer, s);
+
+    if (r < 0)
+        return r;
+    sd_event_source_disable_unref(s->source);
+    s->source = fresh;
+    return 0;
+}
+
 int loop_add_defer(struct loop *loop, loop_fn fn, void *data, struct loop_source **ret_source)
 {
     struct loop_source *s = source_new(loop, data);
     int r;
 
     s->fn = fn;
-    r = sd_event_add_defer(loop->event, &s->source, on_defer, s);
+    r = add_defer(s);
     if (r >= 0)
         r = sd_event_source_set_enabled(s->source, SD_EVENT_OFF);
     return source_done(s, r, "deferred work", ret_source);
@@ -169,7 +184,13 @@ int loop_add_defer(struct loop *loop, loop_fn fn, void *data, struct loop_source
 
 void loop_defer_arm(struct loop_source *source)
 {
-    (void)sd_event_source_set_enabled(source->source, SD_EVENT_ONESHOT);
+    int enabled = SD_EVENT_OFF, r = 0;
+
+    (void)sd_event_source_get_enabled(source->source, &enabled);
+    if (enabled == SD_EVENT_OFF)
+        r = add_defer(source);
+    if (r < 0 && r != -ESTALE) /* a loop that has ended takes nothing more, and need not */
+        mem_exhausted(0);
 }
 
 static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *data)

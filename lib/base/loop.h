@@ -31,7 +31,7 @@ bool loop_timer_is_armed(const struct loop_source *source);
 
 /* Something to do once the events that are already pending have had their turn: each
  * loop_defer_arm() makes one call, and arming it twice in a round still makes one. This is how
- * "look again" requests gather. */
+ * "look again" requests gather. In a loop that has ended, arming does nothing. */
 int loop_add_defer(struct loop *loop, loop_fn fn, void *data, struct loop_source **ret_source);
 void loop_defer_arm(struct loop_source *source);
 

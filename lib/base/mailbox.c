@@ -67,8 +67,8 @@ void mailbox_push(struct mailbox *m, struct mailbox_item *item)
     is_news = !m->first && m->is_polled;
     *m->last_next = item;
     m->last_next = &item->next;
-    pthread_cond_signal(&m->filled);
     pthread_mutex_unlock(&m->lock);
+    pthread_cond_signal(&m->filled); /* whoever wakes now finds the lock free */
     if (is_news)
         make_readable(m);
 }

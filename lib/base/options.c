@@ -9,15 +9,16 @@
 #include <string.h>
 
 #include "lib/base/error.h"
-#include "lib/base/ip4.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
+#include "lib/base/strbuf.h"
 
 /* argp keys below this are the options' short names. */
 #define FIRST_KEY 1000
 #define KEY_VERSION 900
 #define ENV_NAME_MAX 64
+#define ENV_PREFIX "QUILT_"
 
 struct log_options {
     enum log_level level;
@@ -103,7 +104,7 @@ static error_t on_option(int key, char *arg, struct argp_state *argp)
 
 static void env_name(const char *option, char ret_name[static ENV_NAME_MAX])
 {
-    (void)snprintf(ret_name, ENV_NAME_MAX, "QUILT_%s", option);
+    (void)snprintf(ret_name, ENV_NAME_MAX, ENV_PREFIX "%s", option);
     for (char *p = ret_name; *p; p++)
         *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
 }
@@ -129,6 +130,57 @@ static void take_rest(const struct parse_state *state)
         if (!value && spec->is_required)
             options_usage_error(state->options, "--%s is required (or %s in the environment)",
                                 spec->name, name);
+    }
+}
+
+/* Whether the one becomes the other by a character that is missing, wrong or swapped with the next.
+ */
+static bool is_slip(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b), i = 0;
+
+    while (a[i] && a[i] == b[i])
+        i++;
+    if (n == m + 1)
+        return strcmp(a + i + 1, b + i) == 0;
+    if (m == n + 1)
+        return strcmp(a + i, b + i + 1) == 0;
+    if (n != m || i == n)
+        return false;
+    return strcmp(a + i + 1, b + i + 1) == 0 ||
+           (a[i] == b[i + 1] && a[i + 1] == b[i] && strcmp(a + i + 2, b + i + 2) == 0);
+}
+
+/* A slip of the pen in a file of the environment must not start a daemon without what was meant:
+ * without TLS, say. Variables of others, and of our other programs, are left alone. */
+static void check_variable(const struct parse_state *state, const char *name)
+{
+    const char *meant = NULL;
+    char known[ENV_NAME_MAX];
+
+    for (size_t i = 0; i < state->count; i++) {
+        env_name(state->specs[i].name, known);
+        if (strcmp(name, known) == 0)
+            return;
+        if (is_slip(name, known))
+            meant = state->specs[i].name;
+    }
+    if (!meant)
+        return;
+    env_name(meant, known);
+    options_usage_error(state->options, "%s: there is no such variable; is %s meant?", name, known);
+}
+
+static void check_environment(const struct parse_state *state)
+{
+    for (char **variable = environ; variable && *variable; variable++) {
+        size_t n = strcspn(*variable, "=");
+        char name[ENV_NAME_MAX];
+
+        if (strncmp(*variable, ENV_PREFIX, strlen(ENV_PREFIX)) != 0 || n >= sizeof name)
+            continue;
+        (void)snprintf(name, sizeof name, "%.*s", (int)n, *variable);
+        check_variable(state, name);
     }
 }
 
@@ -209,6 +261,7 @@ void options_parse(struct options *o, int argc, char **argv)
     if (argp_parse(&argp, argc, argv, 0, NULL, &state) != 0)
         exit(EXIT_USAGE);
     free_argp_options(table, state.count);
+    check_environment(&state);
     take_rest(&state);
     log_setup(log.level, log.format);
 }
@@ -221,24 +274,9 @@ int option_string(const char *text, void *out)
     return 0;
 }
 
-int option_duration(const char *text, void *out)
-{
-    return parse_duration_ms(text, out);
-}
-
 int option_lifetime(const char *text, void *out)
 {
     return parse_lifetime_s(text, out);
-}
-
-int option_ip4(const char *text, void *out)
-{
-    return ip4_parse(text, out);
-}
-
-int option_prefix(const char *text, void *out)
-{
-    return ip4_prefix_parse(text, out);
 }
 
 int option_hostname(const char *text, void *out)
@@ -249,6 +287,13 @@ int option_hostname(const char *text, void *out)
         return r;
     *(const char **)out = text;
     return 0;
+}
+
+int option_listen(const char *text, void *out)
+{
+    struct option_listen *listen = out;
+
+    return parse_addr_port(text, &listen->addr, &listen->port);
 }
 
 int option_list(const char *text, void *out)
@@ -267,4 +312,24 @@ int option_list(const char *text, void *out)
         list->items[list->count++] = item;
     }
     return 0;
+}
+
+static int fail_choice(const char *text, const char *const *words, size_t count)
+{
+    AUTO_STRBUF struct strbuf list = {0};
+
+    for (size_t i = 0; i < count; i++)
+        strbuf_addf(&list, "%s%s", i > 0 ? ", " : "", words[i]);
+    return err_fail(EINVAL, "'%.64s' is not one of %s", text, list.data);
+}
+
+int option_choose(const char *text, const char *const *words, size_t count, size_t *ret_index)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(text, words[i]) != 0)
+            continue;
+        *ret_index = i;
+        return 0;
+    }
+    return fail_choice(text, words, count);
 }

@@ -1,5 +1,6 @@
 /* Command lines: long options from a table, each also from the environment as QUILT_<OPTION>
  * (upper case, '_' for '-'); the command line wins, an empty variable counts as none. By argp.
+ * A variable that is an option's but for a slip, QUILT_TSL, is a usage error.
  * Every program gets --help, --version, --log-level and --log-format on top of its own table.
  *
  * A value is checked by its parser at once; a wrong one is a usage error (exit 2) that names the
@@ -9,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define EXIT_USAGE 2
 #define EXIT_DAMAGED 65 /* damaged state: the log says which file and how to recover */
@@ -50,11 +52,14 @@ void options_usage_error(const struct options *options, const char *fmt, ...)
 
 /* Parsers. */
 int option_string(const char *text, void *out);   /* const char ** (borrowed), not empty */
-int option_duration(const char *text, void *out); /* int64_t *, milliseconds */
 int option_lifetime(const char *text, void *out); /* int64_t *, seconds */
-int option_ip4(const char *text, void *out);      /* uint32_t *, host order */
-int option_prefix(const char *text, void *out);   /* struct ip4_prefix * */
 int option_hostname(const char *text, void *out); /* const char ** (borrowed) */
+/* "127.0.0.1:8080"; port 0: any. */
+struct option_listen {
+    uint32_t addr; /* host order */
+    uint16_t port;
+};
+int option_listen(const char *text, void *out); /* struct option_listen * */
 
 /* const char ** values of an option that may be repeated; an environment value may hold several,
  * separated by commas. */
@@ -63,3 +68,7 @@ struct option_list {
     size_t count;
 };
 int option_list(const char *text, void *out); /* struct option_list * */
+
+/* For parsers of options that are one of a few words: which. -EINVAL with a text that lists them.
+ */
+int option_choose(const char *text, const char *const *words, size_t count, size_t *ret_index);

@@ -8,6 +8,7 @@
 #include "lib/base/utf8.h"
 
 #define HOUR_MS 3600000ULL
+#define NAME_LEN_MAX 253
 
 static bool is_digit(char c)
 {
@@ -106,16 +107,22 @@ int parse_addr_port(const char *text, uint32_t *ret_addr, uint16_t *ret_port)
     return 0;
 }
 
-int parse_hostname(const char *text)
+/* [A-Za-z0-9][A-Za-z0-9_.-]*, 1 to 253 bytes. */
+static bool is_name(const char *text)
 {
-    size_t n = strnlen(text, 254);
+    size_t n = strnlen(text, NAME_LEN_MAX + 1);
 
-    if (n == 0 || n > 253 || !is_alnum(text[0]))
-        return err_fail(EINVAL, "'%.64s' is not a host name", text);
+    if (n == 0 || n > NAME_LEN_MAX || !is_alnum(text[0]))
+        return false;
     for (size_t i = 0; i < n; i++)
         if (!is_alnum(text[i]) && !strchr("-_.", text[i]))
-            return err_fail(EINVAL, "'%.64s' is not a host name", text);
-    return 0;
+            return false;
+    return true;
+}
+
+int parse_hostname(const char *text)
+{
+    return is_name(text) ? 0 : err_fail(EINVAL, "'%.64s' is not a host name", text);
 }
 
 int parse_ifname(const char *text)
@@ -132,14 +139,9 @@ int parse_ifname(const char *text)
 
 int parse_id(const char *text)
 {
-    size_t n = strnlen(text, 254);
-
-    if (n == 0 || n > 253 || !is_alnum(text[0]))
-        return err_fail(EINVAL, "'%.64s' is not an id: 1 to 253 of A-Z a-z 0-9 _ . -", text);
-    for (size_t i = 0; i < n; i++)
-        if (!is_alnum(text[i]) && !strchr("-_.", text[i]))
-            return err_fail(EINVAL, "'%.64s' is not an id: 1 to 253 of A-Z a-z 0-9 _ . -", text);
-    return 0;
+    if (is_name(text))
+        return 0;
+    return err_fail(EINVAL, "'%.64s' is not an id: 1 to 253 of A-Z a-z 0-9 _ . -", text);
 }
 
 int parse_uuid(const char *text)

@@ -1,9 +1,11 @@
-/* Capabilities, by the bare system call: it is the only one that is needed of libcap. */
+/* What a process may do. Capabilities by the bare system call: it is all that is needed of libcap.
+ */
 #include "lib/base/privilege.h"
 
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -19,4 +21,11 @@ int privilege_require(unsigned capability, const char *name, const char *hint)
     if (words[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability))
         return 0;
     return err_fail(EPERM, "%s is needed; %s", name, hint);
+}
+
+int privilege_hide_memory(void)
+{
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return err_sys(errno, "hide this process's memory from others");
+    return 0;
 }

@@ -1,6 +1,7 @@
 /* A string that grows. */
 #include "lib/base/strbuf.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,14 @@ void strbuf_clear(struct strbuf *buf)
     buf->len = 0;
     if (buf->data)
         buf->data[0] = '\0';
+}
+
+void strbuf_cut(struct strbuf *buf, size_t n)
+{
+    assert(n <= buf->len);
+    buf->len -= n;
+    if (buf->data)
+        buf->data[buf->len] = '\0';
 }
 
 void strbuf_reserve(struct strbuf *buf, size_t extra)

@@ -15,6 +15,8 @@ struct strbuf {
 
 void strbuf_deinit(struct strbuf *buf);
 void strbuf_clear(struct strbuf *buf);
+/* Takes the last n bytes off; there are as many. */
+void strbuf_cut(struct strbuf *buf, size_t n);
 void strbuf_reserve(struct strbuf *buf, size_t extra);
 void strbuf_add(struct strbuf *buf, const void *bytes, size_t n);
 void strbuf_adds(struct strbuf *buf, const char *s);

@@ -31,7 +31,8 @@ struct http_call; /* one request under way */
 
 struct http_response {
     int error; /* 0: the server answered; else a positive errno, and detail says why. EKEYREJECTED:
-                * it shows a certificate of a CA that is not known */
+                * it shows a certificate of a CA that is not known; EKEYEXPIRED: one that is not
+                * valid now, by this host's clock */
     unsigned int status; /* when it answered */
     const char *body; /* NUL-terminated; "" when there is none. Borrowed, until the callback ends */
     size_t body_len;
@@ -91,3 +92,5 @@ void http_reply_deinit(struct http_reply *reply);
 /* "http://HOST:PORT" without a path or with "/": 0, or -EINVAL with a text that says what is wrong.
  * ret_base gets it without the final slash; owned by the caller. */
 int http_base_url_parse(const char *text, char **ret_base);
+/* Whether it is https. */
+bool http_url_is_tls(const char *url);

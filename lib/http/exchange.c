@@ -6,15 +6,16 @@
  *     http_exchange_end     answered, or not
  */
 #include <string.h>
-#include <strings.h>
 
 #include "lib/base/error.h"
-#include "lib/base/parse.h"
+#include "lib/base/ip4.h"
+#include "lib/http/browser.h"
+#include "lib/http/query.h"
 #include "lib/http/server_internal.h"
 
-static struct http_request *request_alloc(const struct route_match *match)
+static struct http_request *request_alloc(const struct route_match *match, const char *query)
 {
-    size_t text_size = 0, used = 0;
+    size_t text_size = query_size(query), used = 0;
     struct http_request *request;
 
     for (size_t i = 0; i < match->param_count; i++)
@@ -26,7 +27,17 @@ static struct http_request *request_alloc(const struct route_match *match)
         request->param_offsets[i] = used;
         used += route_decode(&match->params[i], request->param_text + used);
     }
+    query_decode(query, request->param_text + used);
+    request->query = request->param_text + used;
     return request;
+}
+
+/* libmicrohttpd is to find no arguments in the query: it loses track of the request when they fill
+ * the connection's memory, which some hundred do. It lets its caller see the target before it cuts
+ * it to pieces, in place. */
+static void hide(const char *query)
+{
+    *(char *)(uintptr_t)query = '\0';
 }
 
 void *http_exchange_start(void *data, const char *target, struct MHD_Connection *mhd)
@@ -34,78 +45,24 @@ void *http_exchange_start(void *data, const char *target, struct MHD_Connection 
     struct http_server *server = data;
     struct route_match match = {0};
     enum route_outcome outcome = route_match(server->routes, target ? target : "", &match);
-    struct http_request *request = request_alloc(&match);
+    const char *query = target ? query_of(target) : NULL;
+    struct http_request *request = request_alloc(&match, query ? query : "");
     struct http_conn *conn = http_conn_of(mhd);
 
     request->server = server;
     request->mhd = mhd;
     request->target = outcome;
     request->route = -1;
+    request->raw_target = target;
+    request->raw_target_len = target ? strlen(target) : 0;
+    request->has_blank_target = target && strchr(target, ' ');
+    if (query)
+        hide(query);
     ring_init(&request->ring);
     http_exchange_forget(conn);
     conn->request = request;
-    http_conn_expect(conn);
+    http_conn_expect_headers(conn);
     return request;
-}
-
-static bool is_over_limit(const char *content_length)
-{
-    uint64_t n;
-
-    content_length += strspn(content_length, "0");
-    return *content_length != '\0' && parse_u64(content_length, HTTP_BODY_MAX, &n) < 0;
-}
-
-/* What a proxy before us may have read in another way than libmicrohttpd does, which looks at the
- * first of several. */
-struct suspicion {
-    unsigned int hosts, lengths, codings;
-    bool has_bad_byte;
-};
-
-static enum MHD_Result on_header(void *data, enum MHD_ValueKind kind, const char *name,
-                                 size_t name_len, const char *value, size_t value_len)
-{
-    struct suspicion *s = data;
-
-    s->hosts += strcasecmp(name, "Host") == 0;
-    s->lengths += strcasecmp(name, "Content-Length") == 0;
-    s->codings += strcasecmp(name, "Transfer-Encoding") == 0;
-    s->has_bad_byte |= strlen(name) != name_len;
-    s->has_bad_byte |= value && (strlen(value) != value_len || strpbrk(value, "\r\n"));
-    return MHD_YES;
-}
-
-static bool is_ambiguous(const struct http_request *request)
-{
-    struct suspicion s = {0};
-
-    (void)MHD_get_connection_values_n(request->mhd, MHD_HEADER_KIND, on_header, &s);
-    return s.hosts > 1 || s.lengths > 1 || s.codings > 1 || s.has_bad_byte;
-}
-
-/* Requests we will not read on. libmicrohttpd does not refuse the two ways to frame a body at
- * once, by which requests are smuggled past proxies (RFC 9112 section 6.3), nor codings it cannot
- * undo. */
-static bool is_refused(struct http_request *request)
-{
-    const char *coding = http_request_header(request, "Transfer-Encoding");
-    const char *length = http_request_header(request, "Content-Length");
-
-    if (is_ambiguous(request)) {
-        http_request_refuse(request, 400,
-                            "a header that must be alone stands twice, or has a NUL or CR in it");
-        return true;
-    }
-    if (coding && (length || strcasecmp(coding, "chunked") != 0)) {
-        http_request_refuse(request, 400, "a body is framed by Content-Length, or chunked");
-        return true;
-    }
-    if (length && is_over_limit(length)) {
-        http_request_refuse(request, 413, "the body is longer than 1 MiB");
-        return true;
-    }
-    return false;
 }
 
 /* Whether libmicrohttpd is to go on with the connection, now or after it was suspended. */
@@ -117,12 +74,36 @@ static enum MHD_Result let_go(const struct http_request *request)
 static enum MHD_Result on_headers(struct http_request *request, const char *method,
                                   const char *version)
 {
+    const char *why = NULL;
+    unsigned int status;
+
     request->state = HTTP_REQUEST_BODY;
     request->is_head = strcmp(method, "HEAD") == 0;
     request->is_http10 = strcmp(version, "HTTP/1.0") == 0;
     if (request->target == ROUTE_FOUND)
         request->route = route_of_method(request->resource, method);
-    return is_refused(request) ? let_go(request) : MHD_YES;
+    status = http_head_judge(request, method, version, &why);
+    if (status != 0) {
+        http_request_refuse(request, status, why);
+        return let_go(request);
+    }
+    http_conn_expect(http_conn_of(request->mhd));
+    return MHD_YES;
+}
+
+/* Long bodies share a room, so that many at once do not take all memory; short ones, which are all
+ * that nodes send, always find theirs. */
+static bool has_room_for_body(struct http_request *request, size_t n)
+{
+    struct http_server *server = request->server;
+    size_t len = request->body.len + n;
+    size_t more = len > HTTP_SMALL_BODY_MAX ? len - request->large_body_bytes : 0;
+
+    if (more > HTTP_LARGE_BODIES_MAX - server->large_body_bytes)
+        return false;
+    server->large_body_bytes += more;
+    request->large_body_bytes += more;
+    return true;
 }
 
 /* The bodies of requests that will be answered 404 and the like are read all the same: the
@@ -131,6 +112,11 @@ static enum MHD_Result on_body(struct http_request *request, const char *bytes, 
 {
     if (*n > HTTP_BODY_MAX - request->body.len) {
         http_request_refuse(request, 413, "the body is longer than 1 MiB");
+        return let_go(request);
+    }
+    if (!has_room_for_body(request, *n)) {
+        http_reply_header(request, "Retry-After", "10");
+        http_request_refuse(request, 503, "too many long bodies at once; try again");
         return let_go(request);
     }
     strbuf_add(&request->body, bytes, *n);
@@ -147,9 +133,34 @@ static void reply_no_such_method(struct http_request *request, const char *metho
         http_reply_problem(request, 405, "this path takes %s", route_allow(request->resource));
 }
 
+/* Answered then. */
+static bool is_of_page(struct http_request *request)
+{
+    const struct http_server *server = request->server;
+    const char *host = http_request_header(request, "Host");
+    const char *const names[] = {server->hostname};
+
+    if (!server->config.is_for_programs)
+        return false;
+    if (browser_is_from_other_page(http_request_header(request, "Origin"), host)) {
+        http_reply_problem(request, 403, "web pages of another origin may not ask this");
+        return true;
+    }
+    if (!ip4_is_loopback(server->config.addr) ||
+        !browser_asks_for_stranger(host, names, ARRAY_LEN(names)))
+        return false;
+    http_reply_problem(request, 421,
+                       "the Host asked for is not this one; ask by an address, as localhost, or by "
+                       "the host's name");
+    return true;
+}
+
 static void dispatch(struct http_request *request, const char *method)
 {
     struct http_server *server = request->server;
+
+    if (is_of_page(request))
+        return;
 
     switch (request->target) {
     case ROUTE_MALFORMED:
@@ -203,6 +214,7 @@ enum MHD_Result http_exchange_go_on(void *server, struct MHD_Connection *mhd, co
 
 static void request_free(struct http_request *request)
 {
+    request->server->large_body_bytes -= request->large_body_bytes;
     ring_remove(&request->ring);
     strbuf_deinit(&request->body);
     strbuf_deinit(&request->headers);

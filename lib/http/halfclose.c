@@ -64,7 +64,7 @@ static void on_epoll(void *data, uint32_t unused)
         struct http_conn *conn =
             CONTAINER_OF(ring_take_first(&server->half_closed), struct http_conn, half_closed);
 
-        if (!ring_is_empty(&conn->ring)) /* its request is still coming */
+        if (http_conn_is_receiving(conn))
             (void)shutdown(conn->fd, SHUT_RD);
     }
 }

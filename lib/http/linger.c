@@ -72,21 +72,33 @@ void http_linger_start(struct http_wire *wire, char *bytes, size_t n)
                                 &linger->cut_ms);
 }
 
+static struct http_linger *oldest_of(const struct http_server *server)
+{
+    return CONTAINER_OF(server->lingering.ring.next, struct http_linger, ring);
+}
+
 int64_t http_lingers_sweep(struct http_server *server)
 {
-    while (!ring_is_empty(&server->lingering)) {
-        struct http_linger *oldest = CONTAINER_OF(server->lingering.next, struct http_linger, ring);
+    while (!ring_is_empty(&server->lingering.ring)) {
+        struct http_linger *oldest = oldest_of(server);
 
         if (oldest->cut_ms > server->now_ms)
             return oldest->cut_ms;
-        (void)ring_take_first(&server->lingering);
         linger_free(oldest);
     }
     return 0;
 }
 
+bool http_lingers_displace(struct http_server *server)
+{
+    if (ring_is_empty(&server->lingering.ring))
+        return false;
+    linger_free(oldest_of(server));
+    return true;
+}
+
 void http_lingers_deinit(struct http_server *server)
 {
-    while (!ring_is_empty(&server->lingering))
-        linger_free(CONTAINER_OF(ring_take_first(&server->lingering), struct http_linger, ring));
+    while (http_lingers_displace(server))
+        continue;
 }

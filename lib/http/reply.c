@@ -6,8 +6,10 @@
 #include <time.h>
 
 #include "lib/base/error.h"
+#include "lib/base/ip4.h"
 #include "lib/base/log.h"
 #include "lib/http/problem.h"
+#include "lib/http/query.h"
 #include "lib/http/server_internal.h"
 
 #define DETAIL_SIZE 1024
@@ -27,7 +29,7 @@ const char *http_request_header(const struct http_request *request, const char *
 
 const char *http_request_query(const struct http_request *request, const char *name)
 {
-    return MHD_lookup_connection_value(request->mhd, MHD_GET_ARGUMENT_KIND, name);
+    return query_find(request->query, name);
 }
 
 const char *http_request_body(const struct http_request *request, size_t *ret_n)
@@ -47,7 +49,7 @@ bool http_request_is_local(const struct http_request *request)
     struct sockaddr_in own = {0};
     socklen_t size = sizeof own;
 
-    if (conn->addr >> 24 == INADDR_LOOPBACK >> 24)
+    if (ip4_is_loopback(conn->addr))
         return true;
     return getsockname(conn->fd, (struct sockaddr *)&own, &size) == 0 &&
            own.sin_family == AF_INET && ntohl(own.sin_addr.s_addr) == conn->addr;
@@ -67,6 +69,11 @@ size_t http_request_route(const struct http_request *request)
 bool http_request_is_encrypted(const struct http_request *request)
 {
     return http_conn_of(request->mhd)->session != NULL;
+}
+
+void http_connection_vouch(struct http_request *request)
+{
+    http_conn_vouch(http_conn_of(request->mhd));
 }
 
 void *http_connection_note(const struct http_request *request)
@@ -126,6 +133,8 @@ void http_request_answered(struct http_request *request, unsigned int status)
     request->state = HTTP_REQUEST_ANSWERED;
     request->status = status;
     ring_remove(&request->ring);
+    if (request->socket == HTTP_SOCKET_LIBRARYS)
+        http_conn_sends(http_conn_of(request->mhd));
     if (!is_waiting || request->socket == HTTP_SOCKET_BORROWED)
         return;
     MHD_resume_connection(request->mhd);
@@ -249,10 +258,17 @@ void http_reply_empty(struct http_request *request, unsigned int status)
 void http_reply_problem_coded(struct http_request *request, unsigned int status, const char *code,
                               const char *detail)
 {
-    char *json = problem_to_json(status, code, detail);
+    AUTO_FREE char *json = problem_to_json(status, code, detail);
+
+    http_reply_problem_json(request, status, json);
+}
+
+void http_reply_problem_json(struct http_request *request, unsigned int status, const char *json)
+{
+    char *copy = mem_strdup(json);
 
     reply(request, status, PROBLEM_TYPE,
-          MHD_create_response_from_buffer(strlen(json), json, MHD_RESPMEM_MUST_FREE));
+          MHD_create_response_from_buffer(strlen(copy), copy, MHD_RESPMEM_MUST_FREE));
 }
 
 void http_reply_problem(struct http_request *request, unsigned int status, const char *fmt, ...)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/error.h"
+#include "lib/base/hex.h"
 #include "lib/base/mem.h"
 
 #define METHODS_MAX 8
@@ -29,17 +30,6 @@ static uint32_t segment_bit(size_t index)
     return UINT32_C(1) << (ROUTE_SEGMENTS_MAX - 1 - index);
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* One byte of encoded text; the encoding was checked by is_well_encoded(). */
 static char next_byte(const char **p)
 {
@@ -50,7 +40,7 @@ static char next_byte(const char **p)
         return *s;
     }
     *p = s + 3;
-    return (char)(hex_value(s[1]) * 16 + hex_value(s[2]));
+    return (char)(hex_digit(s[1]) * 16 + hex_digit(s[2]));
 }
 
 /* Every '%' has two hex digits, none makes a NUL, and there are no blanks or control bytes. */
@@ -61,7 +51,7 @@ static bool is_well_encoded(const char *bytes, size_t n)
             return false;
         if (bytes[i] != '%')
             continue;
-        if (n - i < 3 || hex_value(bytes[i + 1]) < 0 || hex_value(bytes[i + 2]) < 0 ||
+        if (n - i < 3 || hex_digit(bytes[i + 1]) < 0 || hex_digit(bytes[i + 2]) < 0 ||
             (bytes[i + 1] == '0' && bytes[i + 2] == '0'))
             return false;
         i += 2;

@@ -1,4 +1,4 @@
-/* The server itself: libmicrohttpd in our loop, its connections, and the times they have.
+/* The server itself: libmicrohttpd in our loop, and its connections.
  *
  * libmicrohttpd has an epoll descriptor of its own, which is watched by ours. After each turn it
  * tells when it wants the next one; that timer is only ever moved to an earlier time, so a busy
@@ -9,19 +9,21 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/http/server_internal.h"
+#include "lib/tls/session.h"
 
 #define DEFAULT_MAX_CONNECTIONS 1024
 #define DEFAULT_IDLE_TIMEOUT_S 30
 /* libmicrohttpd's buffers of one connection: the longest request head, and the pieces of bodies. */
 #define CONNECTION_MEMORY_BYTES (16 * 1024)
-/* Connections above the limit are refused by on_accept; libmicrohttpd's own limit would let them
- * wait unanswered instead. */
-#define SPARE_CONNECTIONS 16
+/* Above the limit on_accept makes room, or refuses. libmicrohttpd has a limit of its own, above
+ * ours by those that are told to go and have not gone yet; there, who comes waits. */
+#define SPARE_CONNECTIONS 64
 /* Turns of libmicrohttpd before the loop's other sources get theirs. */
 #define TURNS_MAX 8
 
@@ -35,59 +37,6 @@ __attribute__((format(printf, 2, 0))) static void on_mhd_log(void *server, const
     (void)vsnprintf(text, sizeof text, fmt, args);
     text[strcspn(text, "\n")] = '\0';
     log_trace("http library", LOG_S("text", text));
-}
-
-/* ---- times --------------------------------------------------------------------------------- */
-
-void http_server_sweep_later(struct http_server *server, struct ring *list, struct ring *member,
-                             int64_t *ret_cut_ms)
-{
-    *ret_cut_ms = server->now_ms + server->idle_timeout_ms;
-    ring_append(list, member);
-    if (!loop_timer_is_armed(server->sweep_timer))
-        loop_timer_set_at(server->sweep_timer, *ret_cut_ms);
-}
-
-void http_conn_expect(struct http_conn *conn)
-{
-    http_server_sweep_later(conn->server, &conn->server->receiving, &conn->ring, &conn->cut_ms);
-}
-
-void http_conn_received(struct http_conn *conn)
-{
-    ring_remove(&conn->ring);
-}
-
-/* libmicrohttpd sees the shutdown as the client's and closes. */
-static int64_t sweep_conns(struct http_server *server)
-{
-    while (!ring_is_empty(&server->receiving)) {
-        struct http_conn *oldest = CONTAINER_OF(server->receiving.next, struct http_conn, ring);
-
-        if (oldest->cut_ms > server->now_ms)
-            return oldest->cut_ms;
-        ring_remove(&oldest->ring);
-        (void)shutdown(oldest->fd, SHUT_RDWR);
-    }
-    return 0;
-}
-
-static int64_t earlier(int64_t a_ms, int64_t b_ms)
-{
-    return a_ms == 0 || (b_ms != 0 && b_ms < a_ms) ? b_ms : a_ms;
-}
-
-static void on_sweep(void *data)
-{
-    struct http_server *server = data;
-    int64_t next_ms;
-
-    server->now_ms = clock_boot_ms();
-    next_ms = sweep_conns(server);
-    next_ms = earlier(next_ms, http_streams_sweep(server));
-    next_ms = earlier(next_ms, http_lingers_sweep(server));
-    if (next_ms > 0)
-        loop_timer_set_at(server->sweep_timer, next_ms);
 }
 
 /* ---- libmicrohttpd's turns ------------------------------------------------------------------- */
@@ -161,7 +110,7 @@ static uint32_t addr_of(const struct sockaddr *name)
 
 static enum MHD_Result on_accept(void *server, const struct sockaddr *name, socklen_t size)
 {
-    return http_peers_have_room(server, addr_of(name)) ? MHD_YES : MHD_NO;
+    return http_peers_make_room(server, addr_of(name)) ? MHD_YES : MHD_NO;
 }
 
 static struct http_conn *conn_new(struct http_server *server, struct MHD_Connection *mhd)
@@ -176,6 +125,7 @@ static struct http_conn *conn_new(struct http_server *server, struct MHD_Connect
     ring_init(&conn->ring);
     ring_init(&conn->half_closed);
     ring_init(&conn->paused);
+    http_guest_init(&conn->guest, HTTP_GUEST_IDLE);
     http_peers_add(server, conn->addr);
     if (server->tls)
         http_tls_adopt(conn);
@@ -189,6 +139,7 @@ static void conn_free(struct http_conn *conn)
     ring_remove(&conn->ring);
     ring_remove(&conn->paused);
     http_half_closes_forget(conn);
+    http_guest_leave(conn->server, &conn->guest);
     http_peers_remove(conn->server, conn->addr);
     http_tls_unref(conn->tls);
     if (conn->free_note)
@@ -201,7 +152,7 @@ static void on_connection(void *server, struct MHD_Connection *mhd, void **conte
 {
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         *context = conn_new(server, mhd);
-        http_conn_expect(*context);
+        http_conn_opened(*context);
     } else if (*context) {
         conn_free(*context);
         *context = NULL;
@@ -217,7 +168,7 @@ static unsigned int tls_options(const struct http_tls *tls, struct MHD_OptionIte
     const struct MHD_OptionItem options[4] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)http_tls_cert_pem(tls)},
         {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)http_tls_key_pem(tls)},
-        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)http_tls_priorities},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities},
         {MHD_OPTION_END, 0, NULL},
     };
 
@@ -234,7 +185,12 @@ static int start_mhd(struct http_server *server, int listen_fd)
          NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)server->config.idle_timeout_s, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES, NULL},
-        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+#if MHD_VERSION >= 0x00097701
+        {MHD_OPTION_CLIENT_DISCIPLINE_LVL, 2, NULL},
+#else
+        /* Not 1: it would miss a Host itself, and then send the head of its answer twice. */
+        {MHD_OPTION_STRICT_FOR_CLIENT, 0, NULL},
+#endif
         {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)http_exchange_start, server},
         {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)http_exchange_end, server},
         {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, server},
@@ -267,7 +223,7 @@ static int add_sources(struct http_server *server)
     r = loop_add_defer(server->loop, (loop_fn)http_server_run, server, &server->mhd_again);
     if (r < 0)
         return r;
-    r = loop_add_timer(server->loop, on_sweep, server, &server->sweep_timer);
+    r = loop_add_timer(server->loop, http_server_sweep, server, &server->sweep_timer);
     if (r < 0)
         return r;
     r = http_half_closes_init(server);
@@ -306,9 +262,8 @@ static struct http_server *server_alloc(struct loop *loop, const struct http_ser
     server->half_close_epoll_fd = -1;
     ring_init(&server->half_closed);
     ring_init(&server->paused);
-    ring_init(&server->receiving);
-    ring_init(&server->blocked);
-    ring_init(&server->lingering);
+    http_peers_init(server);
+    http_deadlines_init(server);
     ring_init(&server->waiting);
     ring_init(&server->awake);
     ring_init(&server->asleep);
@@ -333,6 +288,7 @@ int http_server_new(struct loop *loop, const struct http_server_config *config,
     int r = route_table_new(config->routes, config->route_count, &server->routes);
 
     fit_to_files(&server->config);
+    (void)gethostname(server->hostname, sizeof server->hostname - 1);
     if (r == 0 && config->tls)
         r = http_tls_load(config->tls, &server->tls);
     if (r == 0)
@@ -376,6 +332,11 @@ void http_server_free(struct http_server *server)
 uint16_t http_server_port(const struct http_server *server)
 {
     return server->port;
+}
+
+uint64_t http_server_displaced(const struct http_server *server)
+{
+    return server->displaced;
 }
 
 int http_server_set_tls(struct http_server *server, const struct http_tls_config *config)

@@ -3,7 +3,8 @@
  * threads, TCP_NODELAY).
  *
  * What every server here answers by itself, as RFC 9457 problems: unknown path 404, wrong method
- * 405 with Allow, body over the limit 413, a target that is no path 400. HEAD is answered where GET
+ * 405 with Allow, body over the limit 413, headers over theirs 431, too many large bodies at once
+ * 503, a target that is no path 400. HEAD is answered where GET
  * is. OPTIONS gets 204 with Allow. What is no HTTP is answered by libmicrohttpd, or cut off.
  */
 #pragma once
@@ -16,6 +17,11 @@
 #include "lib/tls/trust.h"
 
 #define HTTP_BODY_MAX (1024 * 1024)
+/* All bodies above HTTP_SMALL_BODY_MAX together, while they come in and are handled. */
+#define HTTP_LARGE_BODIES_MAX (4 * 1024 * 1024)
+#define HTTP_SMALL_BODY_MAX 4096
+#define HTTP_HEAD_MAX 8192 /* the target, and the names and values of headers */
+#define HTTP_HEADERS_MAX 64
 
 struct http_server;
 struct http_request; /* one exchange; lives until it is answered or its client has gone */
@@ -43,13 +49,20 @@ struct http_server_config {
     size_t route_count;
     const struct http_tls_config *tls; /* read, not kept; NULL: plain HTTP */
     void *data;                        /* handed to every handler */
-    unsigned int max_connections; /* 0: 1024. Streams count; more are refused. Fewer, and fewer per
-                                   * address, when the limit of open files leaves no room. */
-    unsigned int max_per_address; /* 0: no limit of its own */
-    unsigned int idle_timeout_s;  /* 0: 30. Also the time for headers and body of a request. */
+    unsigned int max_connections; /* 0: 1024. Streams count. One more displaces the one idle for
+                                   * longest of the greediest address, of those that nobody has
+                                   * vouched for; if there is none it is refused. Fewer, and fewer
+                                   * per address, when the limit of open files leaves no room. */
+    unsigned int max_per_address; /* 0: no limit of its own. One more displaces one of its own. */
+    unsigned int idle_timeout_s;  /* 0: 30. Also the time for a request's body, and the time in
+                                   * which a client must take a good part of its answer. A first
+                                   * request line has 10 seconds, headers have 5, or less. */
     /* Called for each finished exchange, for metrics; may be NULL. route is an index into routes,
      * or -1 when none matched. */
     void (*on_done)(void *data, int route, unsigned int status);
+    /* What a web page has made a browser send is refused (browser.h): what comes from another
+     * origin, and, on a loopback address, what asks for a name that is not this host's. */
+    bool is_for_programs;
 };
 
 int http_server_new(struct loop *loop, const struct http_server_config *config,
@@ -58,6 +71,8 @@ int http_server_new(struct loop *loop, const struct http_server_config *config,
  * handler. */
 void http_server_free(struct http_server *server);
 uint16_t http_server_port(const struct http_server *server);
+/* Connections that were told to go, since the start, because others came. */
+uint64_t http_server_displaced(const struct http_server *server);
 /* Connections from now on get this certificate; those that are open keep theirs. When it cannot be
  * read nothing changes: -errno with a text. Only for a server that has one. */
 int http_server_set_tls(struct http_server *server, const struct http_tls_config *config);
@@ -98,6 +113,9 @@ void *http_connection_note(const struct http_request *request);
 void http_connection_set_note(struct http_request *request, void *note,
                               void (*free_fn)(void *note));
 
+/* Who it is, is known, and he may be here: others that come have to find room elsewhere. */
+void http_connection_vouch(struct http_request *request);
+
 /* Called when nobody waits for the answer any more: its server ends. (A client that goes away
  * meanwhile is not noticed; answering it is harmless.) Not called after the answer. */
 typedef void (*http_gone_fn)(void *data);
@@ -130,6 +148,8 @@ void http_reply_problem(struct http_request *request, unsigned int status, const
 /* One that programs tell apart from others of its status: by code, a word; NULL: none. */
 void http_reply_problem_coded(struct http_request *request, unsigned int status, const char *code,
                               const char *detail);
+/* One that has been put together: problem_to_json()'s members, and others besides. */
+void http_reply_problem_json(struct http_request *request, unsigned int status, const char *json);
 
 /* ---- event streams ------------------------------------------------------------------------- */
 

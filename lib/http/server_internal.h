@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include <limits.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <sys/uio.h>
@@ -26,6 +27,30 @@
 #include "lib/http/server.h"
 #include "lib/http/tls.h"
 
+/* A connection that may have to make room for another (peers.c). Embedded. */
+enum http_guest_kind { HTTP_GUEST_IDLE, HTTP_GUEST_STREAM };
+#define HTTP_GUEST_KINDS 2
+
+struct http_guest {
+    struct ring ring; /* in its crowd, or in none: it may not be displaced */
+    struct peer *peer;
+    enum http_guest_kind kind;
+    bool is_going; /* told to end, and not gone yet */
+};
+
+struct http_crowd {
+    struct ring guests;
+    unsigned int count;
+    struct ring rank;
+};
+#define HTTP_RANKS 32
+
+/* Members are cut off at their time; they are in order of it, because all have the same. */
+struct http_deadline {
+    struct ring ring;
+    int64_t timeout_ms;
+};
+
 struct http_server {
     struct loop *loop;
     struct MHD_Daemon *mhd;
@@ -35,21 +60,28 @@ struct http_server {
     int64_t idle_timeout_ms;
     int64_t now_ms; /* of the round under way */
     uint16_t port;
+    char hostname[HOST_NAME_MAX + 1]; /* for is_for_programs */
     bool is_draining;
     unsigned int connection_count; /* libmicrohttpd's, streams and lingering ones together */
-    struct peer *peers;            /* connections by address, when max_per_address is set */
+    unsigned int going;            /* of these, told to make room */
+    uint64_t displaced;            /* told so since the start */
+    struct peer *peers;            /* by address */
+    struct ring ranks[HTTP_GUEST_KINDS][HTTP_RANKS];
+    size_t large_body_bytes; /* of requests, held now; see LARGE_BODIES_MAX */
 
     struct loop_source *mhd_io;
     struct loop_source *mhd_again; /* a turn without waiting for its sockets */
     struct loop_source *mhd_timer;
     int64_t mhd_due_ms; /* when mhd_timer is armed */
 
-    /* Lists whose members are cut off at their time; each is in order of that time, because all
-     * have idle_timeout_ms from when they were put in. */
-    struct ring receiving; /* struct http_conn: a request is being sent to us, or awaited */
-    struct ring blocked;   /* struct http_stream: the client does not take what is sent */
-    struct ring lingering; /* struct http_linger */
+    struct http_deadline opening;   /* struct http_conn: nothing has been asked yet */
+    struct http_deadline heading;   /* the same: headers are being sent to us */
+    struct http_deadline receiving; /* the same: a body is, or another request is awaited */
+    struct http_deadline sending;   /* the same: an answer is being sent */
+    struct http_deadline blocked;   /* struct http_stream: the client does not take what is sent */
+    struct http_deadline lingering; /* struct http_linger */
     struct loop_source *sweep_timer;
+    int64_t sweep_due_ms; /* when sweep_timer is armed */
 
     struct ring waiting; /* struct http_request: to be answered later */
     struct ring awake;   /* struct http_stream: may have something to send */
@@ -65,7 +97,7 @@ struct http_server {
 
 /* One of libmicrohttpd's connections. */
 struct http_conn {
-    struct ring ring;        /* in receiving, or in no list */
+    struct ring ring;        /* in one of the lists with deadlines, or in none */
     struct ring half_closed; /* in the server's list of this name, or in none */
     struct ring paused;      /* the same: suspended until the handshake can go on */
     struct MHD_Connection *mhd;
@@ -73,6 +105,10 @@ struct http_conn {
     int fd; /* libmicrohttpd's */
     uint32_t addr;
     int64_t cut_ms;
+    bool is_sending;
+    uint64_t taken_bytes; /* by the client, at the latest look at an answer that takes long */
+    struct http_guest guest;
+    bool is_vouched_for;
     struct http_request *request; /* begun and not ended; NULL: none */
     gnutls_session_t session;     /* libmicrohttpd's; NULL: plain HTTP */
     struct http_tls *tls;         /* what the session began with */
@@ -113,8 +149,13 @@ struct http_request {
     size_t param_count;
     size_t param_offsets[ROUTE_SEGMENTS_MAX]; /* into param_text */
 
+    const char *raw_target; /* libmicrohttpd's; it writes into it later */
+    size_t raw_target_len;
+    bool has_blank_target;
+    const char *query; /* decoded, in param_text */
     struct strbuf body;
-    struct strbuf headers; /* of the answer: "Name: value\r\n" ... */
+    size_t large_body_bytes; /* counted in the server's, too */
+    struct strbuf headers;   /* of the answer: "Name: value\r\n" ... */
     http_gone_fn gone;
     void *gone_data;
     char param_text[];
@@ -132,13 +173,34 @@ void http_half_closes_end_pauses(struct http_conn *conn);
 /* While its socket is still open. */
 void http_half_closes_forget(struct http_conn *conn);
 
+/* ---- deadlines.c ----------------------------------------------------------------------------- */
+
+void http_deadlines_init(struct http_server *server);
+/* Cuts off whose time has come. */
+void http_server_sweep(void *server);
+/* Puts the member at the end of one of the lists that are swept. */
+void http_server_sweep_later(struct http_server *server, struct http_deadline *list,
+                             struct ring *member, int64_t *ret_cut_ms);
+/* It was accepted: something is to be asked soon. */
+void http_conn_opened(struct http_conn *conn);
+/* From now on another request, or the body of one, has idle_timeout_s to come in. */
+void http_conn_expect(struct http_conn *conn);
+/* Its request line has come in: so have its headers to. */
+void http_conn_expect_headers(struct http_conn *conn);
+/* The request has come in. */
+void http_conn_received(struct http_conn *conn);
+/* An answer to it is on its way. */
+void http_conn_sends(struct http_conn *conn);
+/* Ends it: libmicrohttpd sees the client close. */
+void http_conn_cut(struct http_conn *conn);
+/* It is not displaced by those who come. */
+void http_conn_vouch(struct http_conn *conn);
+/* Whether a request is being sent to us, or awaited. */
+bool http_conn_is_receiving(const struct http_conn *conn);
+
 /* ---- server.c ------------------------------------------------------------------------------ */
 
 struct http_conn *http_conn_of(struct MHD_Connection *mhd);
-/* From now on the whole next request has idle_timeout_s to come in. */
-void http_conn_expect(struct http_conn *conn);
-/* It has come in. */
-void http_conn_received(struct http_conn *conn);
 
 /* While a handshake waits for the client, libmicrohttpd asks for it in every turn, and wants the
  * next turn at once: one client that says nothing would keep a CPU busy. So the connection is
@@ -151,16 +213,21 @@ void http_server_run(struct http_server *server);
 /* libmicrohttpd has something to do that its sockets do not tell: connections go on. */
 void http_server_kick(struct http_server *server);
 
-/* Puts the member at the end of one of the lists that are swept. */
-void http_server_sweep_later(struct http_server *server, struct ring *list, struct ring *member,
-                             int64_t *ret_cut_ms);
+/* ---- peers.c --------------------------------------------------------------------------------- */
 
-/* ---- peers.c: how many connections there are, by address when that is limited -----------------
- */
-
-bool http_peers_have_room(const struct http_server *server, uint32_t addr);
+void http_peers_init(struct http_server *server);
+/* Whether one more of this address may come; somebody else may be told to go for that. */
+bool http_peers_make_room(struct http_server *server, uint32_t addr);
 void http_peers_add(struct http_server *server, uint32_t addr);
 void http_peers_remove(struct http_server *server, uint32_t addr);
+
+void http_guest_init(struct http_guest *guest, enum http_guest_kind kind);
+/* It may be displaced from now on, after all others of its address. While that has connections. */
+void http_guest_wait(struct http_server *server, uint32_t addr, struct http_guest *guest);
+/* It may not. */
+void http_guest_hold(struct http_server *server, struct http_guest *guest);
+/* It ends: before http_peers_remove(). */
+void http_guest_leave(struct http_server *server, struct http_guest *guest);
 
 /* ---- listen.c -------------------------------------------------------------------------------- */
 
@@ -184,6 +251,19 @@ void http_exchange_end(void *server, struct MHD_Connection *mhd, void **request,
 void http_exchange_forget(struct http_conn *conn);
 /* Its server ends: tells whoever still wants to answer. */
 void http_exchange_abandon(struct http_request *request);
+
+/* ---- head.c ---------------------------------------------------------------------------------- */
+
+/* Whether libmicrohttpd refuses itself, when it is asked to, what is no HTTP by the letter. */
+#if MHD_VERSION >= 0x00097701
+#define HTTP_LIBRARY_IS_STRICT true
+#else
+#define HTTP_LIBRARY_IS_STRICT false
+#endif
+
+/* The status to refuse a request by whose headers have come in, and why; 0: none. */
+unsigned int http_head_judge(const struct http_request *request, const char *method,
+                             const char *version, const char **ret_why);
 
 /* ---- reply.c --------------------------------------------------------------------------------- */
 
@@ -224,9 +304,12 @@ int http_streams_init(struct http_server *server);
 void http_streams_deinit(struct http_server *server);
 /* For the sweep: cuts off those whose time has come. Returns the next one's time, 0 for none. */
 int64_t http_streams_sweep(struct http_server *server);
+void http_stream_displace(struct http_guest *guest);
 
 /* Sends these bytes, then throws away what the client still sends until it closes. Takes the wire
  * over. */
 void http_linger_start(struct http_wire *wire, char *bytes, size_t n);
 int64_t http_lingers_sweep(struct http_server *server);
+/* Ends the oldest, if there is one. */
+bool http_lingers_displace(struct http_server *server);
 void http_lingers_deinit(struct http_server *server);

@@ -40,6 +40,7 @@ struct http_stream {
     struct ring ring; /* in the server's awake, asleep or blocked */
     struct http_server *server;
     struct http_wire wire;
+    struct http_guest guest;
     int route;
     enum { ASLEEP, AWAKE, BLOCKED } state;
     bool is_chunked;
@@ -68,6 +69,7 @@ static void stream_free(struct http_stream *stream)
     if (stream->gone)
         stream->gone(stream->data);
     ring_remove(&stream->ring);
+    http_guest_leave(server, &stream->guest);
     if (server->config.on_done)
         server->config.on_done(server->config.data, stream->route, 200);
     http_body_unref(stream->piece);
@@ -284,13 +286,13 @@ static void on_epoll(void *data, uint32_t unused)
 
 int64_t http_streams_sweep(struct http_server *server)
 {
-    while (!ring_is_empty(&server->blocked)) {
-        struct http_stream *oldest = CONTAINER_OF(server->blocked.next, struct http_stream, ring);
+    while (!ring_is_empty(&server->blocked.ring)) {
+        struct http_stream *oldest =
+            CONTAINER_OF(server->blocked.ring.next, struct http_stream, ring);
 
         if (oldest->cut_ms > server->now_ms)
             return oldest->cut_ms;
         log_debug("stream cut off: the client takes nothing");
-        (void)ring_take_first(&server->blocked);
         stream_free(oldest);
     }
     return 0;
@@ -321,7 +323,7 @@ int http_streams_init(struct http_server *server)
 void http_streams_deinit(struct http_server *server)
 {
     free_all(&server->awake);
-    free_all(&server->blocked);
+    free_all(&server->blocked.ring);
     free_all(&server->asleep);
     loop_source_free(server->stream_timer);
     loop_source_free(server->stream_io);
@@ -362,6 +364,7 @@ static struct http_stream *stream_alloc(struct http_request *request)
     stream->route = request->route;
     stream->is_chunked = !request->is_http10;
     ring_init(&stream->ring);
+    http_guest_init(&stream->guest, HTTP_GUEST_STREAM);
     return stream;
 }
 
@@ -389,6 +392,8 @@ struct http_stream *http_stream_start(struct http_request *request, const char *
         log_warn("stream not started", LOG_ERR());
         stream->is_closing = true;
     } else {
+        if (!http_conn_of(request->mhd)->is_vouched_for)
+            http_guest_wait(stream->server, stream->wire.addr, &stream->guest);
         set_raw_piece(stream, head_of(request, content_type));
         stream->is_closing = request->is_head;
     }
@@ -404,6 +409,11 @@ void http_stream_abort(struct http_stream *stream)
     stream->piece = NULL;
     stream->is_closing = true;
     wake(stream);
+}
+
+void http_stream_displace(struct http_guest *guest)
+{
+    http_stream_abort(CONTAINER_OF(guest, struct http_stream, guest));
 }
 
 void http_stream_wake(struct http_stream *stream)

@@ -15,6 +15,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/file.h"
+#include "lib/base/secret.h"
 #include "lib/http/problem.h"
 #include "lib/http/server_internal.h"
 
@@ -24,22 +25,11 @@
 /* What is read of a request in plain HTTP, so that closing does not reset the answer to it. */
 #define PLAIN_BYTES_MAX (16 * 1024)
 
-const char http_tls_priorities[] =
-    "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:"
-    "-CIPHER-ALL:+AES-256-GCM:+AES-128-GCM:+CHACHA20-POLY1305:-MAC-ALL:+AEAD:%SERVER_PRECEDENCE";
-
 struct http_tls {
     unsigned int refs;
     gnutls_certificate_credentials_t credentials;
     char *cert_pem, *key_pem; /* what libmicrohttpd wants to see at its start */
 };
-
-static void scrub(char *secret)
-{
-    if (secret)
-        explicit_bzero(secret, strlen(secret));
-    free(secret);
-}
 
 static struct http_tls *tls_ref(struct http_tls *tls)
 {
@@ -54,7 +44,7 @@ void http_tls_unref(struct http_tls *tls)
     if (tls->credentials)
         gnutls_certificate_free_credentials(tls->credentials);
     free(tls->cert_pem);
-    scrub(tls->key_pem);
+    secret_free(tls->key_pem);
     free(tls);
 }
 

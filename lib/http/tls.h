@@ -10,9 +10,6 @@
 struct http_conn;
 struct http_tls; /* certificate and key; counted references */
 
-/* TLS 1.2 and 1.3 with ephemeral keys and authenticated encryption, nothing else. */
-extern const char http_tls_priorities[];
-
 /* -EINVAL and the file system's errors, with a text. */
 int http_tls_load(const struct http_tls_config *config, struct http_tls **ret_tls);
 void http_tls_unref(struct http_tls *tls);

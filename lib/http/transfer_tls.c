@@ -5,7 +5,6 @@
  */
 #include <gnutls/gnutls.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
@@ -79,7 +78,7 @@ CURLcode transfer_set_tls(struct transfer *t, const struct http_client_config *c
     long is_own = spec->connection == HTTP_KEPT ? 0 : 1;
     CURLcode code;
 
-    if (strncasecmp(spec->url, "https:", strlen("https:")) != 0)
+    if (!http_url_is_tls(spec->url))
         return CURLE_OK;
     code =
         spec->connection == HTTP_UNVERIFIED ? set_no_verification(t) : set_verification(t, config);
@@ -142,6 +141,8 @@ static int explain(struct transfer *t, const struct tls_cert *cert)
     question.is_ca_known = ((unsigned long)faults & GNUTLS_CERT_SIGNER_NOT_FOUND) == 0;
     outcome = tls_server_explain(cert, &question);
     (void)err_wrap(-EPROTO, "%s", t->what);
+    if (outcome == TLS_EXPIRED || outcome == TLS_NOT_YET_VALID)
+        return EKEYEXPIRED;
     return outcome == TLS_UNKNOWN_ISSUER ? EKEYREJECTED : EPROTO;
 }
 

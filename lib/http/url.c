@@ -1,5 +1,6 @@
 /* Base URLs of servers, as people give them on command lines. */
 #include <string.h>
+#include <strings.h>
 
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -53,4 +54,9 @@ int http_base_url_parse(const char *text, char **ret_base)
     base = mem_printf("%.*s", (int)((size_t)(host - text) + n), text);
     *ret_base = TAKE_PTR(base);
     return 0;
+}
+
+bool http_url_is_tls(const char *url)
+{
+    return strncasecmp(url, "https:", strlen("https:")) == 0;
 }

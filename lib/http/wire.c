@@ -40,6 +40,7 @@ static int duplicate(struct http_request *request, struct http_wire *ret_wire)
     int fd = fcntl(conn->fd, F_DUPFD_CLOEXEC, 0);
 
     request->socket = HTTP_SOCKET_DUPLICATED;
+    http_conn_received(conn); /* cutting it would end the duplicate as well */
     if (fd < 0)
         return err_sys(errno, "take over a connection's socket");
     *ret_wire = (struct http_wire){.server = request->server, .addr = conn->addr, .fd = fd};

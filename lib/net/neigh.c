@@ -53,6 +53,26 @@ int neigh_dump(struct nl *nl, int ifindex, struct neigh_entry **ret_entries, siz
     return 0;
 }
 
+static int take_entry(const struct nlmsghdr *message, void *data)
+{
+    return neigh_parse(message, data) ? 0 : err_fail(EPROTO, "an unreadable answer");
+}
+
+int neigh_get(struct nl *nl, int ifindex, uint32_t addr, struct neigh_entry *ret_entry)
+{
+    union nl_request request = {0};
+    struct ndmsg *header = nl_request_begin(&request.header, RTM_GETNEIGH, 0, sizeof *header);
+    char text[IP4_TEXT_SIZE];
+    int r;
+
+    header->ndm_family = AF_INET;
+    header->ndm_ifindex = ifindex;
+    nl_put_ip4(&request.header, NDA_DST, addr);
+    r = nl_query(nl, &request.header, take_entry, ret_entry);
+    return r < 0 ? err_wrap(r, "look at neighbour %s on device %d", ip4_format(addr, text), ifindex)
+                 : 0;
+}
+
 static void fill(struct nlmsghdr *request, uint16_t type, uint16_t flags,
                  const struct neigh_entry *entry)
 {

@@ -20,6 +20,8 @@ bool neigh_parse(const struct nlmsghdr *message, struct neigh_entry *ret_entry);
 /* All IPv4 neighbours of a device, or with ifindex 0 of all devices (not only ours). *ret_entries
  * is owned by the caller. */
 int neigh_dump(struct nl *nl, int ifindex, struct neigh_entry **ret_entries, size_t *ret_count);
+/* -ENOENT when the device has none for this address. */
+int neigh_get(struct nl *nl, int ifindex, uint32_t addr, struct neigh_entry *ret_entry);
 /* Our form of the entry; replaces whatever the address has. */
 void neigh_fill_replace(struct nlmsghdr *request, const struct neigh_entry *entry);
 void neigh_fill_delete(struct nlmsghdr *request, const struct neigh_entry *entry);

@@ -89,6 +89,9 @@ struct nl_event {
     int ifindex;
     uint8_t protocol;      /* routes: RTA/rtm_protocol; else 0 */
     struct ip4_prefix dst; /* routes only */
+    bool is_fdb;           /* neighbours: it is a forwarding entry */
+    uint32_t addr;         /* neighbours: its address; forwarding entries: the remote; host order */
+    struct mac mac;        /* neighbours and forwarding entries; zeros when the kernel tells none */
     bool is_own;           /* caused by a request on the socket given to nl_monitor_ignore() */
     char ifname[16];       /* links only */
 };

@@ -5,6 +5,7 @@
 #include <linux/neighbour.h>
 #include <linux/netconf.h>
 #include <linux/rtnetlink.h>
+#include <sys/socket.h>
 
 #include "lib/net/message.h"
 
@@ -35,10 +36,16 @@ static bool read_addr(const struct nlmsghdr *message, struct nl_event *ret)
 static bool read_neigh(const struct nlmsghdr *message, struct nl_event *ret)
 {
     const struct ndmsg *header = nl_message_header(message, sizeof *header);
+    struct nl_attrs attrs;
 
-    if (header)
-        ret->ifindex = header->ndm_ifindex;
-    return header;
+    if (!header)
+        return false;
+    nl_attrs_parse(message, sizeof *header, &attrs);
+    ret->ifindex = header->ndm_ifindex;
+    ret->is_fdb = header->ndm_family == AF_BRIDGE;
+    ret->addr = nl_attr_ip4(&attrs, NDA_DST);
+    (void)nl_attr_mac(&attrs, NDA_LLADDR, &ret->mac);
+    return true;
 }
 
 static bool read_route(const struct nlmsghdr *message, struct nl_event *ret)

@@ -24,7 +24,8 @@ int nft_new(struct nft **ret_nft)
         nft_free(nft);
         return err_fail(EIO, "open nftables");
     }
-    nft_ctx_output_set_flags(nft->context, NFT_CTX_OUTPUT_JSON);
+    /* Names of protocols depend on the host's files. */
+    nft_ctx_output_set_flags(nft->context, NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_NUMERIC_PROTO);
     *ret_nft = nft;
     return 0;
 }
@@ -129,6 +130,14 @@ int nft_table_get(struct nft *nft, const char *family, const char *table, json_t
     return 0;
 }
 
+int nft_list_all(struct nft *nft, json_t **ret_objects)
+{
+    AUTO_JSON json_t *commands = json_pack("{s[{s{sn}}]}", "nftables", "list", "ruleset");
+    int r = run_list(nft, commands, ret_objects);
+
+    return r < 0 ? err_wrap(r, "list all nftables tables") : 0;
+}
+
 int nft_table_set(struct nft *nft, const char *family, const char *table, const json_t *ruleset)
 {
     AUTO_JSON json_t *commands = NULL;
@@ -139,21 +148,85 @@ int nft_table_set(struct nft *nft, const char *family, const char *table, const 
     return r < 0 ? err_wrap(r, "set table %s %s", family, table) : 0;
 }
 
-int nft_set_fill(struct nft *nft, const char *family, const char *table, const char *set,
-                 const json_t *elements)
+/* Flushes the set or map of this entry and adds its elements. */
+static void add_fill(json_t *commands, const char *family, const char *table, json_t *entry)
 {
-    AUTO_JSON json_t *list = json_pack("[{s{s{ssssss}}}]", "flush", "set", "family", family,
-                                       "table", table, "name", set);
-    AUTO_JSON json_t *commands = NULL;
+    const char *type = json_object_get(entry, "map") ? "map" : "set";
+    const json_t *body = json_object_get(entry, type);
+    json_t *name = json_object_get(body, "name"), *elements = json_object_get(body, "elem");
+
+    json_array_append_new(commands, json_pack("{s{s{sssssO}}}", "flush", type, "family", family,
+                                              "table", table, "name", name));
+    if (json_array_size(elements) > 0)
+        json_array_append_new(commands,
+                              json_pack("{s{s{sssssOsO}}}", "add", "element", "family", family,
+                                        "table", table, "name", name, "elem", elements));
+}
+
+int nft_sets_fill(struct nft *nft, const char *family, const char *table, const json_t *sets)
+{
+    AUTO_JSON json_t *list = json_array(), *commands = NULL;
+    json_t *entry;
+    size_t i;
     int r;
 
-    if (json_array_size(elements) > 0)
-        json_array_append_new(list,
-                              json_pack("{s{s{sssssssO}}}", "add", "element", "family", family,
-                                        "table", table, "name", set, "elem", elements));
+    json_array_foreach (sets, i, entry)
+        add_fill(list, family, table, entry);
     commands = json_pack("{sO}", "nftables", list);
     r = run(nft, commands);
-    return r < 0 ? err_wrap(r, "fill set %s of table %s %s", set, family, table) : 0;
+    return r < 0 ? err_wrap(r, "fill sets of table %s %s", family, table) : 0;
+}
+
+static json_t *chain_command(const char *verb, const char *family, const char *table, json_t *name)
+{
+    return json_pack("{s{s{sssssO}}}", verb, "chain", "family", family, "table", table, "name",
+                     name);
+}
+
+int nft_chains_set(struct nft *nft, const char *family, const char *table, const json_t *chains,
+                   const json_t *gone)
+{
+    AUTO_JSON json_t *list = json_array(), *commands = NULL;
+    json_t *entry;
+    size_t i;
+    int r;
+
+    json_array_foreach (gone, i, entry) {
+        json_array_append_new(list, chain_command("flush", family, table, entry));
+        json_array_append_new(list, chain_command("delete", family, table, entry));
+    }
+    json_array_foreach (chains, i, entry) {
+        json_t *name = json_object_get(json_object_get(entry, "chain"), "name");
+
+        json_array_append_new(list, json_pack("{sO}", "add", entry));
+        if (name)
+            json_array_append_new(list, chain_command("flush", family, table, name));
+    }
+    commands = json_pack("{sO}", "nftables", list);
+    r = run(nft, commands);
+    return r < 0 ? err_wrap(r, "set chains of table %s %s", family, table) : 0;
+}
+
+int nft_counters_get(struct nft *nft, const char *family, const char *table, json_t **ret_packets)
+{
+    AUTO_JSON json_t *commands = json_pack("{s[{s{s{ssss}}}]}", "nftables", "list", "counters",
+                                           "family", family, "table", table);
+    AUTO_JSON json_t *entries = NULL, *packets = json_object();
+    json_t *entry;
+    size_t i;
+    int r = run_list(nft, commands, &entries);
+
+    if (r < 0)
+        return list_failed(nft, family, table, r);
+    json_array_foreach (entries, i, entry) {
+        const json_t *counter = json_object_get(entry, "counter");
+        const char *name = json_string_value(json_object_get(counter, "name"));
+
+        if (name)
+            json_object_set(packets, name, json_object_get(counter, "packets"));
+    }
+    *ret_packets = TAKE_PTR(packets);
+    return 0;
 }
 
 int nft_table_delete(struct nft *nft, const char *family, const char *table)

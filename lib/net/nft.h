@@ -18,18 +18,32 @@ struct nft; /* bound to the network namespace it was made in */
 
 int nft_new(struct nft **ret_nft);
 void nft_free(struct nft *nft);
+DEFINE_CLEANUP(struct nft *, nft_free);
+#define AUTO_NFT CLEANUP(cleanup_nft_free)
 
 /* The table as it is, in the ruleset form: no handles, no counter values, unordered lists sorted.
  * -ENOENT when there is none. */
 int nft_table_get(struct nft *nft, const char *family, const char *table, json_t **ret_ruleset);
 
+/* Every object of every table, whoever made it, as nftables lists them: an array. */
+int nft_list_all(struct nft *nft, json_t **ret_objects);
+
 /* Makes the table exactly this, in one transaction: there is no moment without it or with half of
  * it. ruleset begins with the table object; -EINVAL when anything in it is of another table. */
 int nft_table_set(struct nft *nft, const char *family, const char *table, const json_t *ruleset);
 
-/* Sets a set's elements in one transaction (flush and add). elements: JSON array. */
-int nft_set_fill(struct nft *nft, const char *family, const char *table, const char *set,
-                 const json_t *elements);
+/* Makes sets and maps hold exactly these elements, in one transaction (flush and add). sets: their
+ * entries, as in a ruleset. */
+int nft_sets_fill(struct nft *nft, const char *family, const char *table, const json_t *sets);
+
+/* Makes each of these chains hold exactly these rules, and removes the ones named in gone, in one
+ * transaction. chains: entries of chains and of their rules, as in a ruleset. */
+int nft_chains_set(struct nft *nft, const char *family, const char *table, const json_t *chains,
+                   const json_t *gone);
+
+/* The packets that each of the table's named counters has counted, by name; an object. -ENOENT when
+ * there is no such table. */
+int nft_counters_get(struct nft *nft, const char *family, const char *table, json_t **ret_packets);
 
 /* Removing what is not there succeeds. */
 int nft_table_delete(struct nft *nft, const char *family, const char *table);

@@ -32,7 +32,7 @@ static void parse_first_hop(const struct nlattr *multipath, struct route_entry *
 bool route_parse(const struct nlmsghdr *message, struct route_entry *ret_entry)
 {
     const struct rtmsg *header = nl_message_header(message, sizeof *header);
-    struct nl_attrs attrs;
+    struct nl_attrs attrs, metrics;
 
     if (!header || message->nlmsg_type != RTM_NEWROUTE || header->rtm_family != AF_INET)
         return false;
@@ -40,6 +40,7 @@ bool route_parse(const struct nlmsghdr *message, struct route_entry *ret_entry)
     if (header->rtm_dst_len > 32 ||
         nl_attr_u32(&attrs, RTA_TABLE, header->rtm_table) != RT_TABLE_MAIN)
         return false;
+    nl_attrs_parse_nested(&attrs, RTA_METRICS, &metrics);
     *ret_entry = (struct route_entry){
         .dst = {.addr = nl_attr_ip4(&attrs, RTA_DST), .len = header->rtm_dst_len},
         .gateway = nl_attr_ip4(&attrs, RTA_GATEWAY),
@@ -48,7 +49,8 @@ bool route_parse(const struct nlmsghdr *message, struct route_entry *ret_entry)
         .scope = header->rtm_scope,
         .protocol = header->rtm_protocol,
         .type = header->rtm_type,
-        .metric = nl_attr_u32(&attrs, RTA_PRIORITY, 0)};
+        .metric = nl_attr_u32(&attrs, RTA_PRIORITY, 0),
+        .mtu_bytes = nl_attr_u32(&metrics, RTAX_MTU, 0)};
     if (attrs.of[RTA_MULTIPATH])
         parse_first_hop(attrs.of[RTA_MULTIPATH], ret_entry);
     return true;
@@ -126,6 +128,14 @@ static struct rtmsg *fill(struct nlmsghdr *request, uint16_t type, uint16_t flag
     return header;
 }
 
+static void put_mtu(struct nlmsghdr *request, uint32_t mtu_bytes)
+{
+    struct nlattr *metrics = mnl_attr_nest_start(request, RTA_METRICS);
+
+    mnl_attr_put_u32(request, RTAX_MTU, mtu_bytes);
+    mnl_attr_nest_end(request, metrics);
+}
+
 static void fill_new(struct nlmsghdr *request, uint16_t flags, const struct route_entry *entry)
 {
     struct rtmsg *header = fill(request, RTM_NEWROUTE, NLM_F_CREATE | flags, entry);
@@ -136,6 +146,8 @@ static void fill_new(struct nlmsghdr *request, uint16_t flags, const struct rout
     mnl_attr_put_u32(request, RTA_OIF, (uint32_t)entry->ifindex);
     if (entry->gateway)
         nl_put_ip4(request, RTA_GATEWAY, entry->gateway);
+    if (entry->mtu_bytes)
+        put_mtu(request, entry->mtu_bytes);
 }
 
 void route_fill_add(struct nlmsghdr *request, const struct route_entry *entry)

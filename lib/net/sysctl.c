@@ -7,6 +7,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/base/parse.h"
 
 #define VALUE_SIZE 256
 #define PATH_SIZE 256
@@ -59,4 +60,28 @@ int sysctl_ensure(const char *path, const char *value)
     if (write(fd, value, strlen(value)) < 0)
         return err_sys(errno, "write %s to %s", value, full);
     return 1;
+}
+
+int sysctl_read_pair(const char *path, uint64_t *ret_first, uint64_t *ret_second)
+{
+    AUTO_CLOSE int fd = -1;
+    char full[PATH_SIZE], value[VALUE_SIZE];
+    char *second;
+    int r = make_path(path, full);
+
+    if (r < 0)
+        return r;
+    fd = open(full, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(errno, "open %s", full);
+    r = read_value(fd, full, value);
+    if (r < 0)
+        return r;
+    second = value + strcspn(value, "\t ");
+    if (*second)
+        *second++ = '\0';
+    r = parse_u64(value, UINT64_MAX, ret_first);
+    if (r == 0)
+        r = parse_u64(second, UINT64_MAX, ret_second);
+    return r < 0 ? err_wrap(r, "read %s", full) : 0;
 }

@@ -2,6 +2,7 @@
 #include "lib/rpc/address.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,8 +14,11 @@
 #include "lib/base/parse.h"
 #include "lib/base/strbuf.h"
 
+#define BACKLOG 128
+#define SOCKET_MODE_MASK 0117 /* umask of a unix socket of mode 0660 */
 #define UNIX_PREFIX "unix:"
 #define HTTP_PREFIX "http://"
+#define HTTPS_PREFIX "https://"
 #define IPV4_PREFIX "ipv4:"
 
 static const char *after_prefix(const char *text, const char *prefix)
@@ -129,63 +133,100 @@ static int remove_stale(const char *path)
     return unlink(path) < 0 ? err_sys(errno, "remove the stale socket %s", path) : 0;
 }
 
-static int prepare_unix(const char *path)
+static int listen_unix(const struct rpc_listen *where, int fd)
 {
-    struct sockaddr_un addr = unix_address(path);
-    AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int r = fd < 0 ? err_sys(errno, "open a socket") : remove_stale(path);
+    struct sockaddr_un addr = unix_address(where->path);
+    mode_t old_mask;
+    int r = remove_stale(where->path);
 
     if (r < 0)
         return r;
-    if (bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0)
-        return err_sys(errno, "listen on unix:%s", path);
-    return unlink(path) < 0 ? err_sys(errno, "remove %s", path) : 0;
+    old_mask = umask(SOCKET_MODE_MASK);
+    r = bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0 ? -errno : 0;
+    (void)umask(old_mask);
+    if (r == 0 && listen(fd, BACKLOG) < 0)
+        r = -errno;
+    return r < 0 ? err_sys(-r, "listen on %s", where->address) : 0;
 }
 
-static int prepare_tcp(const struct rpc_listen *listen)
+static int listen_tcp(const struct rpc_listen *where, int fd, int *ret_port)
 {
-    AUTO_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in addr = {.sin_family = AF_INET,
-                               .sin_addr.s_addr = htonl(listen->ip),
-                               .sin_port = htons(listen->port)};
+    struct sockaddr_in addr = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(where->ip), .sin_port = htons(where->port)};
+    socklen_t size = sizeof addr;
     int one = 1;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) < 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one) < 0 ||
+        bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0 || listen(fd, BACKLOG) < 0 ||
+        getsockname(fd, (struct sockaddr *)&addr, &size) < 0)
+        return err_sys(errno, "listen on %s", where->address);
+    *ret_port = ntohs(addr.sin_port);
+    return 0;
+}
+
+int rpc_listen_open(const struct rpc_listen *listen, int *ret_fd, int *ret_port)
+{
+    AUTO_CLOSE int fd =
+        socket(listen->path ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int port = 0, r;
 
     if (fd < 0)
         return err_sys(errno, "open a socket");
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0)
-        return err_sys(errno, "listen on %s", listen->address);
+    r = listen->path ? listen_unix(listen, fd) : listen_tcp(listen, fd, &port);
+    if (r < 0)
+        return r;
+    *ret_fd = TAKE_FD(fd);
+    *ret_port = port;
     return 0;
 }
 
-int rpc_listen_prepare(const struct rpc_listen *listen)
+void rpc_listen_remove(const struct rpc_listen *listen)
 {
-    return listen->path ? prepare_unix(listen->path) : prepare_tcp(listen);
+    if (listen->path)
+        (void)unlink(listen->path);
 }
 
-/* host:port with a name: gRPC asks the resolver. An address goes as it is, so that a node needs no
- * working DNS to talk to itself. */
-static int parse_host_port(const char *text, const char *host_port, char **ret_target)
+/* ---- targets -------------------------------------------------------------------------------- */
+
+static int fail_form(const char *text)
+{
+    return err_fail(EINVAL, "\"%s\": must be http://HOST:PORT, https://ADDR:PORT or unix:PATH",
+                    text);
+}
+
+/* gRPC asks the resolver. What a node's certificate is for are addresses. */
+static int parse_name(const char *text, struct rpc_target *target)
+{
+    if (parse_hostname(target->host) < 0)
+        return err_fail(EINVAL, "\"%s\": \"%s\" is no host", text, target->host);
+    if (target->is_tls)
+        return err_fail(EINVAL,
+                        "\"%s\": over TLS the host is an address, which its certificate has", text);
+    target->address = mem_printf("dns:///%s:%u", target->host, target->port);
+    return 0;
+}
+
+/* An address goes as it is, so that a node needs no working DNS to talk to itself. */
+static int parse_host_port(const char *text, const char *host_port, struct rpc_target *target)
 {
     const char *colon = strrchr(host_port, ':');
-    AUTO_FREE char *host = colon ? mem_printf("%.*s", (int)(colon - host_port), host_port) : NULL;
+    char ip[IP4_TEXT_SIZE];
     uint64_t port = 0;
-    uint32_t ip;
 
     if (!colon || parse_u64(colon + 1, UINT16_MAX, &port) < 0 || port == 0)
-        return err_fail(EINVAL, "\"%s\": must be http://HOST:PORT or unix:PATH", text);
-    if (strcmp(host, "localhost") == 0)
-        *ret_target = mem_printf(IPV4_PREFIX "127.0.0.1:%u", (unsigned int)port);
-    else if (ip4_parse(host, &ip) == 0)
-        *ret_target = mem_printf(IPV4_PREFIX "%s:%u", host, (unsigned int)port);
-    else if (parse_hostname(host) == 0)
-        *ret_target = mem_printf("dns:///%s:%u", host, (unsigned int)port);
-    else
-        return err_fail(EINVAL, "\"%s\": \"%s\" is no host", text, host);
+        return fail_form(text);
+    target->host = mem_printf("%.*s", (int)(colon - host_port), host_port);
+    target->port = (uint16_t)port;
+    if (strcmp(target->host, "localhost") == 0)
+        target->ip = INADDR_LOOPBACK;
+    else if (ip4_parse(target->host, &target->ip) < 0)
+        return parse_name(text, target);
+    target->address = mem_printf(IPV4_PREFIX "%s:%u", ip4_format(target->ip, ip), target->port);
     return 0;
 }
 
-static int parse_http(const char *text, const char *rest, char **ret_target)
+static int parse_http(const char *text, const char *rest, struct rpc_target *target)
 {
     size_t n = strlen(rest);
     AUTO_FREE char *host_port = NULL;
@@ -193,21 +234,42 @@ static int parse_http(const char *text, const char *rest, char **ret_target)
     if (n > 0 && rest[n - 1] == '/')
         n--;
     host_port = mem_printf("%.*s", (int)n, rest);
-    return parse_host_port(text, host_port, ret_target);
+    return parse_host_port(text, host_port, target);
 }
 
-int rpc_target_parse(const char *text, char **ret_target)
+static int parse_target(const char *text, struct rpc_target *target)
 {
     const char *path = after_prefix(text, UNIX_PREFIX);
-    const char *rest = after_prefix(text, HTTP_PREFIX);
+    const char *plain = after_prefix(text, HTTP_PREFIX);
+    const char *secure = after_prefix(text, HTTPS_PREFIX);
     int r;
 
-    if (rest)
-        return parse_http(text, rest, ret_target);
+    target->is_tls = secure != NULL;
+    if (plain || secure)
+        return parse_http(text, plain ? plain : secure, target);
     if (!path)
-        return err_fail(EINVAL, "\"%s\": must be http://HOST:PORT or unix:PATH", text);
+        return fail_form(text);
     r = check_unix_path(text, &path);
     if (r == 0)
-        *ret_target = encode_unix_path(path);
+        target->address = encode_unix_path(path);
     return r;
+}
+
+int rpc_target_parse(const char *text, struct rpc_target *ret_target)
+{
+    struct rpc_target target = {0};
+    int r = parse_target(text, &target);
+
+    if (r == 0)
+        *ret_target = target;
+    else
+        rpc_target_deinit(&target);
+    return r;
+}
+
+void rpc_target_deinit(struct rpc_target *target)
+{
+    free(target->address);
+    free(target->host);
+    *target = (struct rpc_target){0};
 }

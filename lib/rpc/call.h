@@ -26,6 +26,7 @@ struct rpc_route {
     void (*on_sent)(struct rpc_call *call, void *data);
     /* Streams only. The last time that the call is seen. */
     void (*on_gone)(struct rpc_call *call, void *data);
+    enum rpc_role may; /* the least that a caller has to be; RPC_NOBODY: nobody may */
     bool is_stream;
     bool is_reported; /* to the server's on_done */
 };

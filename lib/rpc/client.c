@@ -2,6 +2,7 @@
 #include "lib/rpc/client.h"
 
 #include <assert.h>
+#include <grpc/grpc_posix.h>
 #include <grpc/grpc_security.h>
 #include <grpc/support/alloc.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/rpc/address.h"
+#include "lib/rpc/courier.h"
 #include "lib/rpc/message.h"
 #include "lib/rpc/pump.h"
 #include "lib/rpc/settings.h"
@@ -38,7 +40,12 @@ struct client_call {
 
 struct rpc_client {
     struct rpc_pump *pump;
-    grpc_channel *channel;
+    struct rpc_target target;
+    struct rpc_client_tls tls; /* of a target that is reached so */
+    uint64_t stamp;            /* of the files that the channel was made of */
+    struct loop *loop;
+    struct rpc_courier *courier; /* of the channel, over TLS; NULL: none */
+    grpc_channel *channel;       /* NULL: no call was made yet */
     LIST_HEAD(, client_call) calls;
     bool is_quiet; /* there is no call */
 };
@@ -58,7 +65,8 @@ static const struct rpc_setting settings[] = {
     {GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1},
 };
 
-static grpc_channel *create_channel(const char *target)
+/* fd: a connected socket, or -1: the channel connects by itself, and again. */
+static grpc_channel *create_channel(const struct rpc_client *client, int fd)
 {
     grpc_arg args[ARRAY_LEN(settings)];
     const grpc_channel_args list = {.num_args = ARRAY_LEN(args), .args = args};
@@ -66,34 +74,118 @@ static grpc_channel *create_channel(const char *target)
     grpc_channel *channel;
 
     rpc_settings_to_args(settings, ARRAY_LEN(settings), args);
-    channel = grpc_channel_create(target, credentials, &list);
+    channel = fd < 0 ? grpc_channel_create(client->target.address, credentials, &list)
+                     : grpc_channel_create_from_fd(client->target.address, fd, credentials, &list);
     grpc_channel_credentials_release(credentials);
     return channel;
 }
 
-int rpc_target_check(const char *target)
-{
-    AUTO_FREE char *address = NULL;
+/* ---- over TLS ------------------------------------------------------------------------------- */
 
-    return rpc_target_parse(target, &address);
+static int send_courier(struct rpc_client *client, int *ret_core_fd)
+{
+    AUTO_TLS_KEYRING struct tls_keyring *keyring = NULL;
+    struct rpc_courier_config config = {
+        .loop = client->loop, .target = &client->target, .is_own_node = client->tls.is_own_node};
+    int r = tls_keyring_load(&client->tls.files, &keyring);
+
+    config.keyring = keyring;
+    return r < 0 ? r : rpc_courier_new(&config, &client->courier, ret_core_fd);
 }
 
-int rpc_client_new(struct loop *loop, const char *target, struct rpc_client **ret_client)
+/* Without usable files, one on which every call fails and says why. */
+static grpc_channel *create_secure_channel(struct rpc_client *client)
 {
-    AUTO_FREE char *address = NULL;
-    struct rpc_pump *pump;
-    struct rpc_client *client;
-    int r = rpc_target_parse(target, &address);
+    int core_fd;
 
-    if (r == 0)
-        r = rpc_pump_new(loop, &pump);
-    if (r < 0)
-        return r;
-    client = NEW(struct rpc_client);
-    client->pump = pump;
-    client->channel = create_channel(address);
+    if (send_courier(client, &core_fd) < 0)
+        return grpc_lame_client_channel_create(client->target.address, GRPC_STATUS_UNAVAILABLE,
+                                               err_text());
+    return create_channel(client, core_fd);
+}
+
+static void drop_channel(struct rpc_client *client)
+{
+    if (client->channel)
+        grpc_channel_destroy(client->channel);
+    client->channel = NULL;
+    rpc_courier_free(client->courier);
+    client->courier = NULL;
+}
+
+/* Files that change while calls are under way, or that are about to be replaced, can wait. */
+static bool is_good_channel(const struct rpc_client *client, uint64_t stamp)
+{
+    if (!client->channel || !client->courier || rpc_courier_has_ended(client->courier))
+        return false;
+    return !client->is_quiet || stamp == 0 || stamp == client->stamp;
+}
+
+static void renew_secure_channel(struct rpc_client *client)
+{
+    uint64_t stamp = tls_keyring_stamp(&client->tls.files);
+
+    if (is_good_channel(client, stamp))
+        return;
+    drop_channel(client);
+    client->stamp = stamp;
+    client->channel = create_secure_channel(client);
+}
+
+static void ensure_channel(struct rpc_client *client)
+{
+    if (client->target.is_tls)
+        renew_secure_channel(client);
+    else if (!client->channel)
+        client->channel = create_channel(client, -1);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+int rpc_target_check(const char *target)
+{
+    struct rpc_target parsed = {0};
+    int r = rpc_target_parse(target, &parsed);
+
+    rpc_target_deinit(&parsed);
+    return r;
+}
+
+bool rpc_target_is_tls(const char *target)
+{
+    struct rpc_target parsed = {0};
+    bool is_tls = rpc_target_parse(target, &parsed) == 0 && parsed.is_tls;
+
+    rpc_target_deinit(&parsed);
+    return is_tls;
+}
+
+static int client_init(struct rpc_client *client, struct loop *loop, const char *target,
+                       const struct rpc_client_tls *tls)
+{
+    int r = rpc_target_parse(target, &client->target);
+
+    if (r == 0 && client->target.is_tls && !tls)
+        r = err_fail(EINVAL, "\"%s\": needs a certificate to show", target);
+    if (tls)
+        client->tls = *tls;
+    return r < 0 ? r : rpc_pump_new(loop, &client->pump);
+}
+
+int rpc_client_new(struct loop *loop, const char *target, const struct rpc_client_tls *tls,
+                   struct rpc_client **ret_client)
+{
+    struct rpc_client *client = NEW(struct rpc_client);
+    int r;
+
+    client->loop = loop;
     client->is_quiet = true;
     LIST_INIT(&client->calls);
+    r = client_init(client, loop, target, tls);
+    if (r < 0) {
+        rpc_client_free(client);
+        return r;
+    }
     *ret_client = client;
     return 0;
 }
@@ -108,9 +200,11 @@ void rpc_client_free(struct rpc_client *client)
         call->done = NULL;
         (void)grpc_call_cancel(call->grpc, NULL);
     }
-    rpc_pump_run_until(client->pump, &client->is_quiet);
-    grpc_channel_destroy(client->channel);
+    if (client->pump)
+        rpc_pump_run_until(client->pump, &client->is_quiet);
+    drop_channel(client);
     rpc_pump_free(client->pump);
+    rpc_target_deinit(&client->target);
     free(client);
 }
 
@@ -142,11 +236,20 @@ static void fill_failure(struct outcome *outcome, int status, const char *detail
     outcome->result = (struct rpc_result){.status = status, .detail = outcome->detail};
 }
 
+/* The courier knows better than the core why the connection has ended. */
+static const char *courier_problem(const struct client_call *call)
+{
+    const struct rpc_courier *courier = call->client->courier;
+
+    return call->status == GRPC_STATUS_UNAVAILABLE && courier ? rpc_courier_problem(courier) : NULL;
+}
+
 static void fill_status(struct outcome *outcome, const struct client_call *call)
 {
     char *detail = grpc_slice_to_c_string(call->detail);
+    const char *problem = courier_problem(call);
 
-    fill_failure(outcome, (int)call->status, detail);
+    fill_failure(outcome, (int)call->status, problem ? problem : detail);
     gpr_free(detail);
 }
 
@@ -233,6 +336,7 @@ void rpc_client_call(struct rpc_client *client, const char *path, const Protobuf
 {
     struct client_call *call = NEW(struct client_call);
 
+    ensure_channel(client);
     call->client = client;
     call->reply_type = reply_type;
     call->done = done;
@@ -295,30 +399,30 @@ static void on_once_done(const struct rpc_result *result, void *data)
     loop_exit(once->loop, 0);
 }
 
-static int call_in_loop(struct once *once, const char *target, const char *path,
+static int call_in_loop(struct once *once, struct rpc_client *client, const char *path,
                         const ProtobufCMessage *request, int64_t timeout_ms)
 {
-    struct rpc_client *client;
-    int r = rpc_client_new(once->loop, target, &client);
+    int r;
 
-    if (r < 0)
-        return r;
     rpc_client_call(client, path, request, once->reply_type, timeout_ms, on_once_done, once);
     r = loop_run(once->loop);
     rpc_client_free(client);
     return r < 0 ? r : once->result;
 }
 
-int rpc_call_once(const char *target, const char *path, const ProtobufCMessage *request,
-                  const ProtobufCMessageDescriptor *reply_type, int64_t timeout_ms,
-                  ProtobufCMessage **ret_reply)
+int rpc_call_once(const char *target, const struct rpc_client_tls *tls, const char *path,
+                  const ProtobufCMessage *request, const ProtobufCMessageDescriptor *reply_type,
+                  int64_t timeout_ms, ProtobufCMessage **ret_reply)
 {
     struct once once = {.reply_type = reply_type};
+    struct rpc_client *client;
     int r = loop_new(&once.loop);
 
     if (r < 0)
         return r;
-    r = call_in_loop(&once, target, path, request, timeout_ms);
+    r = rpc_client_new(once.loop, target, tls, &client);
+    if (r == 0)
+        r = call_in_loop(&once, client, path, request, timeout_ms);
     loop_free(once.loop);
     if (r < 0)
         return err_wrap(r, "call %s at %s", path, target);

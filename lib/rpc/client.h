@@ -5,13 +5,25 @@
 #include <stdint.h>
 
 #include "lib/base/loop.h"
+#include "lib/tls/keyring.h"
 
 struct rpc_client;
 
-/* target: "http://127.0.0.1:50051" or "unix:/run/quilt/runtime.sock"; -EINVAL for another one.
+/* What is shown to a server over TLS, and whom it has to be: a node of the same cluster, that by
+ * its certificate is of the target's name, or is the node whose certificate is shown. */
+struct rpc_client_tls {
+    struct tls_keyring_files files; /* borrowed while the client lives; read again when changed */
+    bool is_own_node;               /* no other node than that */
+};
+
+/* target: "http://127.0.0.1:50051", "https://192.168.1.10:50051", "unix:/run/quilt/runtime.sock";
+ * -EINVAL for another one, and when https:// comes without tls, with a text.
  * Connects when it has something to say, and again (within a second) when the server comes back;
- * meanwhile a call fails at once with UNAVAILABLE. */
-int rpc_client_new(struct loop *loop, const char *target, struct rpc_client **ret_client);
+ * meanwhile a call fails at once with UNAVAILABLE. So it does while the files cannot be used. */
+int rpc_client_new(struct loop *loop, const char *target, const struct rpc_client_tls *tls,
+                   struct rpc_client **ret_client);
+/* Whether it is reached over TLS. */
+bool rpc_target_is_tls(const char *target);
 /* Whether rpc_client_new() takes this target, for those who read command lines: 0, or -EINVAL. */
 int rpc_target_check(const char *target);
 /* Calls under way end; their callbacks are not called. May be called from a callback. */
@@ -33,6 +45,6 @@ void rpc_client_call(struct rpc_client *client, const char *path, const Protobuf
 /* For tools: connects, calls, waits. 0 and *ret_reply (protobuf_c_message_free_unpacked by the
  * caller); -ETIMEDOUT, -ECONNREFUSED (UNAVAILABLE), -EOPNOTSUPP (UNIMPLEMENTED), -EPROTO (any
  * other) with a text. */
-int rpc_call_once(const char *target, const char *path, const ProtobufCMessage *request,
-                  const ProtobufCMessageDescriptor *reply_type, int64_t timeout_ms,
-                  ProtobufCMessage **ret_reply);
+int rpc_call_once(const char *target, const struct rpc_client_tls *tls, const char *path,
+                  const ProtobufCMessage *request, const ProtobufCMessageDescriptor *reply_type,
+                  int64_t timeout_ms, ProtobufCMessage **ret_reply);

@@ -142,12 +142,14 @@ void rpc_health_routes(struct rpc_health *health, struct rpc_route ret_routes[RP
         (struct rpc_route){.path = "/grpc.health.v1.Health/Check",
                            .request = &grpc__health__v1__health_check_request__descriptor,
                            .on_message = on_check,
-                           .data = health};
+                           .data = health,
+                           .may = RPC_STRANGER};
     ret_routes[1] =
         (struct rpc_route){.path = "/grpc.health.v1.Health/List",
                            .request = &grpc__health__v1__health_list_request__descriptor,
                            .on_message = on_list,
-                           .data = health};
+                           .data = health,
+                           .may = RPC_STRANGER};
     ret_routes[2] =
         (struct rpc_route){.path = "/grpc.health.v1.Health/Watch",
                            .request = &grpc__health__v1__health_check_request__descriptor,
@@ -155,5 +157,6 @@ void rpc_health_routes(struct rpc_health *health, struct rpc_route ret_routes[RP
                            .on_sent = on_watch_sent,
                            .on_gone = on_watch_gone,
                            .is_stream = true,
-                           .data = health};
+                           .data = health,
+                           .may = RPC_STRANGER};
 }

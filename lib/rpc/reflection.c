@@ -188,6 +188,7 @@ void rpc_reflection_routes(struct rpc_reflection *reflection,
         .on_message = on_info,
         .on_sent = on_info_sent,
         .data = reflection,
+        .may = RPC_STRANGER,
         .is_stream = true};
 
     ret_routes[0] = ret_routes[1] = route;

@@ -1,34 +1,35 @@
-/* The server: listening, accepting, and stopping in good order. What happens inside one call is
- * call.c's. */
+/* The server: a door, a room for each role behind it, and stopping in good order. What happens
+ * inside one call is call.c's.
+ *
+ *     clients ──> door ──┬──> room of the strangers ──┐
+ *                        ├──> room of the readers ────┼──> routes
+ *                        └──> room of the masters ────┘
+ */
 #include "lib/rpc/server.h"
 
-#include <grpc/grpc_security.h>
-#include <grpc/support/alloc.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
-#include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/rpc/address.h"
 #include "lib/rpc/call.h"
+#include "lib/rpc/door.h"
 #include "lib/rpc/health.h"
-#include "lib/rpc/message.h"
 #include "lib/rpc/pump.h"
 #include "lib/rpc/reflection.h"
-#include "lib/rpc/settings.h"
+#include "lib/rpc/room.h"
 
 /* Who asks for health while we stop has this long to learn it, if the grace is long enough. */
 #define FAREWELL_MS 250
 /* Connections without calls close by themselves when their client is attentive; the others are cut
  * off after this, which is long enough for the last reply to arrive. */
 #define LINGER_MS 100
-/* Calls that may be there at once; more are turned down. */
-#define CALLS_MAX 1024
-#define STREAMS_PER_CONNECTION_MAX 128
-#define HANDSHAKE_TIMEOUT_MS 10000
-#define SOCKET_MODE_MASK 0117 /* umask of a unix socket of mode 0660 */
+/* Calls that may be there at once; more are turned down. Of each role by itself, so that strangers
+ * take nobody's place but each other's. */
+static const size_t calls_max[RPC_ROLE_COUNT] = {
+    [RPC_STRANGER] = 256, [RPC_READER] = 256, [RPC_MASTER] = 1024};
+#define ROOM_COUNT (RPC_ROLE_COUNT - RPC_STRANGER)
 
 enum server_stage {
     STAGE_NEW,
@@ -48,19 +49,12 @@ struct rpc_server {
     struct rpc_reflection reflection;
     struct rpc_route *routes; /* sorted by path; owned */
     size_t route_count;
-    struct rpc_calls calls;
+    struct rpc_room rooms[ROOM_COUNT];
     struct rpc_listen listen;
-    int port;
-    grpc_server *grpc;
-
-    struct rpc_tag accept_tag; /* one request for the next call is always out */
-    bool is_accept_over;
-    grpc_call *accepted;
-    grpc_call_details details;
-    grpc_metadata_array metadata;
-
-    struct rpc_tag shutdown_tag;
-    bool is_shutdown_over;
+    struct rpc_tls tls;
+    bool is_tls;
+    struct rpc_door *door;
+    uint64_t denied;
     int64_t grace_end_ms; /* clock_boot_ms */
     loop_fn stop_done;
     void *stop_data;
@@ -89,6 +83,7 @@ static void build_routes(struct rpc_server *server, const struct rpc_server_conf
                                      .request = config->methods[i].request,
                                      .on_message = config->methods[i].fn,
                                      .data = config->data,
+                                     .may = config->methods[i].may,
                                      .is_reported = true};
     }
     rpc_health_routes(&server->health, next);
@@ -96,106 +91,91 @@ static void build_routes(struct rpc_server *server, const struct rpc_server_conf
     qsort(server->routes, server->route_count, sizeof *server->routes, compare_route);
 }
 
-/* ---- accepting ------------------------------------------------------------------------------ */
+/* ---- calls ---------------------------------------------------------------------------------- */
 
-static void on_accept(struct rpc_tag *tag, bool is_ok);
-
-static void accept_next(struct rpc_server *server)
+static void deny(struct rpc_server *server, struct rpc_room *room, grpc_call *call)
 {
-    grpc_call_details_init(&server->details);
-    grpc_metadata_array_init(&server->metadata);
-    server->accept_tag.fn = on_accept;
-    (void)grpc_server_request_call(server->grpc, &server->accepted, &server->details,
-                                   &server->metadata, rpc_pump_queue(server->pump),
-                                   rpc_pump_queue(server->pump), &server->accept_tag);
+    server->denied++;
+    rpc_call_refuse(
+        &room->calls, call, GRPC_STATUS_PERMISSION_DENIED,
+        server->is_tls
+            ? "this caller may not do that: this node's own certificate may, and the admin's"
+            : "this caller may not do that: root may, and on a unix socket its group");
 }
 
-static void start_call(struct rpc_server *server)
+static void on_call(struct rpc_room *room, grpc_call *call, const char *path, void *data)
 {
-    char *path = grpc_slice_to_c_string(server->details.method);
+    struct rpc_server *server = data;
     const struct rpc_route *route =
         bsearch(path, server->routes, server->route_count, sizeof *server->routes, compare_path);
 
-    if (server->calls.count >= CALLS_MAX)
-        rpc_call_refuse(&server->calls, server->accepted, GRPC_STATUS_RESOURCE_EXHAUSTED,
+    if (room->calls.count >= calls_max[room->config.role])
+        rpc_call_refuse(&room->calls, call, GRPC_STATUS_RESOURCE_EXHAUSTED,
                         "too many calls at once");
+    else if (route && (route->may == RPC_NOBODY || route->may > room->config.role))
+        deny(server, room, call);
     else
-        rpc_call_start(&server->calls, server->accepted, route, path);
-    gpr_free(path);
-}
-
-/* Not ok only when the server shuts down. */
-static void on_accept(struct rpc_tag *tag, bool is_ok)
-{
-    struct rpc_server *server = CONTAINER_OF(tag, struct rpc_server, accept_tag);
-
-    if (is_ok)
-        start_call(server);
-    grpc_call_details_destroy(&server->details);
-    grpc_metadata_array_destroy(&server->metadata);
-    if (is_ok)
-        accept_next(server);
-    else
-        server->is_accept_over = true;
+        rpc_call_start(&room->calls, call, route, path);
 }
 
 /* ---- starting ------------------------------------------------------------------------------- */
 
-static const struct rpc_setting settings[] = {
-    /* Two servers on one port would each get some of the calls, silently. */
-    {GRPC_ARG_ALLOW_REUSEPORT, 0},
-    {GRPC_ARG_MAX_RECEIVE_MESSAGE_LENGTH, RPC_MESSAGE_BYTES_MAX},
-    {GRPC_ARG_MAX_CONCURRENT_STREAMS, STREAMS_PER_CONNECTION_MAX},
-    {GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, HANDSHAKE_TIMEOUT_MS},
-    /* Bookkeeping nobody reads, and probing for bandwidth that loopback has. */
-    {GRPC_ARG_ENABLE_CHANNELZ, 0},
-    {GRPC_ARG_HTTP2_BDP_PROBE, 0},
-};
+static void on_room_quiet(void *data);
+static void on_room_shut(void *data);
 
-static grpc_server *create_grpc_server(void)
+static void init_rooms(struct rpc_server *server, const struct rpc_server_config *config)
 {
-    grpc_arg args[ARRAY_LEN(settings)];
-    const grpc_channel_args list = {.num_args = ARRAY_LEN(args), .args = args};
+    for (size_t i = 0; i < ROOM_COUNT; i++) {
+        const struct rpc_room_config room = {.role = (enum rpc_role)(RPC_STRANGER + i),
+                                             .pump = server->pump,
+                                             .on_call = on_call,
+                                             .on_quiet = on_room_quiet,
+                                             .on_shut = on_room_shut,
+                                             .data = server};
 
-    rpc_settings_to_args(settings, ARRAY_LEN(settings), args);
-    return grpc_server_create(&list, NULL);
+        rpc_room_init(&server->rooms[i], &room);
+        server->rooms[i].calls.on_done = config->on_done;
+        server->rooms[i].calls.data = config->data;
+    }
 }
 
-/* gRPC says no more than "no"; what the system says is asked beforehand. */
-static int add_port(struct rpc_server *server)
+static void let_in(void *data, enum rpc_role role, int fd)
 {
-    grpc_server_credentials *credentials;
-    mode_t old_mask = 0;
-    int r = rpc_listen_prepare(&server->listen);
+    struct rpc_server *server = data;
 
-    if (r < 0)
-        return r;
-    credentials = grpc_insecure_server_credentials_create();
-    if (server->listen.path)
-        old_mask = umask(SOCKET_MODE_MASK);
-    server->port = grpc_server_add_http2_port(server->grpc, server->listen.address, credentials);
-    if (server->listen.path)
-        (void)umask(old_mask);
-    grpc_server_credentials_release(credentials);
-    if (server->port == 0)
-        return err_fail(EADDRINUSE, "listen on %s: gRPC cannot bind it", server->listen.address);
-    return 0;
+    rpc_room_add(&server->rooms[role - RPC_STRANGER], fd);
 }
 
-static int server_init(struct rpc_server *server, struct loop *loop, const char *listen)
+static int open_door(struct rpc_server *server, struct loop *loop,
+                     const struct rpc_server_config *config)
 {
-    int r = rpc_listen_parse(listen, &server->listen);
+    const struct rpc_door_config door = {.loop = loop,
+                                         .listen = &server->listen,
+                                         .find_uid = config->find_uid,
+                                         .tls = server->is_tls ? &server->tls : NULL,
+                                         .find_data = config->data,
+                                         .let_in = let_in,
+                                         .data = server};
 
+    return rpc_door_new(&door, &server->door);
+}
+
+static int server_init(struct rpc_server *server, struct loop *loop,
+                       const struct rpc_server_config *config)
+{
+    int r = rpc_listen_parse(config->listen, &server->listen);
+
+    if (r == 0 && config->tls && server->listen.path)
+        r = err_fail(EINVAL, "listen on %s: TLS is for TCP", config->listen);
+    if (r == 0)
+        r = open_door(server, loop, config);
     if (r == 0)
         r = rpc_pump_new(loop, &server->pump);
-    if (r < 0)
-        return r;
-    server->grpc = create_grpc_server();
-    grpc_server_register_completion_queue(server->grpc, rpc_pump_queue(server->pump), NULL);
-    return add_port(server);
+    if (r == 0)
+        init_rooms(server, config);
+    return r;
 }
 
-static void on_quiet(struct rpc_calls *calls);
 static void on_farewell_over(void *data);
 static void on_grace_over(void *data);
 
@@ -213,21 +193,22 @@ int rpc_server_new(struct loop *loop, const struct rpc_server_config *config,
     int r;
 
     server->service = mem_strdup(config->service);
+    server->is_tls = config->tls != NULL;
+    if (config->tls)
+        server->tls = *config->tls;
     rpc_health_init(&server->health, server->service);
     server->reflection.service = server->service;
     build_routes(server, config);
     r = add_timers(server, loop);
     if (r == 0)
-        r = server_init(server, loop, config->listen);
+        r = server_init(server, loop, config);
     if (r < 0) {
         rpc_server_free(server);
         return r;
     }
-    server->calls = (struct rpc_calls){
-        .on_done = config->on_done, .data = config->data, .on_quiet = on_quiet, .is_quiet = true};
-    grpc_server_start(server->grpc);
+    for (size_t i = 0; i < ROOM_COUNT; i++)
+        rpc_room_start(&server->rooms[i]);
     server->stage = STAGE_RUNNING;
-    accept_next(server);
     *ret_server = server;
     return 0;
 }
@@ -240,16 +221,36 @@ void rpc_server_set_serving(struct rpc_server *server, bool is_serving)
 
 int rpc_server_port(const struct rpc_server *server)
 {
-    return server->listen.path ? 0 : server->port;
+    return rpc_door_port(server->door);
+}
+
+struct rpc_figures rpc_server_figures(const struct rpc_server *server)
+{
+    struct rpc_figures figures = *rpc_door_figures(server->door);
+
+    figures.denied = server->denied;
+    return figures;
 }
 
 /* ---- stopping ------------------------------------------------------------------------------- */
 
-static void on_shutdown(struct rpc_tag *tag, bool is_ok)
+static bool are_quiet(const struct rpc_server *server)
 {
-    struct rpc_server *server = CONTAINER_OF(tag, struct rpc_server, shutdown_tag);
+    for (size_t i = 0; i < ROOM_COUNT; i++) {
+        if (!server->rooms[i].calls.is_quiet)
+            return false;
+    }
+    return true;
+}
 
-    server->is_shutdown_over = true;
+static void on_room_shut(void *data)
+{
+    struct rpc_server *server = data;
+
+    for (size_t i = 0; i < ROOM_COUNT; i++) {
+        if (!server->rooms[i].is_shut)
+            return;
+    }
     server->stage = STAGE_DOWN;
     loop_timer_disarm(server->grace_timer);
     if (server->stop_done)
@@ -261,15 +262,15 @@ static void set_grace_timer(struct rpc_server *server)
 {
     int64_t linger_end_ms = clock_boot_ms() + LINGER_MS;
 
-    if (server->calls.is_quiet && linger_end_ms < server->grace_end_ms)
+    if (are_quiet(server) && linger_end_ms < server->grace_end_ms)
         loop_timer_set_at(server->grace_timer, linger_end_ms);
     else
         loop_timer_set_at(server->grace_timer, server->grace_end_ms);
 }
 
-static void on_quiet(struct rpc_calls *calls)
+static void on_room_quiet(void *data)
 {
-    struct rpc_server *server = CONTAINER_OF(calls, struct rpc_server, calls);
+    struct rpc_server *server = data;
 
     if (server->stage == STAGE_ENDING)
         set_grace_timer(server);
@@ -279,10 +280,15 @@ static void begin_shutdown(struct rpc_server *server)
 {
     server->stage = STAGE_ENDING;
     set_grace_timer(server);
-    rpc_calls_end_streams(&server->calls);
-    server->shutdown_tag.fn = on_shutdown;
-    grpc_server_shutdown_and_notify(server->grpc, rpc_pump_queue(server->pump),
-                                    &server->shutdown_tag);
+    rpc_door_shut(server->door);
+    for (size_t i = 0; i < ROOM_COUNT; i++)
+        rpc_room_shutdown(&server->rooms[i]);
+}
+
+static void cancel_all(struct rpc_server *server)
+{
+    for (size_t i = 0; i < ROOM_COUNT; i++)
+        rpc_room_cancel(&server->rooms[i]);
 }
 
 static void on_farewell_over(void *data)
@@ -294,9 +300,7 @@ static void on_farewell_over(void *data)
 
 static void on_grace_over(void *data)
 {
-    struct rpc_server *server = data;
-
-    grpc_server_cancel_all_calls(server->grpc);
+    cancel_all(data);
 }
 
 void rpc_server_stop(struct rpc_server *server, int grace_ms, loop_fn done, void *data)
@@ -320,13 +324,11 @@ static void stop_now(struct rpc_server *server)
     if (server->stage == STAGE_RUNNING || server->stage == STAGE_FAREWELL)
         begin_shutdown(server);
     if (server->stage == STAGE_ENDING)
-        grpc_server_cancel_all_calls(server->grpc);
+        cancel_all(server);
     if (server->stage == STAGE_NEW)
         return;
-    rpc_pump_run_until(server->pump, &server->is_shutdown_over);
-    rpc_pump_run_until(server->pump, &server->is_accept_over);
-    rpc_pump_run_until(server->pump, &server->calls.is_quiet);
-    rpc_calls_drop_held(&server->calls);
+    for (size_t i = 0; i < ROOM_COUNT; i++)
+        rpc_room_run_to_end(&server->rooms[i]);
 }
 
 void rpc_server_free(struct rpc_server *server)
@@ -334,8 +336,9 @@ void rpc_server_free(struct rpc_server *server)
     if (!server)
         return;
     stop_now(server);
-    if (server->grpc)
-        grpc_server_destroy(server->grpc);
+    for (size_t i = 0; i < ROOM_COUNT; i++)
+        rpc_room_deinit(&server->rooms[i]);
+    rpc_door_free(server->door);
     rpc_pump_free(server->pump);
     rpc_listen_deinit(&server->listen);
     loop_source_free(server->grace_timer);

@@ -18,6 +18,58 @@ int tls_server_may_show(const struct tls_cert *cert)
                   tls_kind_word(identity.kind), identity.name);
 }
 
+/* ---- a node's ------------------------------------------------------------------------------ */
+
+static int verify(const struct tls_trust *trust, const struct tls_node_question *question,
+                  struct tls_peer *ret_peer)
+{
+    const struct tls_question asked = {.chain = question->chain,
+                                       .chain_len = question->chain_len,
+                                       .purpose = TLS_PURPOSE_SERVER,
+                                       .cluster_id = question->own->cluster_id,
+                                       .now = question->now};
+
+    return tls_trust_verify(trust, &asked, ret_peer);
+}
+
+static bool is_named(const struct tls_der *der, const char *host)
+{
+    AUTO_TLS_CERT struct tls_cert *cert = NULL;
+
+    return tls_cert_from_der(der->bytes, der->n, &cert) == 0 &&
+           gnutls_x509_crt_check_hostname(cert->handle, host) != 0;
+}
+
+static bool is_same_node(const struct tls_identity *a, const struct tls_identity *b)
+{
+    return a->kind == TLS_KIND_NODE && b->kind == TLS_KIND_NODE && strcmp(a->name, b->name) == 0;
+}
+
+int tls_server_is_node(const struct tls_trust *trust, const struct tls_node_question *question)
+{
+    struct tls_peer peer;
+    int r = verify(trust, question, &peer);
+
+    if (r != 0)
+        return r;
+    if (peer.identity.kind != TLS_KIND_NODE)
+        return REFUSE(TLS_WRONG_PURPOSE,
+                      "the server shows a certificate of %s %s, and not a node's",
+                      tls_kind_word(peer.identity.kind), peer.identity.name);
+    if (is_same_node(&peer.identity, question->own))
+        return 0;
+    if (question->is_own_only)
+        return REFUSE(TLS_WRONG_NAME, "the server is node %s, and not this one (%s)",
+                      peer.identity.name, question->own->name);
+    if (!is_named(question->chain, question->host))
+        return REFUSE(TLS_WRONG_NAME,
+                      "the server's certificate (node %s) is not for %s; use the node's address",
+                      peer.identity.name, question->host);
+    return 0;
+}
+
+/* ---- words ---------------------------------------------------------------------------------- */
+
 static int refuse_issuer(const struct tls_cert_facts *facts, const char *ca_file)
 {
     const char *cas = ca_file ? ca_file : "the system's list";

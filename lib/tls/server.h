@@ -11,6 +11,21 @@
  * with a text. */
 int tls_server_may_show(const struct tls_cert *cert);
 
+/* Whose certificate a client of a node's server wants to see. */
+struct tls_node_question {
+    const struct tls_der *chain; /* that the server shows */
+    size_t chain_len;
+    const char *host;               /* that the client went to: a name, or an address */
+    const struct tls_identity *own; /* whose certificate the client shows itself */
+    bool is_own_only;               /* the server has to be the same node */
+    int64_t now;                    /* Unix seconds */
+};
+/* Whether it shows a good certificate of a node of the own cluster, and of the right one: the own,
+ * or the one of that name. Nodes tell their addresses themselves, so a name
+ * says less than an identity. 0, or an outcome of tls_trust_verify() or TLS_WRONG_NAME with a text.
+ */
+int tls_server_is_node(const struct tls_trust *trust, const struct tls_node_question *question);
+
 /* What was asked of it. */
 struct tls_server_question {
     const char *host;    /* the name or address in the URL */

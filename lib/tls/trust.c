@@ -123,6 +123,14 @@ static bool is_pinned(const struct tls_cert *ca, const struct sha256 *pins, size
     return false;
 }
 
+bool tls_trust_is_pinned(const struct tls_trust *trust, const struct sha256 *pins, size_t count)
+{
+    for (size_t i = 0; i < trust->count; i++)
+        if (!is_pinned(trust->cas[i], pins, count))
+            return false;
+    return true;
+}
+
 int tls_trust_keep_pinned(struct tls_trust *trust, const struct sha256 *pins, size_t count)
 {
     struct tls_trust kept = {.count = 0}, dropped = {.count = 0};

@@ -25,6 +25,8 @@ const struct tls_cert *tls_trust_ca(const struct tls_trust *trust, size_t index)
 
 /* Whether one of the CAs has this SPKI hash. */
 bool tls_trust_has_pin(const struct tls_trust *trust, const struct sha256 *pin);
+/* Whether none of the CAs would go by tls_trust_keep_pinned(). */
+bool tls_trust_is_pinned(const struct tls_trust *trust, const struct sha256 *pins, size_t count);
 
 enum tls_trust_outcome {
     TLS_EXPIRED = 1,   /* all else is well: who has the key may renew */
