@@ -6,6 +6,7 @@
 
 #include "agent/leave.h"
 #include "agent/mesh.h"
+#include "agent/probing.h"
 #include "agent/status_server.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
@@ -42,7 +43,7 @@ static void on_runtime_look(void *data)
 {
     struct agent *a = data;
 
-    overlay_look(a->overlay);
+    overlay_look_at_routes(a->overlay);
 }
 
 static void on_runtime_changed(void *data)
@@ -58,7 +59,6 @@ static void say_ready(struct agent *a)
     daemon_ready(&a->daemon, LOG_S("node_id", a->state.identity.node_id),
                  LOG_S("host_ip", ip4_format(a->config->host_ip, host_ip)),
                  LOG_S("subnet", ip4_prefix_format(a->state.identity.subnet, subnet)),
-                 LOG_S("dataplane", a->config->is_dry ? "none" : "kernel"),
                  LOG_U("status_port", http_server_port(a->server)));
 }
 
@@ -69,6 +69,7 @@ static void on_looked(void *data)
     struct overlay_status overlay;
 
     overlay_status(a->overlay, &overlay);
+    probing_look(a);
     if (overlay.is_programmed && a->peers.missing_count == 0)
         a->revision_applied = a->state.identity.origin.revision;
     if (!a->is_control_started && overlay.is_host_ip_local && !a->leave) {
@@ -103,7 +104,10 @@ static int open_state(struct agent *a)
 
     if (r == -EWOULDBLOCK)
         return err_fail(EBUSY, "another agent is running with the state directory %s", dir);
-    return r < 0 ? err_wrap(r, "use the state directory %s (see --state-dir)", dir) : 0;
+    if (r < 0)
+        return err_wrap(r, "use the state directory %s (see --state-dir)", dir);
+    state_file_home(&a->file, a->home_id);
+    return 0;
 }
 
 static int start_overlay(struct agent *a)
@@ -122,11 +126,19 @@ static int start_overlay(struct agent *a)
     return overlay_new(&config, &a->overlay);
 }
 
+static int start_fastpath(struct agent *a)
+{
+    return a->config->is_dry ? 0 : fastpath_new(a->daemon.loop, a->config->fastpath, &a->fastpath);
+}
+
 static int start_runtime(struct agent *a)
 {
+    const struct rpc_client_tls tls = {.files = papers_keyring_files(a->papers),
+                                       .is_own_node = true};
     const struct runtime_client_config config = {
         .loop = a->daemon.loop,
         .target = a->config->runtime_target,
+        .tls = a->papers ? &tls : NULL,
         .via_interface = MESH_DEVICE_NAME,
         .look = on_runtime_look,
         .changed = on_runtime_changed,
@@ -203,6 +215,7 @@ static int start_control(struct agent *a)
         .cpu_cores = a->config->cpu_cores,
         .ram_mb = a->config->ram_mb,
         .instance_id = a->instance_id,
+        .home_id = a->home_id[0] ? a->home_id : NULL,
         .new_token = a->state.new_token,
         .identity = &a->state.identity,
         .papers = a->papers,
@@ -243,9 +256,13 @@ int agent_init(struct agent *a, const struct agent_config *config)
     if (r == 0)
         r = start_overlay(a);
     if (r == 0)
+        r = start_fastpath(a);
+    if (r == 0)
         r = start_runtime(a);
     if (r == 0)
         r = start_control(a);
+    if (r == 0)
+        r = probing_start(a);
     if (r == 0)
         r = status_server_new(a, &a->server);
     if (r != 0)
@@ -262,9 +279,11 @@ void agent_deinit(struct agent *a)
     mesh_save(a);
     http_server_free(a->server);
     leave_free(a->leave);
+    probing_stop(a);
     control_client_free(a->control);
     http_client_free(a->http);
     runtime_client_free(a->runtime);
+    fastpath_free(a->fastpath);
     overlay_free(a->overlay);
     loop_source_free(a->papers_due);
     papers_free(a->papers);
@@ -281,7 +300,7 @@ int agent_run(const struct agent_config *config)
 
     (void)mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
     log_info("starting", LOG_S("version", QUILT_VERSION), LOG_S("hostname", config->hostname),
-             LOG_S("dataplane", config->is_dry ? "none" : "kernel"));
+             LOG_S("dataplane", config->dataplane));
     r = agent_init(&a, config);
     if (r != 0)
         log_error("cannot start", LOG_ERR());

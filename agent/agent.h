@@ -1,8 +1,8 @@
 /* The mesh agent: one struct, its members in the order in which they start.
  *
- *     control plane ──> control_client ──> peers ──> overlay ──> kernel (device, neighbours, FDB)
- *                             │              │          └──────> runtime_client ──> runtime
- * (routes) └── identity ──┴──> state file
+ *     control plane ──> control_client ──> peers ──> overlay ──> kernel: device, neighbours, FDB
+ *                             │              │          └────> runtime_client ──> runtime: routes
+ *                             └── identity ──┴──> state file
  *
  * Everything flows one way: what is heard changes what is wanted, and the overlay finds out for
  * itself what is to be written.
@@ -10,8 +10,10 @@
 #pragma once
 
 #include "agent/control_client/client.h"
+#include "agent/fastpath/fastpath.h"
 #include "agent/overlay/overlay.h"
 #include "agent/peers.h"
+#include "agent/probe/prober.h"
 #include "agent/runtime_client/client.h"
 #include "agent/state.h"
 #include "lib/base/daemon.h"
@@ -28,7 +30,9 @@ struct agent_config {
     const char *state_dir;
     uint32_t status_addr;
     uint16_t status_port;
-    bool is_dry;         /* --dataplane none */
+    const char *dataplane; /* the word that was given */
+    bool is_dry;           /* --dataplane none */
+    enum fastpath_mode fastpath;
     bool leaves_on_stop; /* --on-stop leave */
     bool is_tls;         /* the URLs are https: */
     const char *ca_file; /* given, or NULL */
@@ -46,7 +50,8 @@ struct agent {
     struct state_file file;
     struct daemon daemon;
 
-    char instance_id[UUID_TEXT_SIZE]; /* of this process */
+    char instance_id[UUID_TEXT_SIZE]; /* of this process, */
+    char home_id[UUID_TEXT_SIZE];     /* and of where it runs: of its state directory's lock */
     struct agent_state
         state; /* identity and host IP; peers only on their way to and from the file */
     bool has_identity;
@@ -62,9 +67,12 @@ struct agent {
     struct loop_source *papers_due; /* given files are looked at again; NULL: there are none */
     bool is_papers_problem_told;
     struct overlay *overlay;
+    struct fastpath *fastpath;      /* NULL in a dry run */
     struct runtime_client *runtime; /* NULL in a dry run */
     struct http_client *http;
     struct control_client *control;
+    struct prober *prober;          /* NULL in a dry run */
+    struct loop_source *probe_look; /* the peers may have changed */
     bool is_control_started;
     bool is_ready;
     uint64_t revision_applied; /* the kernel is as the cluster was then, or later */

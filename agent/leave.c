@@ -44,11 +44,24 @@ static void answer(struct leave *l)
         http_reply_json(TAKE_PTR(l->requester), 200, json);
 }
 
+/* Nobody but an operator can tell it now: the node's token goes with the node. */
+static void note_untold(struct leave *l, const char *why)
+{
+    AUTO_FREE char *text =
+        mem_printf("%s; there the node is still one: on the control plane's host, "
+                   "quiltctl node rm %s",
+                   why, l->agent->state.identity.node_id);
+
+    note_failure(l, text);
+}
+
 /* The outside knows; now this host forgets. */
 static void finish(struct leave *l)
 {
     struct agent *a = l->agent;
 
+    if (a->fastpath && fastpath_remove(a->fastpath) < 0)
+        note_failure(l, err_text());
     if (overlay_remove(a->overlay) < 0)
         note_failure(l, err_text());
     a->has_identity = false;
@@ -77,7 +90,7 @@ static void on_deregistered(const struct http_response *response, void *data)
     /* 404: it has forgotten us already. */
     if (response->error != 0 || (response->status != 200 && response->status != 404)) {
         problem = control_answer_problem("deregister", response);
-        note_failure(l, problem);
+        note_untold(l, problem);
     }
     step_done(l);
 }
@@ -103,7 +116,7 @@ static void deregister(struct leave *l)
         return;
     l->waiting++;
     if (http_client_start(a->http, &spec, &l->deregister) < 0) {
-        note_failure(l, err_text());
+        note_untold(l, err_text());
         l->waiting--;
     }
 }

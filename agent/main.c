@@ -11,55 +11,50 @@
 
 #define HOSTNAME_MAX 254
 
-struct listen {
-    uint32_t addr;
-    uint16_t port;
-};
-
-enum dataplane { DATAPLANE_AUTO, DATAPLANE_KERNEL, DATAPLANE_EBPF, DATAPLANE_NONE };
+enum dataplane { DATAPLANE_AUTO, DATAPLANE_EBPF, DATAPLANE_KERNEL, DATAPLANE_NONE };
 
 static const char *const dataplane_words[] = {
     [DATAPLANE_AUTO] = "auto",
-    [DATAPLANE_KERNEL] = "kernel",
     [DATAPLANE_EBPF] = "ebpf",
+    [DATAPLANE_KERNEL] = "kernel",
     [DATAPLANE_NONE] = "none",
+};
+
+static const enum fastpath_mode fastpath_modes[] = {
+    [DATAPLANE_AUTO] = FASTPATH_TRY,
+    [DATAPLANE_EBPF] = FASTPATH_INSIST,
+    [DATAPLANE_KERNEL] = FASTPATH_OFF,
+    [DATAPLANE_NONE] = FASTPATH_OFF,
 };
 
 struct settings {
     struct option_list control_urls;                                     /* as they were given */
     bool is_token_seen;                                                  /* on the command line */
     const char *control_bases[ARRAY_LEN((struct option_list){0}.items)]; /* without a final slash */
-    struct listen status;
+    struct option_listen status;
     enum dataplane dataplane;
     struct agent_config agent;
 };
 
 static int option_dataplane(const char *text, void *out)
 {
-    for (size_t i = 0; i < ARRAY_LEN(dataplane_words); i++) {
-        if (strcmp(text, dataplane_words[i]) != 0)
-            continue;
+    size_t i;
+    int r = option_choose(text, dataplane_words, ARRAY_LEN(dataplane_words), &i);
+
+    if (r == 0)
         *(enum dataplane *)out = (enum dataplane)i;
-        return 0;
-    }
-    return err_fail(EINVAL, "'%.64s' is not one of auto, ebpf, kernel, none", text);
+    return r;
 }
 
 static int option_on_stop(const char *text, void *out)
 {
-    bool is_leave = strcmp(text, "leave") == 0;
+    static const char *const words[] = {"keep", "leave"};
+    size_t i;
+    int r = option_choose(text, words, ARRAY_LEN(words), &i);
 
-    if (!is_leave && strcmp(text, "keep") != 0)
-        return err_fail(EINVAL, "'%.64s' is not one of keep, leave", text);
-    *(bool *)out = is_leave;
-    return 0;
-}
-
-static int option_listen(const char *text, void *out)
-{
-    struct listen *listen = out;
-
-    return parse_addr_port(text, &listen->addr, &listen->port);
+    if (r == 0)
+        *(bool *)out = i == 1;
+    return r;
 }
 
 static int option_host_ip(const char *text, void *out)
@@ -94,11 +89,6 @@ static int option_token(const char *text, void *out)
     return access_token_parse(text, &token);
 }
 
-static bool is_https(const char *url)
-{
-    return strncmp(url, "https:", strlen("https:")) == 0;
-}
-
 /* Whether it leads to another host. */
 static bool is_beyond(const char *url)
 {
@@ -112,9 +102,9 @@ static bool is_beyond(const char *url)
 
 static void check_schemes(const struct options *options, struct settings *s)
 {
-    s->agent.is_tls = is_https(s->control_bases[0]);
+    s->agent.is_tls = http_url_is_tls(s->control_bases[0]);
     for (size_t i = 1; i < s->control_urls.count; i++)
-        if (is_https(s->control_bases[i]) != s->agent.is_tls)
+        if (http_url_is_tls(s->control_bases[i]) != s->agent.is_tls)
             options_usage_error(options,
                                 "--control-plane: %s and %s: all replicas of a control plane speak "
                                 "HTTPS, or none",
@@ -131,6 +121,11 @@ static void check_plain(const struct options *options, const struct settings *s)
                             "on the way there everybody could read the token. Give the URL that "
                             "the control plane printed, or leave the token away",
                             s->control_bases[0]);
+    if (rpc_target_is_tls(a->runtime_target))
+        options_usage_error(options,
+                            "--quilt-runtime %s goes with a control plane of https://, not %s: "
+                            "from there comes the certificate that the runtime wants to see",
+                            a->runtime_target, s->control_bases[0]);
     if (a->ca_file || a->cert_file || a->key_file)
         options_usage_error(options,
                             "--tls-ca, --tls-cert and --tls-key go with a control plane of "
@@ -215,7 +210,7 @@ static const struct option_spec specs[] = {
      .default_text = "http://127.0.0.1:50051",
      .parse = option_runtime,
      .out = &settings.agent.runtime_target,
-     .help = "The runtime, http://ADDR:PORT or unix:PATH"},
+     .help = "The runtime, http://ADDR:PORT, https://ADDR:PORT or unix:PATH"},
     {.name = "state-dir",
      .arg = "DIR",
      .default_text = "/var/lib/quilt-mesh",
@@ -291,16 +286,14 @@ int main(int argc, char **argv)
     struct settings *s = &settings;
 
     parse(s, argc, argv);
-    if (s->dataplane == DATAPLANE_EBPF) {
-        log_error("this build has no eBPF data path; use --dataplane kernel or auto");
-        return 1;
-    }
     say_warnings(s);
     s->agent.control_urls = s->control_bases;
     s->agent.control_url_count = s->control_urls.count;
     s->agent.status_addr = s->status.addr;
     s->agent.status_port = s->status.port;
+    s->agent.dataplane = dataplane_words[s->dataplane];
     s->agent.is_dry = s->dataplane == DATAPLANE_NONE;
+    s->agent.fastpath = fastpath_modes[s->dataplane];
     s->agent.cpu_cores = sysconf(_SC_NPROCESSORS_ONLN);
     s->agent.ram_mb = ram_mb();
     return agent_run(&s->agent);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/probing.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
@@ -44,21 +45,38 @@ static void note_save(struct agent *a, int r)
         a->state_problem = mem_strdup(err_text());
 }
 
+static struct agent_found found_of(const struct peer *peer)
+{
+    struct agent_found found = {.bytes = peer->found_bytes};
+
+    memcpy(found.node_id, peer->node.node_id, sizeof found.node_id);
+    return found;
+}
+
 static void save_now(struct agent *a)
 {
     AUTO_FREE struct api_node *nodes = mem_array(peers_count(&a->peers) + 1, sizeof *nodes);
+    AUTO_FREE struct agent_found *found = mem_array(peers_count(&a->peers) + 1, sizeof *found);
     AUTO_FREE char *json = NULL;
     const struct peer *peer, *next;
-    size_t count = 0;
+    size_t count = 0, found_count = 0;
 
-    HASH_ITER (hh, a->peers.by_id, peer, next)
+    HASH_ITER (hh, a->peers.by_id, peer, next) {
+        if (peer->verdict == PEER_REPLACED) /* read again, it would be as good as who replaced it */
+            continue;
         nodes[count++] = peer->node;
+        if (peer->found_bytes > 0)
+            found[found_count++] = found_of(peer);
+    }
     a->state.peers = nodes;
     a->state.peer_count = count;
+    a->state.found = found;
+    a->state.found_count = found_count;
     json = agent_state_to_json(&a->state);
     note_save(a, state_file_save(&a->file, json));
     a->state.peers = NULL;
-    a->state.peer_count = 0;
+    a->state.found = NULL;
+    a->state.peer_count = a->state.found_count = 0;
     loop_timer_disarm(a->save);
     if (a->state_problem)
         loop_timer_set_in(a->save, CONFIRM_AGAIN_MS);
@@ -93,6 +111,9 @@ static void say_verdicts(struct agent *a)
     size_t said = 0;
     struct peer *peer, *next;
 
+    if (!a->peers.has_news)
+        return;
+    a->peers.has_news = false;
     HASH_ITER (hh, a->peers.by_id, peer, next) {
         const char *problem = peer_verdict_problem(peer->verdict);
 
@@ -122,7 +143,34 @@ static void want_overlay(struct agent *a)
                    identity(a)->node_id);
     want.peers = peers_wanted(&a->peers, &want.peer_count);
     overlay_set_want(a->overlay, &want);
+    if (a->fastpath)
+        fastpath_set_want(a->fastpath, &want);
+    probing_look(a);
     overlay_want_deinit(&want);
+}
+
+static void say_found(const struct peer *peer)
+{
+    if (peer->found_bytes > 0)
+        log_warn("larger packets do not get to a peer, and nobody says so; none are sent",
+                 LOG_S("hostname", peer->node.hostname), LOG_U("largest_bytes", peer->found_bytes));
+    else
+        log_info("packets of every size get to a peer again",
+                 LOG_S("hostname", peer->node.hostname));
+}
+
+void mesh_follow_sizes(struct agent *a)
+{
+    struct peer *peer, *next;
+
+    HASH_ITER (hh, a->peers.by_id, peer, next) {
+        if (peer->found_bytes == peer->said_bytes)
+            continue;
+        peer->said_bytes = peer->found_bytes;
+        say_found(peer);
+    }
+    want_overlay(a);
+    save_soon(a);
 }
 
 static void judge_identity(struct agent *a)
@@ -264,6 +312,11 @@ static void on_report(void *data, struct api_heartbeat *report)
     report->load_percent = load_percent();
 }
 
+static void on_tell(void *data, struct strbuf *out)
+{
+    probing_tell(data, out);
+}
+
 /* Whether it was needed or not: who gives another one later means this node to come back. */
 static void note_access_token(struct agent *a)
 {
@@ -364,6 +417,7 @@ const struct control_client_events mesh_events = {
     .registered = on_registered,
     .intervals = on_intervals,
     .report = on_report,
+    .tell = on_tell,
     .disowned = on_disowned,
     .origin = on_origin,
     .list = on_list,
@@ -441,13 +495,16 @@ static void use_known(struct agent *a)
              LOG_U("peers", a->state.peer_count));
     for (size_t i = 0; i < a->state.peer_count; i++)
         (void)peers_take_node(&a->peers, &a->state.peers[i]);
+    for (size_t i = 0; i < a->state.found_count; i++)
+        (void)peers_note_found(&a->peers, a->state.found[i].node_id, a->state.found[i].bytes);
     a->has_peers = a->state.peer_count > 0;
     use_identity(a);
 }
 
 int mesh_start_from_state(struct agent *a)
 {
-    int outcome = state_file_load(&a->file, read_state, &a->state);
+    const struct state_file_reader reader = {.save = read_state, .data = &a->state};
+    int outcome = state_file_load(&a->file, &reader);
 
     if (outcome < 0)
         return outcome;
@@ -456,7 +513,8 @@ int mesh_start_from_state(struct agent *a)
     if (a->state.identity.node_id[0])
         use_known(a);
     free(TAKE_PTR(a->state.peers));
-    a->state.peer_count = 0;
+    free(TAKE_PTR(a->state.found));
+    a->state.peer_count = a->state.found_count = 0;
     make_token(a);
     return 0;
 }

@@ -17,5 +17,7 @@ int mesh_start_from_state(struct agent *agent);
  * it were the first, wishing for the same subnet. One whose list is doubted: forgets who is missing
  * from it, unless they may still be coming over. False when there is neither. */
 bool mesh_accept_cluster(struct agent *agent);
+/* What was found to pass to peers (peers_note_found) is another. */
+void mesh_follow_sizes(struct agent *agent);
 /* Writes the state file if something is not in it yet. */
 void mesh_save(struct agent *agent);

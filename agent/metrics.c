@@ -110,6 +110,93 @@ static void add_tls(struct strbuf *out, const struct status_view *view)
     add_pins(out, view->tls->trust);
 }
 
+static void add_probe_counts(struct strbuf *out, const struct status_view *view)
+{
+    const struct figure figures[] = {
+        {"quilt_agent_probes_sent_total", "counter", "Probes sent to peers.", view->probes->sent},
+        {"quilt_agent_probes_answered_total", "counter", "Of them, those that were answered.",
+         view->probes->answered},
+        {"quilt_agent_probes_unexpected_total", "counter",
+         "Answers to nothing that was asked, or that came too late.", view->probes->unexpected},
+        {"quilt_agent_probes_replied_total", "counter", "Peers' probes that were answered.",
+         view->responder->answered},
+        {"quilt_agent_probes_refused_total", "counter",
+         "Probes of no peer, or too many of one, that were not.", view->responder->refused},
+        {"quilt_agent_probes_lost_peers", "gauge",
+         "Peers that are watched, have answered, and do not any more.",
+         probes_count_lost(view->probes)},
+    };
+
+    figures_add(out, figures, ARRAY_LEN(figures));
+}
+
+/* One figure of all peers that are probed: of a path, or of both (path NULL). */
+struct probe_figure {
+    const char *name, *help;
+    const char *path;
+    double scale;
+    int64_t (*value)(const struct api_probe *probe);
+};
+
+static int64_t underlay_us(const struct api_probe *p)
+{
+    return p->underlay.mean_us;
+}
+
+static int64_t overlay_us(const struct api_probe *p)
+{
+    return p->overlay.mean_us;
+}
+
+static int64_t underlay_loss(const struct api_probe *p)
+{
+    return p->underlay.loss_percent;
+}
+
+static int64_t overlay_loss(const struct api_probe *p)
+{
+    return p->overlay.loss_percent;
+}
+
+static int64_t largest_bytes(const struct api_probe *p)
+{
+    return p->largest_bytes;
+}
+
+/* help NULL: of the same name as the one before. */
+static const struct probe_figure probe_figures[] = {
+    {"quilt_agent_probe_rtt_seconds", "Round trip to a peer, smoothed.", "underlay", 1e6,
+     underlay_us},
+    {"quilt_agent_probe_rtt_seconds", NULL, "overlay", 1e6, overlay_us},
+    {"quilt_agent_probe_loss_ratio", "Share of the latest 64 probes that were not answered.",
+     "underlay", 100, underlay_loss},
+    {"quilt_agent_probe_loss_ratio", NULL, "overlay", 100, overlay_loss},
+    {"quilt_agent_probe_largest_bytes", "The largest IP packet that gets through to a peer.",
+     "underlay", 1, largest_bytes},
+};
+
+static void add_probe_figure(struct strbuf *out, const struct status_view *view,
+                             const struct probe_figure *figure)
+{
+    if (figure->help)
+        figures_add_head(out, figure->name, "gauge", figure->help);
+    for (size_t i = 0; i < view->probes->count; i++) {
+        struct api_probe probe = probes_describe(&view->probes->tracks[i], view->now_ms);
+        int64_t value = figure->value(&probe);
+
+        if (value >= 0)
+            strbuf_addf(out, "%s{peer=\"%s\",path=\"%s\"} %g\n", figure->name, probe.node_id,
+                        figure->path, (double)value / figure->scale);
+    }
+}
+
+static void add_probes(struct strbuf *out, const struct status_view *view)
+{
+    add_probe_counts(out, view);
+    for (size_t i = 0; i < ARRAY_LEN(probe_figures); i++)
+        add_probe_figure(out, view, &probe_figures[i]);
+}
+
 void status_add_metrics(struct strbuf *out, const struct status_view *view)
 {
     add_mesh(out, view);
@@ -118,6 +205,8 @@ void status_add_metrics(struct strbuf *out, const struct status_view *view)
         add_skew(out, &view->control);
     if (view->tls)
         add_tls(out, view);
+    if (view->probes)
+        add_probes(out, view);
     add_writes(out, view->overlay.counts);
     add_repairs(out, view->overlay.counts);
 }

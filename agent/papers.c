@@ -57,6 +57,12 @@ struct http_client_config papers_files(const struct papers *p)
     };
 }
 
+struct tls_keyring_files papers_keyring_files(const struct papers *p)
+{
+    return p ? (struct tls_keyring_files){p->cert_file, p->key_file, p->ca_file}
+             : (struct tls_keyring_files){0};
+}
+
 /* ---- our own files ------------------------------------------------------------------------- */
 
 static int put_aside(const char *path, const char *why)

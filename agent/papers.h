@@ -15,7 +15,7 @@
 #pragma once
 
 #include "lib/http/client.h"
-#include "lib/tls/trust.h"
+#include "lib/tls/keyring.h"
 
 struct papers_config {
     const char *state_dir;
@@ -43,6 +43,8 @@ void papers_free(struct papers *papers);
 
 /* For the HTTP client, which believes nobody while there are no CAs. Borrowed. */
 struct http_client_config papers_files(const struct papers *papers);
+/* For the runtime over TLS: where they are, or will be; all NULL without papers. Borrowed. */
+struct tls_keyring_files papers_keyring_files(const struct papers *papers);
 /* Whether the certificate is one that is asked for, and renewed. */
 bool papers_are_own(const struct papers *papers);
 /* Asks for a certificate: PKCS#10. Caller frees. */

@@ -2,6 +2,7 @@
 #include "agent/peers.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* As many may vanish from a list without a word. */
@@ -26,9 +27,61 @@ const char *peer_verdict_problem(enum peer_verdict verdict)
     return verdict_problems[verdict];
 }
 
+/* ---- who claims a subnet ------------------------------------------------------------------- */
+
+struct peers_claim {
+    uint32_t addr; /* the subnet's network address */
+    struct peer *first;
+    UT_hash_handle hh;
+};
+
+static struct peers_claim *find_claim(const struct peers *peers, uint32_t addr)
+{
+    struct peers_claim *claim;
+
+    HASH_FIND(hh, peers->claims, &addr, sizeof addr, claim);
+    return claim;
+}
+
+static void join_claim(struct peers *peers, struct peer *peer)
+{
+    uint32_t addr = peer->node.subnet.addr;
+    struct peers_claim *claim = find_claim(peers, addr);
+
+    if (!claim) {
+        claim = NEW(struct peers_claim);
+        claim->addr = addr;
+        HASH_ADD(hh, peers->claims, addr, sizeof claim->addr, claim);
+    }
+    peer->next_claimant = claim->first;
+    peer->previous_claimant = NULL;
+    if (claim->first)
+        claim->first->previous_claimant = peer;
+    claim->first = peer;
+}
+
+static void leave_claim(struct peers *peers, const struct peer *peer)
+{
+    struct peers_claim *claim = find_claim(peers, peer->node.subnet.addr);
+
+    if (peer->next_claimant)
+        peer->next_claimant->previous_claimant = peer->previous_claimant;
+    if (peer->previous_claimant)
+        peer->previous_claimant->next_claimant = peer->next_claimant;
+    else
+        claim->first = peer->next_claimant;
+    if (claim->first)
+        return;
+    HASH_DEL(peers->claims, claim);
+    free(claim);
+}
+
+/* ---- the table ----------------------------------------------------------------------------- */
+
 static void forget(struct peers *peers, struct peer *peer)
 {
     HASH_DEL(peers->by_id, peer);
+    leave_claim(peers, peer);
     peers->missing_count -= peer->is_missing;
     free(peer);
 }
@@ -39,6 +92,7 @@ void peers_deinit(struct peers *peers)
 
     HASH_ITER (hh, peers->by_id, peer, next)
         forget(peers, peer);
+    free(peers->wanted);
     *peers = (struct peers){0};
 }
 
@@ -71,48 +125,137 @@ static enum peer_verdict judge_alone(const struct peers_self *self, const struct
     return PEER_WANTED;
 }
 
-/* Of one subnet, those that are missing come last. */
-static int by_subnet(const void *a, const void *b)
-{
-    const struct peer *x = *(struct peer *const *)a, *y = *(struct peer *const *)b;
-    uint32_t sx = x->node.subnet.addr, sy = y->node.subnet.addr;
-
-    return sx == sy ? x->is_missing - y->is_missing : (sx > sy) - (sx < sy);
-}
-
 /* Nobody can tell which of two claimants of one subnet is right, so neither gets its packets; but
- * one that is listed is more right than one that is missing. */
-static void judge_together(struct peer **sorted, size_t count)
+ * one that is listed is more right than one that is missing, and than one that was missing before
+ * all were: those that were heard of last count. */
+static enum peer_verdict judge_among(const struct peer *peer, uint64_t latest, size_t count)
 {
-    struct peer *first = count > 0 ? sorted[0] : NULL;
-
-    for (size_t i = 1; i < count; i++) {
-        if (sorted[i]->node.subnet.addr != first->node.subnet.addr)
-            first = sorted[i];
-        else if (sorted[i]->is_missing && !first->is_missing)
-            sorted[i]->verdict = PEER_REPLACED;
-        else
-            sorted[i]->verdict = first->verdict = PEER_SUBNET_TWICE;
-    }
+    if (peer->list_serial < latest)
+        return PEER_REPLACED;
+    return count > 1 ? PEER_SUBNET_TWICE : PEER_WANTED;
 }
 
-static void judge(struct peers *peers)
+static bool is_news(const struct peer *peer)
 {
-    size_t total = HASH_COUNT(peers->by_id), count = 0;
-    AUTO_FREE struct peer **sorted = mem_array(total + 1, sizeof *sorted);
-    struct peer *peer, *next;
+    return peer->verdict != peer->said &&
+           (peer_verdict_problem(peer->verdict) || peer_verdict_problem(peer->said));
+}
 
-    HASH_ITER (hh, peers->by_id, peer, next) {
+/* Of the claimants that stand alone for themselves: the latest list that had one, and how many that
+ * had. */
+static uint64_t find_latest(const struct peers *peers, const struct peers_claim *claim,
+                            size_t *ret_count)
+{
+    uint64_t latest = 0;
+
+    *ret_count = 0;
+    for (const struct peer *peer = claim->first; peer; peer = peer->next_claimant) {
+        if (judge_alone(&peers->self, &peer->node) != PEER_WANTED)
+            continue;
+        if (*ret_count == 0 || peer->list_serial > latest) {
+            latest = peer->list_serial;
+            *ret_count = 1;
+        } else {
+            *ret_count += peer->list_serial == latest;
+        }
+    }
+    return latest;
+}
+
+/* All claimants of a subnet; whether any verdict is another one now. *ret_wanted: the one that is
+ * wanted, or NULL. */
+static bool judge_claim(struct peers *peers, const struct peers_claim *claim,
+                        const struct peer **ret_wanted)
+{
+    size_t count;
+    uint64_t latest = find_latest(peers, claim, &count);
+    bool is_changed = false;
+
+    *ret_wanted = NULL;
+    for (struct peer *peer = claim->first; peer; peer = peer->next_claimant) {
+        enum peer_verdict before = peer->verdict;
+
         peer->verdict = judge_alone(&peers->self, &peer->node);
         if (peer->verdict == PEER_WANTED)
-            sorted[count++] = peer;
+            peer->verdict = judge_among(peer, latest, count);
+        if (peer->verdict == PEER_WANTED)
+            *ret_wanted = peer;
+        is_changed |= peer->verdict != before;
+        peers->has_news |= is_news(peer);
     }
-    if (count > 1)
-        qsort(sorted, count, sizeof(struct peer *), by_subnet);
-    judge_together(sorted, count);
+    return is_changed;
+}
+
+static void reserve_wanted(struct peers *peers, size_t count)
+{
+    if (count <= peers->wanted_size)
+        return;
+    peers->wanted_size = 2 * count;
+    peers->wanted = mem_resize(peers->wanted, peers->wanted_size, sizeof *peers->wanted);
+}
+
+static struct overlay_peer overlay_peer_of(const struct peer *peer)
+{
+    return (struct overlay_peer){.vtep = peer->node.subnet.addr,
+                                 .host_ip = peer->node.host_ip,
+                                 .found_bytes = peer->found_bytes};
+}
+
+/* Whether any verdict is another one now. */
+static bool judge(struct peers *peers)
+{
+    const struct peers_claim *claim;
+    bool is_changed = false;
+
+    reserve_wanted(peers, HASH_COUNT(peers->claims));
     peers->wanted_count = 0;
-    for (size_t i = 0; i < count; i++)
-        peers->wanted_count += sorted[i]->verdict == PEER_WANTED;
+    for (claim = peers->claims; claim; claim = claim->hh.next) {
+        const struct peer *wanted;
+
+        is_changed |= judge_claim(peers, claim, &wanted);
+        if (wanted)
+            peers->wanted[peers->wanted_count++] = overlay_peer_of(wanted);
+    }
+    if (peers->wanted_count > 1)
+        qsort(peers->wanted, peers->wanted_count, sizeof *peers->wanted, overlay_peer_compare);
+    return is_changed;
+}
+
+/* Where the wanted peer of this subnet is, or would be. */
+static size_t find_wanted(const struct peers *peers, uint32_t vtep)
+{
+    size_t low = 0, high = peers->wanted_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (peers->wanted[middle].vtep < vtep)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* One subnet only: what is said of a node changes nothing for those of others. */
+static bool judge_subnet(struct peers *peers, uint32_t addr)
+{
+    const struct peers_claim *claim = find_claim(peers, addr);
+    const struct peer *wanted = NULL;
+    bool is_changed = claim && judge_claim(peers, claim, &wanted);
+    size_t at = find_wanted(peers, addr);
+    bool was_wanted = at < peers->wanted_count && peers->wanted[at].vtep == addr;
+    struct overlay_peer *place;
+
+    reserve_wanted(peers, peers->wanted_count + 1);
+    place = &peers->wanted[at];
+    if (was_wanted && !wanted)
+        memmove(place, place + 1, (--peers->wanted_count - at) * sizeof *place);
+    if (!was_wanted && wanted)
+        memmove(place + 1, place, (peers->wanted_count++ - at) * sizeof *place);
+    if (wanted)
+        *place = overlay_peer_of(wanted);
+    return is_changed;
 }
 
 void peers_set_self(struct peers *peers, const struct peers_self *self)
@@ -123,7 +266,7 @@ void peers_set_self(struct peers *peers, const struct peers_self *self)
     peer = find(peers, self->node_id);
     if (peer)
         forget(peers, peer);
-    judge(peers);
+    (void)judge(peers);
 }
 
 /* ---- what is said -------------------------------------------------------------------------- */
@@ -148,8 +291,13 @@ static bool take(struct peers *peers, const struct api_node *node)
         peer = NEW(struct peer);
         memcpy(peer->node.node_id, node->node_id, sizeof peer->node.node_id);
         HASH_ADD_STR(peers->by_id, node.node_id, peer);
+    } else {
+        leave_claim(peers, peer);
     }
+    if (peer->node.host_ip != node->host_ip)
+        peer->found_bytes = 0;
     peer->node = *node;
+    join_claim(peers, peer);
     peers->missing_count -= peer->is_missing;
     peer->is_missing = false;
     peer->list_serial = peers->list_serial;
@@ -159,21 +307,38 @@ static bool take(struct peers *peers, const struct api_node *node)
 
 bool peers_take_node(struct peers *peers, const struct api_node *node)
 {
-    bool is_changed = take(peers, node);
+    const struct peer *peer = find(peers, node->node_id);
+    uint32_t before = peer ? peer->node.subnet.addr : node->subnet.addr;
+    bool was_missing = peer && peer->is_missing, is_changed = take(peers, node);
 
-    if (is_changed)
-        judge(peers);
-    return is_changed;
+    if (!is_changed && !was_missing)
+        return false;
+    if (before != node->subnet.addr)
+        is_changed |= judge_subnet(peers, before);
+    return judge_subnet(peers, node->subnet.addr) || is_changed;
+}
+
+bool peers_note_found(struct peers *peers, const char *node_id, uint32_t bytes)
+{
+    struct peer *peer = find(peers, node_id);
+
+    if (!peer || peer->found_bytes == bytes)
+        return false;
+    peer->found_bytes = bytes;
+    (void)judge_subnet(peers, peer->node.subnet.addr);
+    return true;
 }
 
 bool peers_take_deleted(struct peers *peers, const char *node_id)
 {
     struct peer *peer = find(peers, node_id);
+    uint32_t addr;
 
     if (!peer)
         return false;
+    addr = peer->node.subnet.addr;
     forget(peers, peer);
-    judge(peers);
+    (void)judge_subnet(peers, addr);
     return true;
 }
 
@@ -258,9 +423,7 @@ bool peers_take_list(struct peers *peers, const struct api_node *nodes, size_t c
     for (size_t i = 0; i < count; i++)
         is_changed |= take(peers, &nodes[i]);
     is_changed |= settle_missing(peers, now_ms, confirm_ms);
-    if (is_changed)
-        judge(peers);
-    return is_changed;
+    return judge(peers) || is_changed;
 }
 
 bool peers_take_same_list(struct peers *peers, int64_t now_ms, int64_t confirm_ms)
@@ -268,7 +431,7 @@ bool peers_take_same_list(struct peers *peers, int64_t now_ms, int64_t confirm_m
     bool is_changed = peers->missing_count > 0 && settle_missing(peers, now_ms, confirm_ms);
 
     if (is_changed)
-        judge(peers);
+        (void)judge(peers);
     return is_changed;
 }
 
@@ -277,7 +440,7 @@ bool peers_believe_list(struct peers *peers)
     bool is_changed = forget_missing(peers, INT64_MAX);
 
     if (is_changed)
-        judge(peers);
+        (void)judge(peers);
     return is_changed;
 }
 
@@ -303,17 +466,9 @@ size_t peers_count(const struct peers *peers)
 struct overlay_peer *peers_wanted(const struct peers *peers, size_t *ret_count)
 {
     struct overlay_peer *wanted = mem_array(peers->wanted_count + 1, sizeof *wanted);
-    const struct peer *peer, *next;
-    size_t count = 0;
 
-    HASH_ITER (hh, peers->by_id, peer, next) {
-        if (peer->verdict != PEER_WANTED)
-            continue;
-        wanted[count++] =
-            (struct overlay_peer){.vtep = peer->node.subnet.addr, .host_ip = peer->node.host_ip};
-    }
-    if (count > 1)
-        qsort(wanted, count, sizeof *wanted, overlay_peer_compare);
-    *ret_count = count;
+    for (size_t i = 0; i < peers->wanted_count; i++)
+        wanted[i] = peers->wanted[i];
+    *ret_count = peers->wanted_count;
     return wanted;
 }

@@ -24,7 +24,7 @@ enum peer_verdict {
     PEER_HOST_IP_UNUSABLE,
     PEER_HOST_IP_INSIDE,
     PEER_SUBNET_TWICE,
-    PEER_REPLACED, /* it is missing, and another node has its subnet */
+    PEER_REPLACED, /* it is missing, and a node that was listed later has its subnet */
     PEER_VERDICT_COUNT
 };
 
@@ -39,8 +39,13 @@ struct peer {
     int64_t missing_since_ms;
     uint64_t list_serial;   /* the list that had it last */
     enum peer_verdict said; /* the verdict last logged: the owner's */
+    uint32_t found_bytes; /* the largest packet found to get there, of less than should; 0: none */
+    uint32_t said_bytes;  /* as last logged: the owner's */
+    struct peer *next_claimant, *previous_claimant; /* of the same subnet */
     UT_hash_handle hh;
 };
+
+struct peers_claim;
 
 /* Who we are: what peers are judged against. */
 struct peers_self {
@@ -54,8 +59,11 @@ struct peers_self {
 struct peers {
     struct peer *by_id; /* in the order in which they were heard of first */
     struct peers_self self;
+    struct peers_claim *claims; /* who claims which subnet */
     uint64_t list_serial;
-    size_t wanted_count;
+    struct overlay_peer *wanted; /* owned; sorted by VTEP address */
+    size_t wanted_count, wanted_size;
+    bool has_news;        /* some verdicts are others than were said last */
     size_t missing_count; /* so many are kept though the latest list lacks them: that is doubt */
     bool is_alone;        /* the latest list has nobody but us */
 };
@@ -64,13 +72,16 @@ void peers_deinit(struct peers *peers);
 void peers_set_self(struct peers *peers, const struct peers_self *self);
 
 /* A whole list (of now). confirm_ms: how much later a second list must come to confirm that a node
- * is missing. Each returns whether any peer was added, changed or removed. */
+ * is missing. Each returns whether any peer was added, changed, removed, or judged otherwise. */
 bool peers_take_list(struct peers *peers, const struct api_node *nodes, size_t count,
                      int64_t now_ms, int64_t confirm_ms);
 /* The control plane says that its list is still the one of before (304). */
 bool peers_take_same_list(struct peers *peers, int64_t now_ms, int64_t confirm_ms);
 bool peers_take_node(struct peers *peers, const struct api_node *node);
 bool peers_take_deleted(struct peers *peers, const char *node_id);
+/* The largest packet that was found to get to its host (overlay_peer.found_bytes), until it has
+ * another host. Whether that is news. */
+bool peers_note_found(struct peers *peers, const char *node_id, uint32_t bytes);
 /* An operator says that the latest list is right. */
 bool peers_believe_list(struct peers *peers);
 
@@ -79,5 +90,6 @@ int64_t peers_confirm_at_ms(const struct peers *peers, int64_t confirm_ms);
 
 size_t peers_count(const struct peers *peers);
 
-/* What the overlay needs of the wanted ones, sorted by VTEP address. Caller frees. */
+/* What the overlay needs of the wanted ones, sorted by VTEP address. Caller frees. A change of one
+ * node has cost what the claimants of its subnet cost. */
 struct overlay_peer *peers_wanted(const struct peers *peers, size_t *ret_count);

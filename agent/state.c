@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "lib/base/error.h"
+#include "lib/base/parse.h"
 
 #define STATE_FORMAT 1
 
 void agent_state_deinit(struct agent_state *state)
 {
     free(state->peers);
+    free(state->found);
     *state = (struct agent_state){0};
 }
 
@@ -34,6 +36,10 @@ char *agent_state_to_json(const struct agent_state *state)
             strbuf_adds(&out, ",\n");
         api_node_to_json(&state->peers[i], &out, NULL);
     }
+    strbuf_adds(&out, "],\"found\":[");
+    for (size_t i = 0; i < state->found_count; i++)
+        strbuf_addf(&out, "%s{\"node_id\":\"%s\",\"bytes\":%u}", i > 0 ? "," : "",
+                    state->found[i].node_id, state->found[i].bytes);
     strbuf_adds(&out, "]}");
     return strbuf_take(&out);
 }
@@ -66,6 +72,43 @@ static int read_peers(const json_t *content, struct agent_state *ret)
             return err_wrap(r, "peer %zu", i);
     }
     ret->peer_count = count;
+    return 0;
+}
+
+static int read_one_found(const json_t *item, struct agent_found *ret)
+{
+    const char *node_id = NULL;
+    int64_t bytes;
+    int r = json_get_string(item, "node_id", &node_id);
+
+    if (r == 0)
+        r = parse_uuid(node_id);
+    if (r == 0)
+        r = json_get_int(item, "bytes", 0, UINT16_MAX, &bytes);
+    if (r < 0)
+        return r;
+    memcpy(ret->node_id, node_id, sizeof ret->node_id);
+    ret->bytes = (uint32_t)bytes;
+    return 0;
+}
+
+/* An earlier release has written none. */
+static int read_found(const json_t *content, struct agent_state *ret)
+{
+    const json_t *found;
+    size_t count;
+    int r = json_get_array(content, "found", &found);
+
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    count = json_array_size(found);
+    ret->found = mem_array(count + 1, sizeof *ret->found);
+    for (size_t i = 0; i < count; i++) {
+        r = read_one_found(json_array_get(found, i), &ret->found[i]);
+        if (r < 0)
+            return err_wrap(r, "found %zu", i);
+    }
+    ret->found_count = count;
     return 0;
 }
 
@@ -123,6 +166,8 @@ static int read_content(const json_t *content, struct agent_state *ret)
         r = read_identity(content, ret);
     if (r == 0)
         r = read_peers(content, ret);
+    if (r == 0)
+        r = read_found(content, ret);
     return r;
 }
 

@@ -1,7 +1,8 @@
 /* What the agent remembers over restarts: who it is in the mesh and whom it knew last, so that it
  * can work while the control plane is away, also after a reboot.
  *
- *     {"format":1,"host_ip":...,"new_token":"...","access_token":"...","identity":{...},"peers":[...]}
+ *     {"format":1,"host_ip":...,"new_token":"...","access_token":"...","identity":{...},"peers":[...],
+ *      "found":[{"node_id":"...","bytes":1400}]}
  *
  * identity is missing until the node has been registered once.
  */
@@ -9,6 +10,12 @@
 
 #include "lib/api/access_token.h"
 #include "lib/api/register.h"
+
+/* The largest packet that was found to get to a peer, where that is less than should. */
+struct agent_found {
+    char node_id[UUID_TEXT_SIZE];
+    uint32_t bytes;
+};
 
 struct agent_state {
     /* What the node's token is to be whenever it is given one. It is kept before it is proposed
@@ -23,6 +30,8 @@ struct agent_state {
     uint32_t host_ip;       /* as registered last */
     struct api_node *peers; /* owned; all other nodes, also those that are down */
     size_t peer_count;
+    struct agent_found *found; /* owned */
+    size_t found_count;
 };
 
 void agent_state_deinit(struct agent_state *state);

@@ -87,6 +87,27 @@ static void add_peer_problems(struct list *list, const struct status_view *view)
                                    count - PEER_PROBLEMS_MAX));
 }
 
+/* A black hole: what is sent is larger than what gets through, and nobody says so. */
+static void add_path_problems(struct list *list, const struct status_view *view)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < view->peer_count && count < PEER_PROBLEMS_MAX; i++) {
+        const struct status_peer *peer = &view->peers[i];
+
+        if (!peer->probe || !ladder_is_short(&peer->probe->ladder))
+            continue;
+        count++;
+        add_lines(
+            list,
+            mem_printf("peer %s: packets of up to %u bytes should get to it, and none above %u "
+                       "does; the overlay sends no larger ones there. Mend the network "
+                       "between, or set the MTU of the way to that (ip route ... mtu)",
+                       peer->node->hostname, peer->probe->ladder.top_bytes,
+                       peer->probe->ladder.largest_bytes));
+    }
+}
+
 static void add_problems(struct strbuf *out, const struct status_view *view)
 {
     struct list list = {.out = out};
@@ -100,6 +121,8 @@ static void add_problems(struct strbuf *out, const struct status_view *view)
     add_line(&list, view->overlay.problem);
     add_line(&list, view->overlay.fight);
     add_peer_problems(&list, view);
+    add_line(&list, view->probe_problem);
+    add_path_problems(&list, view);
     strbuf_adds(out, "]");
 }
 
@@ -112,7 +135,11 @@ static void add_identity(struct strbuf *out, const struct status_view *view)
 
     add_text(out, "version", QUILT_VERSION);
     strbuf_addf(out, ",\"ready\":%s,\"dataplane\":\"%s\",", bool_text(view->is_ready),
-                view->is_dry ? "none" : "kernel");
+                view->is_dry             ? "none"
+                : view->fastpath.is_used ? "ebpf"
+                                         : "kernel");
+    add_problem(out, "dataplane_reason", view->fastpath.reason);
+    strbuf_adds(out, ",");
     add_text(out, "node_id", me ? me->node_id : NULL);
     strbuf_adds(out, ",");
     add_text(out, "hostname", view->hostname);
@@ -124,9 +151,17 @@ static void add_identity(struct strbuf *out, const struct status_view *view)
     add_problem(out, "cluster_id", me ? me->origin.cluster_id : NULL);
 }
 
+static void add_number(struct strbuf *out, const char *key, bool is_known, int64_t value)
+{
+    if (is_known)
+        strbuf_addf(out, "\"%s\":%" PRId64, key, value);
+    else
+        strbuf_addf(out, "\"%s\":null", key);
+}
+
 static const char *control_mode(const struct control_client_status *control)
 {
-    if (control->is_foreign || control->is_barred)
+    if (control->is_foreign || control->is_barred || control->is_twin)
         return "refused";
     if (control->is_stream_up)
         return "stream";
@@ -139,13 +174,16 @@ static void add_control(struct strbuf *out, const struct status_view *view)
 
     strbuf_adds(out, "\"control_plane\":{");
     add_text(out, "url", control->url);
-    strbuf_addf(out, ",\"connected\":%s,\"registered\":%s,\"mode\":\"%s\",\"last_contact_s\":",
+    strbuf_addf(out, ",\"connected\":%s,\"registered\":%s,\"barred\":%s",
                 bool_text(control->is_connected), bool_text(control->is_registered),
-                control_mode(control));
+                bool_text(control->is_barred));
+    strbuf_addf(out, ",\"mode\":\"%s\",\"last_contact_s\":", control_mode(control));
     if (control->last_contact_ms > 0)
         strbuf_addf(out, "%" PRId64 ",", (view->now_ms - control->last_contact_ms) / 1000);
     else
         strbuf_adds(out, "null,");
+    add_number(out, "clock_skew_s", control->has_clock_skew, control->clock_skew_s);
+    strbuf_adds(out, ",");
     add_problem(out, "error", control->problem);
     strbuf_adds(out, "}");
 }
@@ -165,14 +203,6 @@ static void add_pins(struct strbuf *out, const struct tls_trust *trust)
             strbuf_adds(out, ",");
         add_pin(out, tls_trust_ca(trust, i));
     }
-}
-
-static void add_number(struct strbuf *out, const char *key, bool is_known, int64_t value)
-{
-    if (is_known)
-        strbuf_addf(out, "\"%s\":%" PRId64, key, value);
-    else
-        strbuf_addf(out, "\"%s\":null", key);
 }
 
 static void add_tls(struct strbuf *out, const struct status_view *view)
@@ -218,7 +248,20 @@ static void add_device(struct strbuf *out, const struct status_view *view)
     strbuf_adds(out, "}");
 }
 
-static void add_peer(struct strbuf *out, const struct status_peer *peer)
+static void add_probe(struct strbuf *out, const struct status_peer *peer, int64_t now_ms)
+{
+    struct api_probe probe;
+
+    strbuf_adds(out, ",\"probe\":");
+    if (!peer->probe) {
+        strbuf_adds(out, "null");
+        return;
+    }
+    probe = probes_describe(peer->probe, now_ms);
+    api_probe_to_json(&probe, out);
+}
+
+static void add_peer(struct strbuf *out, const struct status_peer *peer, int64_t now_ms)
 {
     char host_ip[IP4_TEXT_SIZE], subnet[IP4_PREFIX_TEXT_SIZE];
 
@@ -230,6 +273,7 @@ static void add_peer(struct strbuf *out, const struct status_peer *peer)
                 bool_text(peer->is_programmed));
     strbuf_addf(out, "\"in_doubt\":%s,", bool_text(peer->is_missing));
     add_text(out, "problem", peer->problem);
+    add_probe(out, peer, now_ms);
     strbuf_adds(out, "}");
 }
 
@@ -239,7 +283,7 @@ static void add_peers(struct strbuf *out, const struct status_view *view)
     for (size_t i = 0; i < view->peer_count; i++) {
         if (i > 0)
             strbuf_adds(out, ",");
-        add_peer(out, &view->peers[i]);
+        add_peer(out, &view->peers[i], view->now_ms);
     }
     strbuf_adds(out, "]");
 }

@@ -3,15 +3,18 @@
 #pragma once
 
 #include "agent/control_client/client.h"
+#include "agent/fastpath/fastpath.h"
 #include "agent/overlay/overlay.h"
+#include "agent/probe/prober.h"
 #include "agent/runtime_client/client.h"
 #include "lib/api/register.h"
 
 struct status_peer {
     const struct api_node *node;
     bool is_programmed;
-    bool is_missing;     /* not in the latest list, which is not believed yet */
-    const char *problem; /* NULL: none */
+    bool is_missing;                 /* not in the latest list, which is not believed yet */
+    const char *problem;             /* NULL: none */
+    const struct probe_track *probe; /* NULL: it is not probed */
 };
 
 /* Over TLS. */
@@ -34,6 +37,10 @@ struct status_view {
     const char *runtime_url; /* NULL: not used (dry run) */
     struct runtime_client_status runtime;
     struct overlay_status overlay;
+    struct fastpath_status fastpath;
+    const struct probes *probes; /* NULL in a dry run; so is the next */
+    const struct responder *responder;
+    const char *probe_problem;
     const struct status_peer *peers;
     size_t peer_count, wanted_count, programmed_count, missing_count;
     bool is_alone; /* the missing are all that there were */

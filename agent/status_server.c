@@ -34,6 +34,7 @@ static struct status_peer view_peer(const struct agent *a, const struct peer *pe
         .is_missing = peer->is_missing,
         .is_programmed = is_wanted && overlay_has_peer(a->overlay, peer->node.subnet.addr),
         .problem = peer_verdict_problem(peer->verdict),
+        .probe = a->prober ? probes_find(prober_probes(a->prober), peer->node.node_id) : NULL,
     };
 
     if (is_wanted && !view.is_programmed && a->runtime)
@@ -83,13 +84,21 @@ static void look_at(const struct agent *a, struct own_view *own)
     };
     control_client_status(a->control, &view->control);
     overlay_status(a->overlay, &view->overlay);
+    if (a->fastpath)
+        fastpath_status(a->fastpath, &view->fastpath);
     if (a->runtime)
         runtime_client_status(a->runtime, &view->runtime);
     view->is_ready = view->identity && !a->identity_problem && view->overlay.is_programmed &&
-                     !view->control.is_foreign && !view->control.is_barred;
+                     !view->control.is_foreign && !view->control.is_barred &&
+                     !view->control.is_twin;
     if (a->papers) {
         own->tls = view_tls(a->papers);
         view->tls = &own->tls;
+    }
+    if (a->prober) {
+        view->probes = prober_probes(a->prober);
+        view->responder = prober_responder(a->prober);
+        view->probe_problem = prober_problem(a->prober);
     }
     own->peers = view_peers(a, view);
     view->peers = own->peers;
@@ -109,11 +118,14 @@ static void get_status(struct http_request *request, void *data)
 
 static void get_metrics(struct http_request *request, void *data)
 {
+    const struct agent *a = data;
     AUTO_VIEW struct own_view own = {.peers = NULL};
     AUTO_STRBUF struct strbuf out = {0};
 
-    look_at(data, &own);
+    look_at(a, &own);
     status_add_metrics(&out, &own.view);
+    if (a->fastpath)
+        fastpath_add_metrics(a->fastpath, &out);
     figures_add_process(&out, "quilt-mesh-agent");
     http_reply_text(request, 200, FIGURES_CONTENT_TYPE, out.data);
 }
@@ -184,6 +196,7 @@ int status_server_new(struct agent *a, struct http_server **ret_server)
         .route_count = ARRAY_LEN(routes),
         .data = a,
         .max_connections = CONNECTIONS_MAX,
+        .is_for_programs = true,
     };
     int r = http_server_new(a->daemon.loop, &config, ret_server);
 

@@ -41,6 +41,11 @@ static bool is_shut(enum control_job job, unsigned int status)
     return status == 401 || (job == CONTROL_REGISTER && status == 403);
 }
 
+static bool is_registering(enum control_job job)
+{
+    return job == CONTROL_REGISTER || job == CONTROL_RENEW;
+}
+
 static bool has_code(const struct http_response *response, const char *code)
 {
     AUTO_JSON json_t *problem = NULL;
@@ -55,18 +60,28 @@ enum control_result control_answer_result(enum control_job job,
 {
     unsigned int status = response->status;
 
+    if (response->error == EKEYREJECTED)
+        return CONTROL_UNTRUSTED;
+    if (response->error == EKEYEXPIRED)
+        return CONTROL_OUT_OF_DATE;
     if (response->error != 0)
-        return response->error == EKEYREJECTED ? CONTROL_UNTRUSTED : CONTROL_AWAY;
+        return CONTROL_AWAY;
     if (status == 200 || (job == CONTROL_POLL && status == 304))
         return CONTROL_OK;
     if (job == CONTROL_BEAT && status == 409 && has_code(response, API_CODE_STALE_GENERATION))
         return CONTROL_UNKNOWN_NODE;
+    if (is_registering(job) && status == 409 && has_code(response, API_CODE_STALE_GENERATION))
+        return CONTROL_OVERTAKEN;
+    if (is_registering(job) && status == 409 && has_code(response, API_CODE_IDENTITY_CONFLICT))
+        return response->retry_after_s > 0 ? CONTROL_HELD : CONTROL_TWIN;
     if (job == CONTROL_BEAT && is_node_gone(status))
         return CONTROL_UNKNOWN_NODE;
     if (job == CONTROL_STREAM && (status == 404 || status == 406))
         return CONTROL_UNSUPPORTED;
     if (status == 409 && has_code(response, API_CODE_OTHER_CLUSTER))
         return CONTROL_FOREIGN;
+    if (is_registering(job) && status == 403 && has_code(response, API_CODE_OTHER_ADDRESS))
+        return CONTROL_REFUSED;
     if (is_shut(job, status))
         return CONTROL_UNADMITTED;
     if (status == 429 || (status >= 500 && status != 507))

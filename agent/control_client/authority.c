@@ -6,7 +6,6 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 
-#define CALL_TIMEOUT_MS 5000
 /* Of a token, and of the node's own certificate. */
 #define PINS_MAX (ACCESS_TOKEN_PINS_MAX + 1)
 
@@ -45,6 +44,31 @@ bool authority_can_pin(const struct control_client *c)
         if (!papers->trust || !tls_trust_has_pin(papers->trust, &pins[i]))
             return true;
     return false;
+}
+
+bool authority_knows(const struct control_client *c, const struct access_token *token)
+{
+    const struct papers *papers = c->config.papers;
+
+    for (size_t i = 0; papers->trust && i < token->pin_count; i++)
+        if (tls_trust_has_pin(papers->trust, &token->pins[i]))
+            return true;
+    return papers->config.ca_file;
+}
+
+int authority_narrow(struct control_client *c, const struct access_token *token)
+{
+    struct papers *papers = c->config.papers;
+    struct http_client_config files;
+    AUTO_FREE char *pem = NULL;
+    int r;
+
+    if (papers->config.ca_file || tls_trust_is_pinned(papers->trust, token->pins, token->pin_count))
+        return 0;
+    pem = tls_trust_to_pem(papers->trust);
+    r = papers_pin(papers, pem, token->pins, token->pin_count);
+    files = papers_files(papers);
+    return r == 0 ? http_client_renew(c->http, &files) : r;
 }
 
 static int fill_pin(struct control_client *c, struct job *job, struct ask *ask)
@@ -106,5 +130,5 @@ static void on_ca(struct control_client *c, struct job *job, const struct http_r
     job_finish(job, CONTROL_OK);
 }
 
-const struct job_type job_pin = {"GET", CALL_TIMEOUT_MS, ca_path, fill_pin, on_pin};
-const struct job_type job_ca = {"GET", CALL_TIMEOUT_MS, ca_path, fill_ca, on_ca};
+const struct job_type job_pin = {"GET", JOB_CALL_TIMEOUT_MS, ca_path, fill_pin, on_pin};
+const struct job_type job_ca = {"GET", JOB_CALL_TIMEOUT_MS, ca_path, fill_ca, on_ca};

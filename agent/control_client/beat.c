@@ -9,7 +9,6 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 
-#define CALL_TIMEOUT_MS 5000
 /* Clocks that differ by more are worth a word. */
 #define SKEW_MAX_S 5
 
@@ -31,6 +30,9 @@ static int fill_beat(struct control_client *c, struct job *job, struct ask *ask)
     if (c->config.papers)
         memcpy(report.ca_sha256, c->config.papers->ca_sha256, sizeof report.ca_sha256);
     api_heartbeat_to_json(&report, &out);
+    strbuf_cut(&out, 1); /* the closing brace comes behind what else there is to tell */
+    c->config.events->tell(c->config.data, &out);
+    strbuf_adds(&out, "}");
     ask->body = strbuf_take(&out);
     return 0;
 }
@@ -157,5 +159,5 @@ static void on_switch(struct control_client *c, struct job *job,
     take_answer(c, response);
 }
 
-const struct job_type job_beat = {"POST", CALL_TIMEOUT_MS, beat_path, fill_beat, on_beat};
-const struct job_type job_switch = {"POST", CALL_TIMEOUT_MS, beat_path, fill_switch, on_switch};
+const struct job_type job_beat = {"POST", JOB_CALL_TIMEOUT_MS, beat_path, fill_beat, on_beat};
+const struct job_type job_switch = {"POST", JOB_CALL_TIMEOUT_MS, beat_path, fill_switch, on_switch};

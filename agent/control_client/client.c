@@ -2,7 +2,6 @@
 #include "agent/control_client/client.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "agent/control_client/answer.h"
 #include "agent/control_client/job.h"
@@ -10,9 +9,6 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/random.h"
-
-/* A node whose registration is overtaken twice in this time has a twin. */
-#define STALE_WINDOW_MS 600000
 
 static void run(struct control_client *c);
 
@@ -53,15 +49,21 @@ int64_t client_now_s(const struct control_client *c)
 
 /* ---- what comes back ----------------------------------------------------------------------- */
 
-/* Somebody else has registered as this node. Once that is answered by registering again; when it
- * comes back soon, two agents have one identity, and one of them must not fight. */
-static enum control_result judge_stale(struct control_client *c)
+/* Somebody has registered as this node since this was sent. Who asks again with what is told then
+ * has not been overtaken; one that cannot be told anything waits as for an answer. */
+static enum control_result judge_overtaken(const struct job *job,
+                                           const struct http_response *response)
 {
-    int64_t now_ms = clock_boot_ms();
+    const struct control_client *c = job->client;
+    AUTO_JSON json_t *problem = NULL;
+    struct api_origin told;
 
-    if (c->stale_ms > 0 && now_ms - c->stale_ms < STALE_WINDOW_MS)
-        return CONTROL_REFUSED;
-    c->stale_ms = now_ms;
+    if (job->kind != CONTROL_REGISTER ||
+        json_parse(response->body, response->body_len, &problem) < 0 ||
+        api_origin_from_json(problem, &told) < 0 || api_origin_check(&job->known, &told) < 0 ||
+        told.revision <= job->known.revision)
+        return CONTROL_OVERTAKEN;
+    c->config.events->origin(c->config.data, &told);
     return CONTROL_UNKNOWN_NODE;
 }
 
@@ -84,8 +86,8 @@ static enum control_result judge(struct job *job, const struct http_response *re
     struct control_client *c = job->client;
     enum control_result result = control_answer_result(job->kind, response);
 
-    if (result == CONTROL_UNKNOWN_NODE && response->status == 409)
-        return judge_stale(c);
+    if (result == CONTROL_OVERTAKEN)
+        return judge_overtaken(job, response);
     if (result == CONTROL_UNADMITTED)
         return judge_unadmitted(job);
     if (result == CONTROL_UNTRUSTED && c->config.papers && authority_can_pin(c))
@@ -159,6 +161,9 @@ static void on_failure(struct job *job, enum control_result result,
         job_finish(job, job->is_disbelieved ? CONTROL_FOREIGN : result);
     } else if (result == CONTROL_UNADMITTED) {
         step_down(job, response);
+    } else if (job->kind == CONTROL_REGISTER && result == CONTROL_UNKNOWN_NODE) {
+        log_debug("the registration was overtaken, sending it again");
+        job_finish(job, result);
     } else {
         c->is_barred |= result == CONTROL_BARRED;
         job_fail(job, result, answer_problem(job, result, response));
@@ -178,111 +183,6 @@ static void on_done(const struct http_response *response, void *data)
 
 /* ---- asking -------------------------------------------------------------------------------- */
 
-void ask_add_line(struct ask *ask, char *line)
-{
-    assert(ask->line_count + 1 < JOB_LINES_MAX);
-    ask->lines[ask->line_count++] = line;
-}
-
-static void ask_deinit(struct ask *ask)
-{
-    for (size_t i = 0; i < ask->line_count; i++)
-        secret_free(ask->lines[i]);
-    free(ask->url);
-    if (ask->body)
-        secret_free(ask->body);
-}
-
-/* CREDENTIAL_CERT is shown by the connection, CREDENTIAL_NONE not at all. */
-static int read_bearer(const struct control_client *c, enum credential credential, char **ret_text)
-{
-    if (credential == CREDENTIAL_NODE_TOKEN)
-        *ret_text = mem_strdup(c->config.identity->node_token);
-    else if (credential == CREDENTIAL_ACCESS_TOKEN)
-        return join_token_read(c->config.token, ret_text, NULL);
-    else
-        *ret_text = NULL;
-    return 0;
-}
-
-static int fill_authorization(const struct control_client *c, const struct job *job,
-                              struct ask *ask)
-{
-    AUTO_SECRET char *text = NULL;
-    int r = read_bearer(c, job->shown, &text);
-
-    if (r == 0 && text)
-        ask_add_line(ask, mem_printf("Authorization: Bearer %s", text));
-    return r;
-}
-
-char *control_client_authorization(const struct control_client *c)
-{
-    return credentials_best(&c->credentials) == CREDENTIAL_NODE_TOKEN
-               ? mem_printf("Authorization: Bearer %s", c->config.identity->node_token)
-               : NULL;
-}
-
-/* What the certificate is for is seen when it is new; all else is shown as it was taken last. */
-static enum credential to_show(struct control_client *c, enum control_job kind)
-{
-    enum credential best = credentials_best(&c->credentials);
-
-    if (kind == CONTROL_REGISTER && best == CREDENTIAL_NONE) {
-        credentials_forgive(&c->credentials);
-        return credentials_best(&c->credentials);
-    }
-    if (kind == CONTROL_SWITCH && papers_are_own(c->config.papers))
-        return CREDENTIAL_CERT;
-    if (kind == CONTROL_PIN || (kind != CONTROL_REGISTER && best == CREDENTIAL_ACCESS_TOKEN))
-        return CREDENTIAL_NONE;
-    return best;
-}
-
-/* One that has let this node in before does not undo that it was revoked since. One that cannot be
- * read is told of only when there is nothing else. */
-static bool has_access_token(const struct control_client *c)
-{
-    AUTO_ACCESS_TOKEN struct access_token token = {.pin_count = 0};
-
-    if (!join_token_is_given(c->config.token))
-        return false;
-    if (join_token_read(c->config.token, NULL, &token) < 0)
-        return c->config.identity->node_id[0] == '\0';
-    return strcmp(token.id, c->config.spent_token) != 0;
-}
-
-static void look_what_there_is(struct control_client *c, enum control_job kind)
-{
-    bool *has = c->credentials.has;
-
-    if (!c->config.papers)
-        return;
-    has[CREDENTIAL_NODE_TOKEN] = c->config.identity->node_token[0];
-    if (kind == CONTROL_REGISTER)
-        has[CREDENTIAL_ACCESS_TOKEN] = has_access_token(c);
-}
-
-static int put_together(struct control_client *c, struct job *job, struct ask *ask)
-{
-    const struct job_type *type = job_types[job->kind];
-    AUTO_FREE char *path = type->path(c);
-    int r;
-
-    ask->url = mem_printf("%s%s", c->config.urls[job->url_index], path);
-    ask->spec = (struct http_request_spec){.method = type->method,
-                                           .url = ask->url,
-                                           .timeout_ms = type->timeout_ms,
-                                           .done = on_done,
-                                           .data = job};
-    r = fill_authorization(c, job, ask);
-    if (r == 0 && type->fill)
-        r = type->fill(c, job, ask);
-    ask->spec.body = ask->body;
-    ask->spec.headers = ask->line_count > 0 ? (const char *const *)ask->lines : NULL;
-    return r;
-}
-
 /* An access token that cannot be read is none. */
 static enum control_result unasked(const struct job *job)
 {
@@ -294,12 +194,12 @@ static void start(struct control_client *c, struct job *job)
     CLEANUP(ask_deinit) struct ask ask = {.url = NULL};
     int r;
 
-    look_what_there_is(c, job->kind);
     job->url_index = c->machine.url_index;
     job->known = c->config.identity->origin;
     job->is_disbelieved = false;
-    job->shown = to_show(c, job->kind);
-    r = put_together(c, job, &ask);
+    job->shown = ask_choose_credential(c, job->kind);
+    r = ask_put_together(c, job, &ask);
+    ask.spec.done = on_done;
     if (r == 0)
         r = http_client_start(c->http, &ask.spec, &job->call);
     if (r == 0)
@@ -309,6 +209,18 @@ static void start(struct control_client *c, struct job *job)
     job_fail(job, unasked(job), mem_printf("%s: %s", control_job_words(job->kind), err_text()));
 }
 
+/* What is known was pinned in an attempt that let nobody in, by another token: who has nothing but
+ * the token must not say a word to anybody whom that one does not name. */
+static bool must_pin(const struct control_client *c)
+{
+    AUTO_ACCESS_TOKEN struct access_token token = {.pin_count = 0};
+
+    if (!c->config.papers || c->config.papers->cert || c->config.identity->node_id[0] ||
+        !join_token_is_given(c->config.token) || join_token_read(c->config.token, NULL, &token) < 0)
+        return false;
+    return !authority_knows(c, &token);
+}
+
 static void run(struct control_client *c)
 {
     unsigned int jobs;
@@ -316,6 +228,8 @@ static void run(struct control_client *c)
 
     if (c->is_stopped)
         return;
+    if (control_machine_is_due(&c->machine, CONTROL_REGISTER, clock_boot_ms()) && must_pin(c))
+        control_machine_pin_first(&c->machine, clock_boot_ms());
     jobs = control_machine_run(&c->machine, clock_boot_ms());
     for (size_t i = 0; i < ARRAY_LEN(c->jobs); i++)
         if (jobs & 1u << i)
@@ -432,6 +346,14 @@ void control_client_refresh(struct control_client *c)
         run(c);
 }
 
+void control_client_beat_soon(struct control_client *c)
+{
+    if (c->is_stopped)
+        return;
+    control_machine_beat_soon(&c->machine, clock_boot_ms(), random_u64());
+    run(c);
+}
+
 void client_use_papers(struct control_client *c)
 {
     const struct http_client_config files = papers_files(c->config.papers);
@@ -483,6 +405,7 @@ void control_client_status(const struct control_client *c, struct control_client
         .is_stream_up = c->machine.is_stream_up,
         .is_foreign = job_any_failed(c, CONTROL_FOREIGN),
         .is_barred = c->is_barred,
+        .is_twin = job_any_failed(c, CONTROL_TWIN),
         .shown = credentials_best(&c->credentials),
         .has_clock_skew = c->has_clock,
         .clock_skew_s = c->clock_skew_s,

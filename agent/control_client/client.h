@@ -2,6 +2,7 @@
  * list of nodes by event stream or, where there is none, by polling; over TLS, keeps the node's
  * certificate and the CAs good. Says what it learns through callbacks; keeps trying for ever.
  *
+ *     ask.c        the request, and what is shown with it
  *     client.c     what is due is asked for; what comes back goes to
  *     register.c   REGISTER, RENEW
  *     beat.c       BEAT, SWITCH
@@ -32,6 +33,8 @@ struct control_client_events {
     void (*deleted)(void *data, const char *node_id);
     /* What the next heartbeat says; all but the generation and the CAs. */
     void (*report)(void *data, struct api_heartbeat *report);
+    /* Appends members of the owner's to it, each with a comma before it. */
+    void (*tell)(void *data, struct strbuf *out);
     /* What proved this node is not taken any more, and it is about to join anew: it wants another
      * new_token and another key, on disk, for somebody else may have the old ones. */
     void (*disowned)(void *data);
@@ -48,6 +51,7 @@ struct control_client_config {
     int64_t cpu_cores; /* -1: unknown */
     int64_t ram_mb;
     const char *instance_id; /* of this process, a UUID */
+    const char *home_id;     /* of its state directory, the same; NULL: not known */
     const char *new_token;   /* what a token given to this node is to be; in the file already */
     /* Borrowed; the owner keeps it up to date. node_id "": none yet. */
     const struct api_register_reply *identity;
@@ -75,6 +79,8 @@ void control_client_restart(struct control_client *client);
 
 /* A whole fresh list is wanted now. */
 void control_client_refresh(struct control_client *client);
+/* There is something to tell with a heartbeat that cannot wait for the next one. */
+void control_client_beat_soon(struct control_client *client);
 /* The files of papers are others now: to be used as soon as they have been found to work. */
 void control_client_reconnect(struct control_client *client);
 
@@ -85,6 +91,7 @@ struct control_client_status {
     bool is_stream_up;
     bool is_foreign;       /* it is refused until control_client_restart() with another identity */
     bool is_barred;        /* it refuses whatever this node has to show */
+    bool is_twin;          /* another agent runs as this node */
     enum credential shown; /* what it is shown; over TLS */
     bool has_clock_skew;   /* the control plane has told its time: */
     int64_t clock_skew_s;  /* its clock minus ours */

@@ -17,22 +17,26 @@ bool job_any_failed(const struct control_client *c, enum control_result failure)
 }
 
 /* A control plane that is away fails every job, each in its own words and with new ones at each
- * attempt: that is one event; and so is one that is not believed. A refusal is told in its words,
- * they name what to change. */
+ * attempt: that is one event; so is one that is not believed, or whose certificate is not valid
+ * now, also when it was away before. A refusal is told in its words, they name what to change. */
 static bool is_news(const struct job *job, const char *problem, enum control_result result)
 {
     switch (result) {
     case CONTROL_FOREIGN:
     case CONTROL_UNTRUSTED:
+    case CONTROL_OUT_OF_DATE:
+    case CONTROL_TWIN:
         return !job_any_failed(job->client, result);
     case CONTROL_REFUSED:
     case CONTROL_BARRED:
+    case CONTROL_HELD:
         return !job->problem || strcmp(job->problem, problem) != 0;
     case CONTROL_OK:
     case CONTROL_AWAY:
     case CONTROL_UNKNOWN_NODE:
     case CONTROL_UNSUPPORTED:
     case CONTROL_UNADMITTED:
+    case CONTROL_OVERTAKEN:
     case CONTROL_RESULT_COUNT:
         break;
     }
@@ -43,7 +47,7 @@ static bool is_news(const struct job *job, const char *problem, enum control_res
 static bool is_refusal(enum control_result result)
 {
     return result == CONTROL_REFUSED || result == CONTROL_FOREIGN || result == CONTROL_BARRED ||
-           result == CONTROL_UNTRUSTED;
+           result == CONTROL_UNTRUSTED || result == CONTROL_TWIN;
 }
 
 /* How bad it is, and what it is called. */
@@ -56,6 +60,10 @@ static enum log_level rate(const struct job *job, enum control_result result, co
     if (is_refusal(result)) {
         *ret_msg = "the control plane refuses, trying again now and then";
         return LOG_LEVEL_ERROR;
+    }
+    if (result == CONTROL_HELD) {
+        *ret_msg = "another agent was this node a moment ago, waiting until it is silent";
+        return LOG_LEVEL_WARN;
     }
     *ret_msg = "the control plane is away, nothing is changed meanwhile";
     return LOG_LEVEL_WARN;

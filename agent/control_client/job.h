@@ -7,6 +7,8 @@
 
 #define ETAG_SIZE 128
 #define JOB_LINES_MAX 5
+/* Of all that is answered at once. */
+#define JOB_CALL_TIMEOUT_MS 5000
 
 struct job {
     struct control_client *client;
@@ -34,7 +36,6 @@ struct control_client {
     size_t good_url;      /* answered last */
     bool is_stopped;
     int64_t last_contact_ms;
-    int64_t stale_ms;      /* when a stale registration was renewed last; 0: never */
     int64_t away_since_ms; /* something fails since then; 0: all is well */
     uint64_t registrations, heartbeats, heartbeats_failed;
     /* Over TLS: */
@@ -60,8 +61,6 @@ struct ask {
     char *lines[JOB_LINES_MAX]; /* header lines, the same; ended by NULL */
     size_t line_count;
 };
-/* Takes the line over. One more than there is room for is a bug. */
-void ask_add_line(struct ask *ask, char *line);
 
 /* How a kind of job is asked and answered. */
 struct job_type {
@@ -80,6 +79,17 @@ extern const struct job_type job_beat, job_switch;    /* beat.c */
 extern const struct job_type job_stream, job_poll;    /* watch.c */
 extern const struct job_type job_pin, job_ca;         /* authority.c */
 extern const struct job_type *const job_types[CONTROL_JOB_COUNT];
+
+/* ---- ask.c: the beginning of a job ----------------------------------------------------------- */
+
+/* What is shown with a job of this kind: the best of what there is now and that was not refused. */
+enum credential ask_choose_credential(struct control_client *client, enum control_job kind);
+/* All of the request but for spec.done. Negative with a text: it cannot be asked now. To be freed
+ * in either case. */
+int ask_put_together(struct control_client *client, struct job *job, struct ask *ask);
+/* Takes the line over. One more than there is room for is a bug. */
+void ask_add_line(struct ask *ask, char *line);
+void ask_deinit(struct ask *ask);
 
 /* ---- client.c: the end of a job -------------------------------------------------------------- */
 
@@ -124,3 +134,8 @@ bool beat_is_switching(const struct control_client *client);
 void watch_forget_stream(struct control_client *client);
 /* The access token's CAs can be had and are not known: it is worth asking for them. */
 bool authority_can_pin(const struct control_client *client);
+/* Whether one of the CAs that are known is one of the token's, or they were given. */
+bool authority_knows(const struct control_client *client, const struct access_token *token);
+/* Only the token's CAs count from now on, before it is shown, unless they were given; the cluster's
+ * others are told again to who is let in. 0, TLS_NOT_PINNED, or negative, with a text. */
+int authority_narrow(struct control_client *client, const struct access_token *token);

@@ -6,6 +6,8 @@
 #include "lib/base/mem.h"
 
 #define NEVER INT64_MAX
+#define HELD_MIN_MS 200
+#define BEATS_APART_MS 1000
 
 /* 200 ms..7 s, as kubelet retries; a stream comes back sooner, since polling covers for it. */
 static const struct backoff away_backoff = {.min_ms = 100, .base_ms = 200, .max_ms = 7000};
@@ -38,10 +40,15 @@ void control_machine_init(struct control_machine *m, size_t url_count, int64_t n
     m->due_ms[CONTROL_REGISTER] = now_ms;
 }
 
+bool control_machine_is_due(const struct control_machine *m, enum control_job job, int64_t now_ms)
+{
+    return !m->is_running[job] && m->due_ms[job] <= now_ms;
+}
+
 void control_machine_pin_first(struct control_machine *m, int64_t now_ms)
 {
     m->due_ms[CONTROL_REGISTER] = NEVER;
-    m->due_ms[CONTROL_PIN] = now_ms;
+    control_machine_want(m, CONTROL_PIN, now_ms);
 }
 
 void control_machine_want(struct control_machine *m, enum control_job job, int64_t now_ms)
@@ -67,16 +74,41 @@ void control_machine_set_intervals(struct control_machine *m, int64_t heartbeat_
         peer_sync_ms < away_backoff.max_ms ? peer_sync_ms : away_backoff.max_ms;
 }
 
+/* One that failed keeps its pause: that is short, and the control plane may be away. */
+static void hasten_beat(struct control_machine *m, int64_t at_ms)
+{
+    if (!m->is_beat_hasty || m->is_running[CONTROL_BEAT] || m->due_ms[CONTROL_BEAT] == NEVER ||
+        m->away[CONTROL_BEAT].attempts > 0)
+        return;
+    at_ms = at_ms < m->beat_due_ms ? m->beat_due_ms : at_ms;
+    if (at_ms < m->due_ms[CONTROL_BEAT])
+        m->due_ms[CONTROL_BEAT] = at_ms;
+}
+
+void control_machine_beat_soon(struct control_machine *m, int64_t now_ms, uint64_t random)
+{
+    m->is_beat_hasty = true;
+    hasten_beat(m, now_ms + (int64_t)(random % CONTROL_HASTE_MS));
+}
+
+static void note_beat(struct control_machine *m, int64_t now_ms)
+{
+    m->is_beat_hasty = false;
+    m->beat_due_ms = now_ms + BEATS_APART_MS;
+}
+
 unsigned int control_machine_run(struct control_machine *m, int64_t now_ms)
 {
     unsigned int jobs = 0;
 
     for (int job = 0; job < CONTROL_JOB_COUNT; job++) {
-        if (m->is_running[job] || m->due_ms[job] > now_ms)
+        if (!control_machine_is_due(m, (enum control_job)job, now_ms))
             continue;
         m->is_running[job] = true;
         m->due_ms[job] = NEVER;
         jobs |= 1u << job;
+        if (job == CONTROL_BEAT)
+            note_beat(m, now_ms);
     }
     return jobs;
 }
@@ -116,6 +148,7 @@ static void schedule_after_ok(struct control_machine *m, enum control_job job, i
         break;
     case CONTROL_BEAT:
         m->due_ms[CONTROL_BEAT] = now_ms + jittered(m->heartbeat_ms, random);
+        hasten_beat(m, now_ms);
         break;
     case CONTROL_STREAM: /* the other end closed it in good order */
         m->due_ms[CONTROL_STREAM] = now_ms + backoff_next_ms(&m->away[job], random);
@@ -166,13 +199,27 @@ static void shut_out(struct control_machine *m, int64_t at_ms)
     m->due_ms[CONTROL_REGISTER] = at_ms;
 }
 
+static bool is_out_of_reach(enum control_result result)
+{
+    return result == CONTROL_AWAY || result == CONTROL_UNTRUSTED || result == CONTROL_OUT_OF_DATE;
+}
+
 /* Those aside have their own patience, whatever went wrong. */
 static struct backoff *pauses_of(struct control_machine *m, enum control_job job,
                                  enum control_result result)
 {
-    if (control_job_is_aside(job) || result == CONTROL_AWAY || result == CONTROL_UNTRUSTED)
+    if (control_job_is_aside(job) || is_out_of_reach(result) || result == CONTROL_OVERTAKEN)
         return &m->away[job];
     return job == CONTROL_PIN ? &m->barred : &m->refused;
+}
+
+/* It is the only one who waits for this, and every moment counts. */
+static int64_t take_wait_ms(struct control_machine *m, enum control_job job)
+{
+    int64_t wait_ms = m->put_off_ms[job];
+
+    m->put_off_ms[job] = 0;
+    return wait_ms > HELD_MIN_MS ? wait_ms : HELD_MIN_MS;
 }
 
 static void schedule_after_failure(struct control_machine *m, enum control_job job,
@@ -192,10 +239,16 @@ static void schedule_after_failure(struct control_machine *m, enum control_job j
     case CONTROL_BARRED:
         shut_out(m, now_ms + backoff_next_ms(&m->barred, random));
         break;
+    case CONTROL_HELD:
+        m->due_ms[job] = now_ms + take_wait_ms(m, job);
+        break;
     case CONTROL_REFUSED:
     case CONTROL_FOREIGN:
     case CONTROL_UNTRUSTED:
+    case CONTROL_OUT_OF_DATE:
     case CONTROL_AWAY:
+    case CONTROL_OVERTAKEN:
+    case CONTROL_TWIN:
         m->due_ms[job] = now_ms + backoff_next_ms(pauses_of(m, job, result), random);
         break;
     case CONTROL_OK:
@@ -228,8 +281,7 @@ static void wait_as_asked(struct control_machine *m, enum control_job job, int64
 /* Another control plane may do better; one that could not show its pin may be a false one. */
 static bool moves_on(enum control_job job, enum control_result result)
 {
-    return result == CONTROL_AWAY || result == CONTROL_UNTRUSTED ||
-           (job == CONTROL_PIN && result == CONTROL_REFUSED);
+    return is_out_of_reach(result) || (job == CONTROL_PIN && result == CONTROL_REFUSED);
 }
 
 static void note_success(struct control_machine *m, enum control_job job)

@@ -51,8 +51,12 @@ enum control_result {
     CONTROL_FOREIGN,      /* it is of another cluster, or has lost what this node knows: an operator
                            * must decide */
     CONTROL_UNTRUSTED,    /* its certificate is of no CA that is known */
+    CONTROL_OUT_OF_DATE,  /* its certificate is not valid now, or this host's clock is wrong */
     CONTROL_UNADMITTED,   /* what this node has shown is not taken; it has something else to show */
     CONTROL_BARRED,       /* and it has nothing else */
+    CONTROL_OVERTAKEN,    /* a registration that was sent before the node's latest change */
+    CONTROL_HELD,         /* another agent was this node a moment ago: until that is silent */
+    CONTROL_TWIN,         /* another agent is this node, and alive */
     CONTROL_RESULT_COUNT
 };
 
@@ -73,6 +77,8 @@ struct control_machine {
     struct backoff unadmitted; /* until something has been admitted */
     int64_t heartbeat_ms;
     int64_t peer_sync_ms;
+    bool is_beat_hasty;  /* it is to tell something */
+    int64_t beat_due_ms; /* not before, however hasty: after the latest one */
 };
 
 /* CA, RENEW, SWITCH: nothing waits for them, and the control plane may be well while they fail. */
@@ -80,7 +86,9 @@ bool control_job_is_aside(enum control_job job);
 
 void control_machine_init(struct control_machine *m, size_t url_count, int64_t now_ms);
 
-/* No CA is known yet: PIN first, REGISTER after it. Before anything has run. */
+/* Whether control_machine_run() would start it. */
+bool control_machine_is_due(const struct control_machine *m, enum control_job job, int64_t now_ms);
+/* No CA is known yet, or none of the right ones: PIN first, REGISTER after it. */
 void control_machine_pin_first(struct control_machine *m, int64_t now_ms);
 /* PIN, CA or SWITCH is wanted now, unless it runs or waits to be tried again. */
 void control_machine_want(struct control_machine *m, enum control_job job, int64_t now_ms);
@@ -106,6 +114,12 @@ void control_machine_done(struct control_machine *m, enum control_job job,
  * waits for a third of its interval at most, so that it is not late; nobody for longer than
  * CONTROL_PUT_OFF_MAX_MS. */
 void control_machine_put_off(struct control_machine *m, enum control_job job, int64_t wait_ms);
+
+/* There is something to tell that cannot wait for the next heartbeat: one goes out within
+ * CONTROL_HASTE_MS, but not within a second of the one before, and not before its pause is over
+ * when that failed. */
+#define CONTROL_HASTE_MS 150
+void control_machine_beat_soon(struct control_machine *m, int64_t now_ms, uint64_t random);
 
 /* The running stream has said something. */
 void control_machine_stream_up(struct control_machine *m);

@@ -8,8 +8,6 @@
 #include "lib/base/log.h"
 #include "lib/base/random.h"
 
-#define CALL_TIMEOUT_MS 5000
-
 /* ---- when ---------------------------------------------------------------------------------- */
 
 static bool is_renewing(const struct control_client *c)
@@ -68,6 +66,7 @@ static int fill_register(struct control_client *c, struct job *job, struct ask *
         .node_token = me->node_token[0] ? me->node_token : NULL,
         .new_token = c->config.new_token,
         .instance_id = c->config.instance_id,
+        .home_id = c->config.home_id,
         .subnet = me->subnet,
         .known = me->origin,
         .generation = me->generation,
@@ -97,11 +96,14 @@ static int check_own_address(const struct control_client *c, const struct api_re
                     ip4_format(c->config.host_ip, ip));
 }
 
-static int read_registration(const struct control_client *c, const json_t *value,
-                             struct api_register_reply *ret)
+/* The reply borrows from the value, which the caller frees. */
+static int read_registration(const struct control_client *c, const struct http_response *response,
+                             json_t **ret_value, struct api_register_reply *ret)
 {
-    int r = api_register_reply_from_json(value, ret);
+    int r = json_parse(response->body, response->body_len, ret_value);
 
+    if (r == 0)
+        r = api_register_reply_from_json(*ret_value, ret);
     return r < 0 ? r : check_own_address(c, ret);
 }
 
@@ -176,10 +178,8 @@ static void on_register(struct control_client *c, struct job *job,
 {
     AUTO_JSON json_t *value = NULL;
     struct api_register_reply reply;
-    int r = json_parse(response->body, response->body_len, &value);
+    int r = read_registration(c, response, &value, &reply);
 
-    if (r == 0)
-        r = read_registration(c, value, &reply);
     if (r < 0)
         job_fail(job, CONTROL_REFUSED,
                  mem_printf("register: the answer is unusable: %s", err_text()));
@@ -202,10 +202,8 @@ static void on_renewal(struct control_client *c, struct job *job,
 {
     AUTO_JSON json_t *value = NULL;
     struct api_register_reply reply;
-    int r = json_parse(response->body, response->body_len, &value);
+    int r = read_registration(c, response, &value, &reply);
 
-    if (r == 0)
-        r = read_registration(c, value, &reply);
     if (r == 0)
         r = check_renewal(c, &reply);
     if (r == 0)
@@ -228,7 +226,7 @@ static char *register_path(const struct control_client *c)
     return mem_strdup("/api/nodes/register");
 }
 
-const struct job_type job_register = {"POST", CALL_TIMEOUT_MS, register_path, fill_register,
+const struct job_type job_register = {"POST", JOB_CALL_TIMEOUT_MS, register_path, fill_register,
                                       on_register};
-const struct job_type job_renew = {"POST", CALL_TIMEOUT_MS, register_path, fill_register,
+const struct job_type job_renew = {"POST", JOB_CALL_TIMEOUT_MS, register_path, fill_register,
                                    on_renewal};

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "agent/overlay/focus.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 
@@ -245,14 +246,6 @@ static void diff_wanted_fdbs(const struct overlay_want *want, const struct overl
     }
 }
 
-static bool vtep_from_mac(struct mac mac, uint32_t *ret_vtep)
-{
-    uint32_t addr = (uint32_t)overlay_mac_key(mac);
-
-    *ret_vtep = addr;
-    return mac_equal(mac, mac_from_ip4(addr));
-}
-
 static void diff_surplus_fdbs(const struct overlay_want *want, const struct overlay_have *have,
                               struct overlay_changes *changes)
 {
@@ -260,7 +253,7 @@ static void diff_surplus_fdbs(const struct overlay_want *want, const struct over
         struct mac mac = have->fdbs[h].mac;
         struct overlay_change change = fdb_change(OVERLAY_REMOVE, mac, 0);
         uint32_t vtep;
-        bool is_vtep = vtep_from_mac(mac, &vtep);
+        bool is_vtep = focus_vtep_of_mac(mac, &vtep);
 
         if (h > 0 && mac_equal(mac, have->fdbs[h - 1].mac))
             continue;
@@ -279,10 +272,20 @@ static struct overlay_change route_change(enum overlay_verb verb, struct ip4_pre
         .object = OVERLAY_ROUTE, .verb = verb, .addr = dst.addr, .prefix_len = dst.len};
 }
 
-static bool route_is_right(const struct route_entry *entry)
+static bool route_is_right(const struct route_entry *entry, const struct overlay_peer *peer)
 {
-    return entry->gateway == entry->dst.addr && entry->is_onlink && entry->type == RTN_UNICAST &&
-           !entry->is_multipath && entry->metric == 0;
+    return entry->mtu_bytes == peer->mtu_bytes && entry->gateway == entry->dst.addr &&
+           entry->is_onlink && entry->type == RTN_UNICAST && !entry->is_multipath &&
+           entry->metric == 0;
+}
+
+static struct overlay_change wanted_route_change(enum overlay_verb verb, struct ip4_prefix dst,
+                                                 const struct overlay_peer *peer)
+{
+    struct overlay_change change = route_change(verb, dst);
+
+    change.mtu_bytes = peer->mtu_bytes;
+    return change;
 }
 
 static int prefix_order(struct ip4_prefix a, struct ip4_prefix b)
@@ -298,15 +301,16 @@ static void diff_wanted_routes(const struct overlay_want *want, const struct ove
     size_t h = 0;
 
     for (size_t w = 0; w < want->peer_count; w++) {
-        struct ip4_prefix dst = {.addr = want->peers[w].vtep, .len = want->subnet.len};
+        const struct overlay_peer *peer = &want->peers[w];
+        struct ip4_prefix dst = {.addr = peer->vtep, .len = want->subnet.len};
 
         while (h < have->route_count && prefix_order(have->routes[h].dst, dst) < 0)
             h++;
         if (h == have->route_count || prefix_order(have->routes[h].dst, dst) != 0 ||
             have->routes[h].metric != 0)
-            add(changes, route_change(OVERLAY_ADD, dst));
-        else if (!route_is_right(&have->routes[h]))
-            add(changes, route_change(OVERLAY_REPLACE, dst));
+            add(changes, wanted_route_change(OVERLAY_ADD, dst, peer));
+        else if (!route_is_right(&have->routes[h], peer))
+            add(changes, wanted_route_change(OVERLAY_REPLACE, dst, peer));
     }
 }
 

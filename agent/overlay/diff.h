@@ -44,6 +44,7 @@ struct overlay_change {
     uint32_t addr;      /* address, neighbour, route: host order */
     struct mac mac;     /* neighbour, FDB */
     uint32_t remote;    /* FDB: host order. 0 with OVERLAY_REMOVE: all of this MAC */
+    uint32_t mtu_bytes; /* route; 0: the device's */
 };
 
 struct overlay_changes {

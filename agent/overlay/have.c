@@ -110,6 +110,7 @@ static void ideal_peer(struct overlay_have *have, const struct overlay_peer *pee
         .scope = RT_SCOPE_UNIVERSE,
         .protocol = QUILT_ROUTE_PROTOCOL,
         .type = RTN_UNICAST,
+        .mtu_bytes = peer->mtu_bytes,
     };
 }
 

@@ -32,3 +32,11 @@ uint64_t overlay_mac_key(struct mac mac);
 /* The device's entries from the kernel, sorted. have->device is filled before; ifindex 0 leaves
  * everything empty. */
 int overlay_have_dump(struct nl *nl, struct overlay_have *have);
+
+enum overlay_have_outcome {
+    OVERLAY_HAVE_UNSURE = 1 /* one of them cannot be told without a listing */
+};
+/* The same of these VTEP addresses only, at the price of a few questions each. 0, an outcome, or
+ * negative. */
+int overlay_have_look_up(struct nl *nl, const uint32_t *vteps, size_t count, uint8_t prefix_len,
+                         struct overlay_have *have);

@@ -1,48 +1,13 @@
 /* Looks, compares, writes: the loop's side of the overlay. */
-#include "agent/overlay/overlay.h"
-
 #include <string.h>
 #include <time.h>
 
-#include "agent/overlay/repairs.h"
+#include "agent/overlay/internal.h"
 #include "agent/overlay/say.h"
-#include "agent/overlay/underlay.h"
-#include "lib/base/backoff.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/random.h"
-
-#define SWEEP_MS 30000
-
-struct overlay {
-    struct overlay_config config;
-    struct nl *nl;
-    struct nl_monitor *monitor;
-    struct loop_source *look;
-    struct loop_source *timer;
-    struct backoff retry;
-
-    struct overlay_want want;
-    bool has_want;
-    bool is_waiting;  /* something of it waits for its route to go first */
-    bool is_want_new; /* not applied without failure yet: what is missing is no repair */
-    struct underlay underlay;
-    int ifindex; /* of our device; 0: none */
-    bool is_device_up;
-    bool is_programmed;
-    uint32_t *lacking; /* owned, sorted: VTEP addresses of peers that lack their route */
-    size_t lacking_count;
-    struct overlay_have dry; /* what a dry run would have made */
-
-    struct repairs repairs;
-    char *problem; /* owned; NULL: none */
-    char *fight;   /* owned; NULL: none */
-    int64_t fight_until_ms;
-    struct overlay_counts counts;
-    uint64_t looks;
-    int64_t look_us;
-};
 
 /* ---- what went wrong ----------------------------------------------------------------------- */
 
@@ -57,101 +22,6 @@ static void set_problem(struct overlay *o, const char *text, enum log_level leve
         return;
     free(o->problem);
     o->problem = text ? mem_strdup(text) : NULL;
-}
-
-static void set_fight(struct overlay *o, const struct overlay_change *change, int64_t now_ms)
-{
-    char name[OVERLAY_NAME_SIZE];
-
-    overlay_change_name(change, name);
-    free(o->fight);
-    o->fight = mem_printf(
-        "another program keeps changing the %s on " MESH_DEVICE_NAME "; find and stop it", name);
-    o->fight_until_ms = now_ms + SWEEP_MS;
-    log_warn("overlay", LOG_S("problem", o->fight));
-}
-
-/* ---- which changes may be written now ------------------------------------------------------ */
-
-static int compare_u32(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return (x > y) - (x < y);
-}
-
-static bool is_lacking(const struct overlay *o, uint32_t vtep)
-{
-    return o->lacking_count > 0 &&
-           bsearch(&vtep, o->lacking, o->lacking_count, sizeof vtep, compare_u32);
-}
-
-static bool is_repair(const struct overlay *o, const struct overlay_change *change)
-{
-    if (o->is_want_new)
-        return false;
-    return change->object != OVERLAY_ROUTE || !is_lacking(o, change->addr);
-}
-
-/* A device and all that is on it are one repair, and so are an entry's removal and the new one in
- * its place: nothing may be taken away that would then have to wait to come back. */
-static bool is_same_repair(const struct overlay_change *change, const struct overlay_change *asked)
-{
-    if (asked->object == OVERLAY_DEVICE)
-        return true;
-    return asked->object == OVERLAY_FDB && change->object == OVERLAY_FDB &&
-           mac_equal(asked->mac, change->mac);
-}
-
-struct holding {
-    int64_t now_ms;
-    int64_t next_ms;             /* when what is held back may be written; INT64_MAX: nothing is */
-    struct overlay_change asked; /* the latest repair that was asked for */
-    bool has_asked;
-    bool is_held; /* the answer */
-};
-
-static bool is_held_back(struct overlay *o, const struct overlay_change *change,
-                         struct holding *holding)
-{
-    int64_t due_ms = INT64_MAX;
-    enum repairs_answer answer;
-
-    if (holding->has_asked && is_same_repair(change, &holding->asked))
-        return holding->is_held;
-    if (!is_repair(o, change))
-        return false;
-    answer = repairs_ask(&o->repairs, change, holding->now_ms, &due_ms);
-    if (answer == REPAIRS_FIGHT)
-        set_fight(o, change, holding->now_ms);
-    if (due_ms < holding->next_ms)
-        holding->next_ms = due_ms;
-    holding->asked = *change;
-    holding->has_asked = true;
-    holding->is_held = answer == REPAIRS_WAIT;
-    o->counts.repairs[change->object] += !holding->is_held;
-    return holding->is_held;
-}
-
-/* Keeps the changes that may be written now; returns when the rest may, INT64_MAX: there is none.
- */
-static int64_t hold_back(struct overlay *o, struct overlay_changes *changes, int64_t now_ms)
-{
-    bool can_route = o->config.can_route(o->config.data);
-    struct holding holding = {.now_ms = now_ms, .next_ms = INT64_MAX};
-    size_t kept = 0;
-
-    o->is_waiting = false;
-    for (size_t i = 0; i < changes->count; i++) {
-        const struct overlay_change *change = &changes->items[i];
-
-        if (change->is_after_route && can_route)
-            o->is_waiting = true;
-        else if (!is_held_back(o, change, &holding))
-            changes->items[kept++] = *change;
-    }
-    changes->count = kept;
-    return holding.next_ms;
 }
 
 /* ---- routes -------------------------------------------------------------------------------- */
@@ -172,19 +42,22 @@ static const struct overlay_change *first_route(const struct overlay_changes *ch
     return first;
 }
 
-/* Route changes stand together in a difference. */
-static void note_lacking(struct overlay *o, const struct overlay_changes *changes)
+/* Route changes stand together in a difference. Of what the look was not about nothing is new. */
+static void note_lacking(struct overlay *o, const struct focus *focus,
+                         const struct overlay_changes *changes)
 {
-    size_t count;
+    size_t count, kept = 0;
     const struct overlay_change *route = first_route(changes, &count);
 
-    free(o->lacking);
-    o->lacking = mem_array(count + 1, sizeof *o->lacking);
-    o->lacking_count = 0;
+    for (size_t i = 0; i < o->lacking_count; i++)
+        if (!focus_has(focus, o->lacking[i]))
+            o->lacking[kept++] = o->lacking[i];
+    o->lacking = mem_resize(o->lacking, kept + count + 1, sizeof *o->lacking);
+    o->lacking_count = kept;
     for (size_t i = 0; i < count; i++)
         o->lacking[o->lacking_count++] = route[i].addr;
     if (o->lacking_count > 1)
-        qsort(o->lacking, o->lacking_count, sizeof *o->lacking, compare_u32);
+        qsort(o->lacking, o->lacking_count, sizeof *o->lacking, overlay_compare_vteps);
 }
 
 static void hand_routes_over(struct overlay *o, const struct overlay_changes *changes)
@@ -211,6 +84,14 @@ static int read_device(struct overlay *o, struct overlay_have *have)
     return 0;
 }
 
+static bool is_all_fresh(const struct overlay *o, const struct overlay_changes *changes)
+{
+    for (size_t i = 0; i < changes->count; i++)
+        if (changes->items[i].object != OVERLAY_ROUTE && overlay_is_repair(o, &changes->items[i]))
+            return false;
+    return true;
+}
+
 static int write_changes(struct overlay *o, const struct overlay_changes *changes)
 {
     int r = 0, r_apply;
@@ -219,7 +100,7 @@ static int write_changes(struct overlay *o, const struct overlay_changes *change
         r = overlay_ensure_sysctls(&o->counts);
     if (changes->count == 0)
         return r;
-    overlay_say(changes, o->is_want_new ? "programming" : "repairing", false);
+    overlay_say(changes, is_all_fresh(o, changes) ? "programming" : "repairing", false);
     r_apply = overlay_apply(o->nl, &o->want, changes, &o->ifindex, &o->counts);
     return r < 0 ? r : r_apply;
 }
@@ -242,47 +123,143 @@ static int check_subnet_taken(const struct overlay *o, const struct link_info *d
                     ip4_prefix_format(o->want.subnet, is_text), ip4_prefix_format(was, was_text));
 }
 
-static int compare_and_write(struct overlay *o, struct overlay_have *have, int64_t *ret_next_ms)
+static int read_kernel(struct overlay *o, const struct focus *focus, struct overlay_have *have)
 {
-    struct overlay_changes changes = {0};
     int r = read_device(o, have);
 
-    if (r == 0)
-        r = overlay_have_dump(o->nl, have);
-    if (r == 0)
-        r = overlay_diff(&o->want, have, &changes);
+    if (r < 0)
+        return r;
+    if (focus->is_all)
+        return overlay_have_dump(o->nl, have);
+    if (o->ifindex == 0)
+        return OVERLAY_HAVE_UNSURE;
+    have->addrs =
+        mem_array(1, sizeof *have->addrs); /* events tell of those, and then all is looked at */
+    have->addrs[have->addr_count++] =
+        (struct addr_entry){.ifindex = o->ifindex, .addr = o->want.subnet.addr, .prefix_len = 32};
+    return overlay_have_look_up(o->nl, focus->vteps, focus->count, o->want.subnet.len, have);
+}
+
+static int compare(struct overlay *o, const struct focus *focus, const struct overlay_have *have,
+                   struct overlay_changes *ret_changes)
+{
+    struct overlay_want some;
+    int r;
+
+    if (focus->is_all)
+        return overlay_diff(&o->want, have, ret_changes);
+    some = focus_want(focus, &o->want);
+    r = overlay_diff(&some, have, ret_changes);
+    overlay_want_deinit(&some);
+    return r;
+}
+
+static void note_applied(struct overlay *o, const struct focus *focus,
+                         const struct overlay_changes *changes)
+{
+    o->is_device_up = true;
+    o->is_programmed = o->ifindex != 0; /* a device may be held back */
+    hand_routes_over(o, changes);
+    note_lacking(o, focus, changes);
+    if (o->is_waiting)
+        return;
+    if (focus->is_all)
+        o->fresh = (struct focus){0};
+    else
+        focus_drop(&o->fresh, focus);
+}
+
+/* OVERLAY_HAVE_UNSURE: it takes a look at all. */
+static int compare_and_write(struct overlay *o, const struct focus *focus,
+                             struct overlay_have *have, int64_t *ret_next_ms)
+{
+    struct overlay_changes changes = {0};
+    int r = read_kernel(o, focus, have);
+
+    if (r != 0)
+        return r;
+    r = compare(o, focus, have, &changes);
+    if (r > 0)
+        r = -EEXIST;
     if (r == 0)
         r = check_subnet_taken(o, &have->device);
-    if (r != 0) {
-        overlay_changes_deinit(&changes);
-        return r < 0 ? r : -EEXIST;
-    }
-    *ret_next_ms = hold_back(o, &changes, clock_boot_ms());
-    r = write_changes(o, &changes);
+    if (r == 0 && !focus->is_all && changes.count > 0 && changes.items[0].object < OVERLAY_NEIGH)
+        r = OVERLAY_HAVE_UNSURE;
     if (r == 0) {
-        o->is_device_up = true;
-        o->is_programmed = o->ifindex != 0; /* a device may be held back */
-        hand_routes_over(o, &changes);
-        note_lacking(o, &changes);
-        o->is_want_new = o->is_want_new && o->is_waiting;
+        *ret_next_ms = overlay_hold_back(o, &changes, clock_boot_ms());
+        r = write_changes(o, &changes);
+        if (r == 0)
+            note_applied(o, focus, &changes);
     }
     overlay_changes_deinit(&changes);
     return r;
 }
 
-static int look_at_kernel(struct overlay *o, int64_t *ret_next_ms)
+static int look_at_some(struct overlay *o, const struct focus *focus, int64_t *ret_next_ms)
 {
     struct overlay_have have = {0};
-    int r = underlay_look(o->nl, o->config.host_ip, &o->want, &o->underlay);
+    int r = compare_and_write(o, focus, &have, ret_next_ms);
+
+    overlay_have_deinit(&have);
+    return r;
+}
+
+/* A routed host has its address on no device that sends: the largest of its ways counts. */
+static uint32_t underlay_bytes(const struct overlay *o)
+{
+    uint32_t bytes = o->underlay.mtu_bytes;
+
+    if (bytes == 0)
+        bytes = overlay_paths_largest(&o->paths);
+    return bytes == 0 ? UNDERLAY_MTU_BYTES_USUAL : bytes;
+}
+
+/* The MTU of the device, and of each route; peers that get another one are looked at, too. */
+static int size_up(struct overlay *o, struct focus *focus)
+{
+    struct focus changed = {0};
+    int r = overlay_paths_look(&o->paths, o->nl);
+
+    if (r < 0)
+        return r;
+    o->want.mtu_bytes = underlay_bytes(o) - MESH_OVERHEAD_BYTES;
+    overlay_paths_narrow(&o->paths, &o->want, &changed);
+    o->fresh.is_all |= changed.is_all;
+    focus->is_all |= changed.is_all;
+    for (size_t i = 0; i < changed.count; i++) {
+        focus_add(&o->fresh, changed.vteps[i]);
+        focus_add(focus, changed.vteps[i]);
+    }
+    return 0;
+}
+
+static int look_at_all(struct overlay *o, int64_t *ret_next_ms)
+{
+    struct focus all = {.is_all = true};
+    int r = underlay_look(o->nl, o->config.host_ip, &o->underlay);
 
     if (r < 0)
         return r;
     if (!o->has_want)
         return 0;
-    o->want.mtu_bytes = o->underlay.mtu_bytes - MESH_OVERHEAD_BYTES;
-    r = compare_and_write(o, &have, ret_next_ms);
-    overlay_have_deinit(&have);
-    return r;
+    r = size_up(o, &all);
+    return r < 0 ? r : look_at_some(o, &all, ret_next_ms);
+}
+
+static int look_at_kernel(struct overlay *o, struct focus *focus, int64_t *ret_next_ms)
+{
+    int r = OVERLAY_HAVE_UNSURE;
+
+    if (!focus->is_all && o->has_want && o->is_programmed)
+        r = size_up(o, focus);
+    if (r == 0 && !focus->is_all)
+        r = look_at_some(o, focus, ret_next_ms);
+    else if (r == 0)
+        r = OVERLAY_HAVE_UNSURE;
+    if (r != OVERLAY_HAVE_UNSURE)
+        return r;
+    o->sweep_ms = clock_boot_ms() + SWEEP_MS;
+    return look_at_all(o, ret_next_ms);
 }
 
 /* What would be done, said; and then taken as done. */
@@ -301,7 +278,7 @@ static int look_dry(struct overlay *o)
         overlay_have_deinit(&o->dry);
         o->dry = overlay_have_from_want(&o->want);
         o->is_programmed = true;
-        o->is_want_new = false;
+        o->fresh = (struct focus){0};
     }
     overlay_changes_deinit(&changes);
     return r;
@@ -309,9 +286,7 @@ static int look_dry(struct overlay *o)
 
 static void look_again_in(struct overlay *o, int64_t at_ms)
 {
-    int64_t sweep_ms = clock_boot_ms() + SWEEP_MS;
-
-    loop_timer_set_at(o->timer, at_ms < sweep_ms ? at_ms : sweep_ms);
+    loop_timer_set_at(o->timer, at_ms < o->sweep_ms ? at_ms : o->sweep_ms);
 }
 
 static int64_t now_us(void)
@@ -332,8 +307,12 @@ static void end_fight(struct overlay *o, int64_t now_ms)
 static void on_look(void *data)
 {
     struct overlay *o = data;
+    struct focus focus = o->due;
     int64_t next_ms = INT64_MAX, started_us = now_us();
-    int r = o->config.is_dry ? look_dry(o) : look_at_kernel(o, &next_ms);
+    int r;
+
+    o->due = (struct focus){0};
+    r = o->config.is_dry ? look_dry(o) : look_at_kernel(o, &focus, &next_ms);
 
     end_fight(o, clock_boot_ms());
     set_problem(o, r < 0 ? err_text() : NULL,
@@ -352,7 +331,22 @@ static void on_look(void *data)
 
 void overlay_look(struct overlay *o)
 {
+    o->due.is_all = true;
     loop_defer_arm(o->look);
+}
+
+static void look_at(struct overlay *o, uint32_t vtep)
+{
+    focus_add(&o->due, vtep);
+    loop_defer_arm(o->look);
+}
+
+void overlay_look_at_routes(struct overlay *o)
+{
+    if (o->lacking_count == 0 || o->lacking_count > FOCUS_MAX)
+        overlay_look(o);
+    for (size_t i = 0; !o->due.is_all && i < o->lacking_count; i++)
+        look_at(o, o->lacking[i]);
 }
 
 /* ---- what makes us look -------------------------------------------------------------------- */
@@ -366,35 +360,69 @@ static bool is_our_route(const struct overlay *o, const struct nl_event *event)
     return event->dst.len == o->want.subnet.len && overlay_want_find(&o->want, event->dst.addr);
 }
 
-static bool concerns_us(const struct overlay *o, const struct nl_event *event)
+static void on_neigh_event(struct overlay *o, const struct nl_event *event)
 {
-    bool is_device = o->ifindex != 0 && event->ifindex == o->ifindex;
+    uint32_t vtep = event->addr;
 
-    if (event->is_own)
-        return false;
-    switch (event->type) {
-    case NL_EVENT_LINK:
-        return is_device || event->ifindex == o->underlay.ifindex ||
-               strcmp(event->ifname, MESH_DEVICE_NAME) == 0;
-    case NL_EVENT_ADDR:
-        return true;
-    case NL_EVENT_ROUTE:
-        return is_our_route(o, event) && !o->config.is_routing(o->config.data);
-    case NL_EVENT_NEIGH:
-    case NL_EVENT_NETCONF:
-        return is_device;
-    case NL_EVENT_OVERRUN:
-        return true;
-    }
-    return false;
+    if (event->is_fdb && !focus_vtep_of_mac(event->mac, &vtep))
+        overlay_look(o); /* no peer's: it is not to be there */
+    else
+        look_at(o, vtep);
+}
+
+static void look_at_unknown(struct overlay *o)
+{
+    for (size_t i = 0; i < o->paths.count && !o->due.is_all; i++)
+        if (!o->paths.items[i].is_known)
+            focus_add(&o->due, o->paths.items[i].vtep);
+    loop_defer_arm(o->look);
+}
+
+static void on_route_event(struct overlay *o, const struct nl_event *event)
+{
+    if (event->protocol != QUILT_ROUTE_PROTOCOL &&
+        overlay_paths_forget_route(&o->paths, event->dst))
+        look_at_unknown(o);
+    if (!is_our_route(o, event) || o->config.is_routing(o->config.data))
+        return;
+    if (event->dst.len == o->want.subnet.len)
+        look_at(o, event->dst.addr);
+    else
+        overlay_look(o);
 }
 
 static void on_kernel_event(const struct nl_event *event, void *data)
 {
     struct overlay *o = data;
+    bool is_device = o->ifindex != 0 && event->ifindex == o->ifindex;
 
-    if (concerns_us(o, event))
+    if (event->is_own)
+        return;
+    switch (event->type) {
+    case NL_EVENT_LINK:
+        if (overlay_paths_forget_device(&o->paths, event->ifindex) || is_device ||
+            event->ifindex == o->underlay.ifindex || strcmp(event->ifname, MESH_DEVICE_NAME) == 0)
+            overlay_look(o);
+        break;
+    case NL_EVENT_NEIGH:
+        if (is_device)
+            on_neigh_event(o, event);
+        break;
+    case NL_EVENT_NETCONF:
+        if (is_device)
+            overlay_look(o);
+        break;
+    case NL_EVENT_ROUTE:
+        on_route_event(o, event);
+        break;
+    case NL_EVENT_OVERRUN:
+        overlay_paths_forget_all(&o->paths);
         overlay_look(o);
+        break;
+    case NL_EVENT_ADDR:
+        overlay_look(o);
+        break;
+    }
 }
 
 static void on_timer(void *data)
@@ -446,6 +474,7 @@ void overlay_free(struct overlay *o)
     loop_source_free(o->timer);
     loop_source_free(o->look);
     overlay_want_deinit(&o->want);
+    overlay_paths_deinit(&o->paths);
     overlay_have_deinit(&o->dry);
     repairs_deinit(&o->repairs);
     free(o->lacking);
@@ -454,15 +483,35 @@ void overlay_free(struct overlay *o)
     free(o);
 }
 
-void overlay_set_want(struct overlay *o, const struct overlay_want *want)
+static void take_want(struct overlay *o, const struct overlay_want *want)
 {
-    if (o->has_want && overlay_want_equal(&o->want, want))
-        return;
+    uint32_t mtu_bytes = o->want.mtu_bytes;
+
     overlay_want_deinit(&o->want);
     o->want = overlay_want_copy(want);
+    o->want.mtu_bytes = mtu_bytes;
     o->has_want = true;
-    o->is_want_new = true;
-    overlay_look(o);
+    if (!o->config.is_dry)
+        overlay_paths_follow(&o->paths, &o->want);
+}
+
+void overlay_set_want(struct overlay *o, const struct overlay_want *want)
+{
+    struct focus changed = {.is_all = true};
+
+    if (o->has_want)
+        changed = focus_compare(&o->want, want);
+    if (!changed.is_all && changed.count == 0)
+        return;
+    for (size_t i = 0; i < changed.count; i++) {
+        focus_add(&o->fresh, changed.vteps[i]);
+        look_at(o, changed.vteps[i]);
+    }
+    if (changed.is_all) {
+        o->fresh.is_all = true;
+        overlay_look(o);
+    }
+    take_want(o, want);
 }
 
 int overlay_remove(struct overlay *o)
@@ -504,5 +553,10 @@ void overlay_status(const struct overlay *o, struct overlay_status *ret)
 
 bool overlay_has_peer(const struct overlay *o, uint32_t vtep)
 {
-    return o->is_programmed && overlay_want_find(&o->want, vtep) && !is_lacking(o, vtep);
+    return o->is_programmed && overlay_want_find(&o->want, vtep) && !overlay_is_lacking(o, vtep);
+}
+
+uint32_t overlay_path_bytes(const struct overlay *o, uint32_t vtep)
+{
+    return o->ifindex != 0 ? overlay_paths_find(&o->paths, &o->want, vtep) : 0;
 }

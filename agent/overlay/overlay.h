@@ -1,6 +1,7 @@
 /* Keeps the overlay as it should be. An event (a changed peer, a kernel notification, 30 s gone by)
- * only says "look again"; one look reads the kernel, finds the difference and writes it. With
- * nothing changed nothing is written.
+ * only says "look again"; one look reads the kernel, finds the difference and writes it. What is
+ * about a few peers has only these looked at, so that it costs the same among ten and ten thousand.
+ * With nothing changed nothing is written.
  *
  *     want ──┐
  *            ├─ diff ── device, address, neighbours, FDB ──> kernel
@@ -33,11 +34,14 @@ int overlay_new(const struct overlay_config *config, struct overlay **ret_overla
 /* Leaves the kernel as it is. */
 void overlay_free(struct overlay *overlay);
 
-/* What should be, from now on (copied; the MTU in it does not count, it follows the underlay). */
+/* What should be, from now on (copied; the MTUs in it do not count, they follow the underlay). */
 void overlay_set_want(struct overlay *overlay, const struct overlay_want *want);
 
 /* Look again, soon. */
 void overlay_look(struct overlay *overlay);
+
+/* Look at the routes that are wanted otherwise than the kernel had them, soon. */
+void overlay_look_at_routes(struct overlay *overlay);
 
 /* Takes the device away, with all that is on it, if it is ours; nothing is wanted any more. */
 int overlay_remove(struct overlay *overlay);
@@ -57,3 +61,7 @@ void overlay_status(const struct overlay *overlay, struct overlay_status *ret);
 
 /* Whether this wanted peer has all it needs, its route too. */
 bool overlay_has_peer(const struct overlay *overlay, uint32_t vtep);
+
+/* The largest packet that should pass on the underlay to this wanted peer: of what our device sends
+ * what its route and the device of that take. 0: not known. */
+uint32_t overlay_path_bytes(const struct overlay *overlay, uint32_t vtep);

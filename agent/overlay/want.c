@@ -34,16 +34,16 @@ struct overlay_want overlay_want_copy(const struct overlay_want *want)
     return copy;
 }
 
-bool overlay_want_equal(const struct overlay_want *a, const struct overlay_want *b)
+bool overlay_want_alike(const struct overlay_want *a, const struct overlay_want *b)
 {
-    if (strcmp(a->alias, b->alias) != 0 || a->vni != b->vni || a->port != b->port ||
-        a->local != b->local || !ip4_prefix_equal(a->subnet, b->subnet) ||
-        a->peer_count != b->peer_count || a->is_partial != b->is_partial)
-        return false;
-    for (size_t i = 0; i < a->peer_count; i++)
-        if (a->peers[i].vtep != b->peers[i].vtep || a->peers[i].host_ip != b->peers[i].host_ip)
-            return false;
-    return true;
+    return strcmp(a->alias, b->alias) == 0 && a->vni == b->vni && a->port == b->port &&
+           a->local == b->local && ip4_prefix_equal(a->subnet, b->subnet) &&
+           a->is_partial == b->is_partial;
+}
+
+bool overlay_peer_alike(const struct overlay_peer *a, const struct overlay_peer *b)
+{
+    return a->host_ip == b->host_ip && a->found_bytes == b->found_bytes;
 }
 
 int overlay_peer_compare(const void *a, const void *b)

@@ -4,6 +4,7 @@
  *     peer 10.42.2.0/24 on 192.168.1.11
  *
  *     route      10.42.2.0/24 via 10.42.2.0 dev vxlan100 onlink     packet -> VTEP address
+ *                (with an MTU of its own where the way to it takes less than others)
  *     neighbour  10.42.2.0 -> 02:51:0a:2a:02:00                     VTEP address -> VTEP MAC
  *     FDB        02:51:0a:2a:02:00 -> 192.168.1.11                  VTEP MAC -> host
  */
@@ -19,6 +20,11 @@
 struct overlay_peer {
     uint32_t vtep;    /* its subnet's network address, host order */
     uint32_t host_ip; /* host order */
+    /* The largest packet that was found to get to its host, where that is less than its route and
+     * device take; 0: no such was found. */
+    uint32_t found_bytes;
+    /* Of its route; 0: the device's. As the device's it is found out on the spot. */
+    uint32_t mtu_bytes;
 };
 
 struct overlay_want {
@@ -38,8 +44,11 @@ struct vxlan_spec overlay_want_device(const struct overlay_want *want);
 void overlay_want_deinit(struct overlay_want *want);
 struct overlay_want overlay_want_copy(const struct overlay_want *want);
 
-/* Whether anything but the MTU differs (that one is found out on the spot). */
-bool overlay_want_equal(const struct overlay_want *a, const struct overlay_want *b);
+/* Whether the same is known of both but for the MTU, which follows from it. */
+bool overlay_peer_alike(const struct overlay_peer *a, const struct overlay_peer *b);
+
+/* Whether all but the MTU and the peers is the same. */
+bool overlay_want_alike(const struct overlay_want *a, const struct overlay_want *b);
 
 /* The peer with this VTEP address, or NULL. */
 const struct overlay_peer *overlay_want_find(const struct overlay_want *want, uint32_t vtep);

@@ -14,10 +14,12 @@
 
 #include "agent/overlay/diff.h"
 #include "lib/base/loop.h"
+#include "lib/rpc/client.h"
 
 struct runtime_client_config {
     struct loop *loop;
-    const char *target; /* "http://127.0.0.1:50051", "unix:PATH"; borrowed */
+    const char *target; /* "http://127.0.0.1:50051", "https://...", "unix:PATH"; borrowed */
+    const struct rpc_client_tls *tls; /* for https://; borrowed while it is being made */
     const char *via_interface;
     /* Look at the routes again: all calls are done, or the runtime is back, or it is time to try
      * again what failed. */

@@ -1,0 +1,477 @@
+/* Looks, compares, writes: the loop's side of the fast path. */
+#include "agent/fastpath/fastpath.h"
+
+#include <arpa/inet.h>
+#include <linux/rtnetlink.h>
+#include <string.h>
+
+#include "agent/fastpath/internal.h"
+#include "agent/fastpath/ways.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+#include "lib/bpf/hook.h"
+#include "lib/bpf/map.h"
+#include "lib/net/route.h"
+#include "lib/net/sysctl.h"
+#include "lib/net/xfrm.h"
+
+#define SWEEP_MS 30000
+#define RETRY_MS 1000
+
+/* ---- what is said -------------------------------------------------------------------------- */
+
+/* text NULL: all is well. Said once for each change. */
+static void set_reason(struct fastpath *fp, const char *text)
+{
+    if (text && fp->reason && strcmp(text, fp->reason) == 0)
+        return;
+    if (text)
+        log_warn("the fast path leaves packets to the kernel path", LOG_S("reason", text));
+    else if (fp->reason)
+        log_info("the fast path is whole again", LOG_S("was", fp->reason));
+    free(fp->reason);
+    fp->reason = text ? mem_strdup(text) : NULL;
+}
+
+static void say_used(struct fastpath *fp)
+{
+    if (fp->is_told)
+        return;
+    fp->is_told = true;
+    log_info("data path", LOG_S("dataplane", "ebpf"),
+             LOG_S("hook", hook_has_tcx() ? "TCX" : "clsact, this kernel has no TCX"),
+             LOG_U("devices", fp->device_count));
+}
+
+/* ---- writing ------------------------------------------------------------------------------- */
+
+int fastpath_dump_entries(const struct fastpath *fp, struct fastpath_entries *ret)
+{
+    AUTO_FREE void *values = NULL;
+    const struct fastpath_peer *peers;
+    int r = map_read_array(fp->set->maps[SET_PEERS], sizeof *peers, FASTPATH_PEERS_MAX, &values);
+
+    if (r < 0)
+        return r;
+    peers = values;
+    *ret = (struct fastpath_entries){0};
+    for (uint32_t i = 0; i < FASTPATH_PEERS_MAX; i++)
+        ret->count += peers[i].host_be != 0;
+    ret->items = mem_array(ret->count + 1, sizeof *ret->items);
+    ret->count = 0;
+    for (uint32_t i = 0; i < FASTPATH_PEERS_MAX; i++)
+        if (peers[i].host_be != 0)
+            ret->items[ret->count++] = (struct fastpath_entry){
+                .vtep = ntohl(peers[i].subnet_be), .index = i, .peer = peers[i]};
+    fastpath_entries_sort(ret);
+    return 0;
+}
+
+static struct fastpath_entries want_entries(const struct fastpath *fp, const struct ways *ways)
+{
+    struct fastpath_entries want = {
+        .items = mem_array(fp->want.peer_count + 1, sizeof *want.items),
+        .count = fp->want.peer_count,
+    };
+
+    for (size_t i = 0; i < want.count; i++) {
+        const struct overlay_peer *peer = &fp->want.peers[i];
+
+        want.items[i] = (struct fastpath_entry){
+            .vtep = peer->vtep,
+            .index = fastpath_peer_index(peer->vtep, 32U - fp->want.subnet.len),
+            .peer = fastpath_make_peer(&fp->want, peer, &ways->peers[i], ways->overlay_mtu_bytes)};
+    }
+    fastpath_entries_drop_doubles(&want);
+    return want;
+}
+
+static int put_record(struct fastpath *fp, uint32_t index, const struct fastpath_peer *peer)
+{
+    int r = map_put(fp->set->maps[SET_PEERS], &index, peer);
+
+    fp->writes += r == 0;
+    return r;
+}
+
+static int write_peer(struct fastpath *fp, const struct fastpath_entry *entry, bool is_new)
+{
+    int r = 0;
+
+    if (is_new)
+        r = map_clear(fp->set->maps[SET_PEER_COUNTS], entry->peer.slot,
+                      sizeof(struct fastpath_counts));
+    return r == 0 ? put_record(fp, entry->index, &entry->peer) : r;
+}
+
+/* Of a record that will be another one; the rest is only numbers that may change one by one. */
+static int clear_other(struct fastpath *fp, const struct fastpath_entry *entry, size_t *cleared)
+{
+    static const struct fastpath_peer none;
+    struct fastpath_peer had;
+    int r = map_get(fp->set->maps[SET_PEERS], &entry->index, &had);
+
+    if (r < 0 || had.host_be == 0 ||
+        memcmp(had.headers, entry->peer.headers, sizeof had.headers) == 0)
+        return r;
+    (*cleared)++;
+    return put_record(fp, entry->index, &none);
+}
+
+/* What may not be used any more is gone before anything else is done, and is not written over while
+ * a program may be reading it. */
+static int clear_records(struct fastpath *fp, const struct fastpath_difference *difference)
+{
+    static const struct fastpath_peer none;
+    size_t cleared = difference->removal_count;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < difference->removal_count; i++)
+        r = put_record(fp, difference->removals[i], &none);
+    for (size_t i = 0; r == 0 && i < difference->put_count; i++)
+        r = clear_other(fp, difference->puts[i], &cleared);
+    return r == 0 && cleared > 0 && difference->put_count > 0 ? map_wait_readers() : r;
+}
+
+static int write_difference(struct fastpath *fp, const struct fastpath_difference *difference,
+                            const struct fastpath_entries *have)
+{
+    int r = clear_records(fp, difference);
+
+    for (size_t i = 0; r == 0 && i < difference->put_count; i++)
+        r = write_peer(fp, difference->puts[i],
+                       !fastpath_entries_find(have, difference->puts[i]->vtep));
+    return r;
+}
+
+static int write_peers(struct fastpath *fp, const struct ways *ways)
+{
+    struct fastpath_entries want = want_entries(fp, ways), have = {0};
+    struct fastpath_difference difference = {0};
+    int r = fastpath_dump_entries(fp, &have);
+
+    if (r == 0) {
+        fastpath_take_slots(&want, &have);
+        fastpath_compare(&want, &have, fp->want.is_partial, &difference);
+        r = write_difference(fp, &difference, &have);
+    }
+    fp->peer_count = 0;
+    for (size_t i = 0; i < want.count; i++)
+        fp->peer_count += want.items[i].peer.ifindex != 0;
+    fastpath_difference_deinit(&difference);
+    fastpath_entries_deinit(&want);
+    fastpath_entries_deinit(&have);
+    return r;
+}
+
+static int write_config(struct fastpath *fp, bool is_enabled)
+{
+    struct fastpath_config config, have;
+    uint64_t port_min, port_max;
+    uint32_t zero = 0;
+    int r = sysctl_read_pair("net/ipv4/ip_local_port_range", &port_min, &port_max);
+
+    if (r == 0)
+        r = map_get(fp->set->maps[SET_CONFIG], &zero, &have);
+    if (r < 0)
+        return r;
+    config = fastpath_make_config(&fp->want, is_enabled, (uint16_t)port_min, (uint16_t)port_max);
+    if (memcmp(&config, &have, sizeof config) == 0)
+        return 0;
+    r = map_put(fp->set->maps[SET_CONFIG], &zero, &config);
+    fp->writes += r == 0;
+    return r;
+}
+
+/* ---- devices ------------------------------------------------------------------------------- */
+
+static const struct set_loaded *receiver(const struct fastpath *fp)
+{
+    return &fp->set->programs[SET_TO_CONTAINER];
+}
+
+static int attach_devices(struct fastpath *fp, const struct ways *ways)
+{
+    for (size_t i = 0; i < ways->device_count; i++) {
+        int r = hook_attach(ways->devices[i], receiver(fp));
+
+        if (r < 0 && r != -ENODEV)
+            return r;
+        fp->writes += r > 0;
+    }
+    return 0;
+}
+
+/* Those that are not needed any more: of ours, or at the first look of an earlier process. */
+static int detach_devices(struct fastpath *fp, const struct ways *ways)
+{
+    for (size_t i = 0; !fp->has_looked && i < ways->link_count; i++) {
+        int ifindex = ways->links[i].ifindex, r;
+
+        if (ways_has_device(ways, ifindex))
+            continue;
+        r = hook_detach(ifindex, receiver(fp));
+        if (r < 0 && r != -ENODEV)
+            return r;
+    }
+    for (size_t i = 0; i < fp->device_count; i++) {
+        int r =
+            ways_has_device(ways, fp->devices[i]) ? 0 : hook_detach(fp->devices[i], receiver(fp));
+
+        if (r < 0 && r != -ENODEV)
+            return r;
+    }
+    return 0;
+}
+
+static int take_devices(struct fastpath *fp, struct ways *ways)
+{
+    int r = attach_devices(fp, ways);
+
+    if (r == 0)
+        r = detach_devices(fp, ways);
+    if (r < 0)
+        return r;
+    free(fp->devices);
+    fp->devices = TAKE_PTR(ways->devices);
+    fp->device_count = ways->device_count;
+    return 0;
+}
+
+/* ---- a look -------------------------------------------------------------------------------- */
+
+/* Somebody may have removed the pins; the runtime would not find the way any more. The programs
+ * that are on devices yet go by the old records until they are taken off. */
+static int renew_set(struct fastpath *fp)
+{
+    struct set *set;
+    int r;
+
+    if (set_is_current(fp->set))
+        return 0;
+    r = set_switch_off(fp->set);
+    for (size_t i = 0; r >= 0 && i < fp->device_count; i++)
+        r = hook_detach(fp->devices[i], receiver(fp));
+    if (r >= 0 || r == -ENODEV)
+        r = set_load(&set);
+    if (r < 0)
+        return err_wrap(r, "load the fast path anew");
+    log_warn("the fast path's pins were gone, it is loaded anew");
+    set_free(fp->set);
+    fp->set = set;
+    fp->has_looked = false;
+    return 0;
+}
+
+static int look(struct fastpath *fp)
+{
+    struct ways ways;
+    uint32_t policies = 0;
+    int r = renew_set(fp);
+
+    /* The fast path goes past IPsec: what is to be encrypted must not take it. */
+    if (r == 0)
+        r = xfrm_count_policies(&policies);
+    if (r == 0)
+        r = ways_look(fp->nl, &fp->want, &ways);
+    if (r < 0)
+        return r;
+    r = write_peers(fp, &ways);
+    if (r == 0)
+        r = write_config(fp, policies == 0);
+    if (r == 0)
+        r = take_devices(fp, &ways);
+    if (r == 0) {
+        fp->has_looked = true;
+        fp->is_enabled = policies == 0;
+        set_reason(fp, policies == 0 ? ways.problem : "this host has IPsec policies");
+    }
+    ways_deinit(&ways);
+    return r;
+}
+
+/* Records that may be stale are not used: the kernel path carries all until a look succeeds. */
+static void give_up(struct fastpath *fp)
+{
+    fp->failures++;
+    fp->is_enabled = false;
+    set_reason(fp, err_text());
+    if (set_switch_off(fp->set) < 0)
+        log_error("the fast path cannot be switched off", LOG_ERR());
+    loop_timer_set_in(fp->sweep, RETRY_MS);
+}
+
+static void on_look(void *data)
+{
+    struct fastpath *fp = data;
+    int r;
+
+    loop_timer_set_in(fp->sweep, SWEEP_MS);
+    if (!fp->set || !fp->has_want)
+        return;
+    r = look(fp);
+    if (r < 0) {
+        give_up(fp);
+        return;
+    }
+    if (fp->is_enabled)
+        say_used(fp);
+}
+
+static void on_sweep(void *data)
+{
+    on_look(data);
+}
+
+static bool has_device(const struct fastpath *fp, int ifindex)
+{
+    for (size_t i = 0; i < fp->device_count; i++)
+        if (fp->devices[i] == ifindex)
+            return true;
+    return false;
+}
+
+static void on_kernel_event(const struct nl_event *event, void *data)
+{
+    struct fastpath *fp = data;
+
+    switch (event->type) {
+    case NL_EVENT_LINK:
+        if (!has_device(fp, event->ifindex) && strcmp(event->ifname, MESH_DEVICE_NAME) != 0)
+            return;
+        break;
+    case NL_EVENT_ROUTE:
+        if (event->protocol == QUILT_ROUTE_PROTOCOL)
+            return;
+        break;
+    case NL_EVENT_ADDR:
+    case NL_EVENT_OVERRUN:
+        break;
+    case NL_EVENT_NEIGH:
+    case NL_EVENT_NETCONF:
+        return;
+    }
+    loop_defer_arm(fp->look);
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static int open_kernel(struct fastpath *fp, struct loop *loop)
+{
+    static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, 0};
+    int r = nl_open(&fp->nl);
+
+    if (r == 0)
+        r = nl_monitor_new(loop, groups, on_kernel_event, fp, &fp->monitor);
+    if (r == 0)
+        r = loop_add_defer(loop, on_look, fp, &fp->look);
+    if (r == 0)
+        r = loop_add_timer(loop, on_sweep, fp, &fp->sweep);
+    if (r == 0)
+        r = xfrm_monitor_new(loop, on_sweep, fp, &fp->policies);
+    return r;
+}
+
+static int start(struct fastpath *fp, struct loop *loop)
+{
+    int r = set_load(&fp->set);
+
+    return r == 0 ? open_kernel(fp, loop) : r;
+}
+
+static void say_unused(struct fastpath *fp, enum fastpath_mode mode)
+{
+    if (mode == FASTPATH_OFF) {
+        log_info("data path", LOG_S("dataplane", "kernel"));
+        return;
+    }
+    fp->reason = mem_strdup(err_text());
+    log_info("data path", LOG_S("dataplane", "kernel"), LOG_S("reason", fp->reason));
+}
+
+int fastpath_new(struct loop *loop, enum fastpath_mode mode, struct fastpath **ret_fastpath)
+{
+    struct fastpath *fp = NEW(struct fastpath);
+    int r = mode == FASTPATH_OFF ? fastpath_remove(fp) : start(fp, loop);
+
+    if (r < 0 && mode == FASTPATH_INSIST) {
+        fastpath_free(fp);
+        return err_wrap(r, "--dataplane ebpf");
+    }
+    if (r < 0 && mode == FASTPATH_OFF)
+        log_warn("what an earlier start left of the fast path cannot be taken away", LOG_ERR());
+    if (!fp->set)
+        say_unused(fp, mode);
+    *ret_fastpath = fp;
+    return 0;
+}
+
+void fastpath_free(struct fastpath *fp)
+{
+    if (!fp)
+        return;
+    loop_source_free(fp->sweep);
+    loop_source_free(fp->look);
+    xfrm_monitor_free(fp->policies);
+    nl_monitor_free(fp->monitor);
+    nl_close(fp->nl);
+    set_free(fp->set);
+    overlay_want_deinit(&fp->want);
+    free(fp->devices);
+    free(fp->reason);
+    free(fp);
+}
+
+void fastpath_set_want(struct fastpath *fp, const struct overlay_want *want)
+{
+    if (!fp->set)
+        return;
+    overlay_want_deinit(&fp->want);
+    fp->want = overlay_want_copy(want);
+    fp->has_want = true;
+    loop_defer_arm(fp->look);
+}
+
+/* From every device: nobody remembers which had it. */
+static int detach_all(const struct set *set)
+{
+    AUTO_FREE struct link_info *links = NULL;
+    AUTO_NL struct nl *nl = NULL;
+    size_t count;
+    int r = nl_open(&nl);
+
+    if (r == 0)
+        r = link_dump(nl, NULL, &links, &count);
+    for (size_t i = 0; r >= 0 && i < count; i++) {
+        for (size_t k = 0; r >= 0 && k < SET_PROGRAM_COUNT; k++)
+            r = hook_detach(links[i].ifindex, &set->programs[k]);
+        if (r == -ENODEV)
+            r = 0;
+    }
+    return r < 0 ? r : 0;
+}
+
+int fastpath_remove(struct fastpath *fp)
+{
+    AUTO_SET struct set *pinned = NULL;
+    int r = set_open(&pinned);
+
+    set_free(TAKE_PTR(fp->set));
+    fp->peer_count = fp->device_count = 0;
+    if (r < 0)
+        return r;
+    if (r == 0)
+        r = detach_all(pinned);
+    return r < 0 ? r : set_remove_all();
+}
+
+void fastpath_status(const struct fastpath *fp, struct fastpath_status *ret)
+{
+    *ret = (struct fastpath_status){.is_used = fp->set && fp->is_enabled,
+                                    .reason = fp->reason ? fp->reason : "",
+                                    .peer_count = fp->peer_count,
+                                    .device_count = fp->device_count,
+                                    .writes = fp->writes,
+                                    .failures = fp->failures};
+}

@@ -1,0 +1,207 @@
+/* Records and their difference. */
+#include "agent/fastpath/records.h"
+
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+#include <linux/udp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/mem.h"
+
+#define OUTER_TTL 64 /* as the kernel's default route has it */
+
+void fastpath_entries_deinit(struct fastpath_entries *entries)
+{
+    free(entries->items);
+    *entries = (struct fastpath_entries){0};
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    uint32_t x = ((const struct fastpath_entry *)a)->vtep;
+    uint32_t y = ((const struct fastpath_entry *)b)->vtep;
+
+    return (x > y) - (x < y);
+}
+
+void fastpath_entries_sort(struct fastpath_entries *entries)
+{
+    if (entries->count > 1)
+        qsort(entries->items, entries->count, sizeof *entries->items, compare_entries);
+}
+
+struct fastpath_config fastpath_make_config(const struct overlay_want *want, bool is_enabled,
+                                            uint16_t port_min, uint16_t port_max)
+{
+    struct mac vtep = mac_from_ip4(want->subnet.addr);
+    struct fastpath_config config = {
+        .is_enabled = is_enabled,
+        .local_be = htonl(want->local),
+        .subnet_be = htonl(want->subnet.addr),
+        .mask_be = htonl(ip4_mask(want->subnet.len)),
+        .vni_be = htonl(want->vni << 8),
+        .port_be = htons(want->port),
+        .source_port_min = port_min,
+        .source_port_count = (uint16_t)(port_max - port_min),
+        .subnet_shift = 32U - want->subnet.len,
+    };
+
+    memcpy(config.vtep_mac, vtep.bytes, sizeof config.vtep_mac);
+    return config;
+}
+
+/* ---- a peer -------------------------------------------------------------------------------- */
+
+static void put_ethernet(uint8_t *at, struct mac target, struct mac source)
+{
+    struct ethhdr eth = {.h_proto = htons(ETH_P_IP)};
+
+    memcpy(eth.h_dest, target.bytes, ETH_ALEN);
+    memcpy(eth.h_source, source.bytes, ETH_ALEN);
+    memcpy(at, &eth, sizeof eth);
+}
+
+static uint32_t put_ip(uint8_t *at, uint32_t source, uint32_t target)
+{
+    struct iphdr ip = {.version = 4,
+                       .ihl = 5,
+                       .ttl = OUTER_TTL,
+                       .protocol = IPPROTO_UDP,
+                       .saddr = htonl(source),
+                       .daddr = htonl(target)};
+    uint16_t words[sizeof ip / 2];
+    uint32_t sum = 0;
+
+    memcpy(words, &ip, sizeof ip);
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        sum += words[i];
+    memcpy(at, &ip, sizeof ip);
+    return sum;
+}
+
+static void put_vxlan(uint8_t *at, const struct overlay_want *want)
+{
+    struct udphdr udp = {.dest = htons(want->port)};
+    uint32_t vxlan[2] = {htonl(0x08000000), htonl(want->vni << 8)};
+
+    memcpy(at, &udp, sizeof udp);
+    memcpy(at + sizeof udp, vxlan, sizeof vxlan);
+}
+
+struct fastpath_peer fastpath_make_peer(const struct overlay_want *want,
+                                        const struct overlay_peer *peer,
+                                        const struct fastpath_way *way, uint32_t mtu_bytes)
+{
+    struct fastpath_peer record = {
+        .subnet_be = htonl(peer->vtep),
+        .host_be = htonl(peer->host_ip),
+        .next_hop_be = htonl(way->next_hop),
+        .ifindex = (uint32_t)way->ifindex,
+    };
+    uint32_t way_bytes = way->mtu_bytes;
+    uint8_t *at = record.headers;
+
+    if (peer->found_bytes != 0 && peer->found_bytes < way_bytes)
+        way_bytes = peer->found_bytes;
+    if (way_bytes > MESH_OVERHEAD_BYTES)
+        record.mtu = way_bytes - MESH_OVERHEAD_BYTES;
+    if (record.mtu > mtu_bytes)
+        record.mtu = mtu_bytes;
+    put_ethernet(at, (struct mac){{0}}, (struct mac){{0}});
+    at += FASTPATH_ETH_SIZE;
+    record.ip_sum = put_ip(at, want->local, peer->host_ip);
+    at += FASTPATH_IP_SIZE;
+    put_vxlan(at, want);
+    put_ethernet(record.headers + FASTPATH_OVERHEAD, mac_from_ip4(peer->vtep),
+                 mac_from_ip4(want->subnet.addr));
+    return record;
+}
+
+/* ---- indexes and slots
+ * --------------------------------------------------------------------------------- */
+
+#define SHARED_SLOT (FASTPATH_PEER_SLOTS - 1)
+
+const struct fastpath_entry *fastpath_entries_find(const struct fastpath_entries *entries,
+                                                   uint32_t vtep)
+{
+    const struct fastpath_entry key = {.vtep = vtep};
+
+    if (entries->count == 0)
+        return NULL;
+    return bsearch(&key, entries->items, entries->count, sizeof key, compare_entries);
+}
+
+void fastpath_entries_drop_doubles(struct fastpath_entries *entries)
+{
+    AUTO_FREE bool *is_taken = mem_zalloc(FASTPATH_PEERS_MAX * sizeof *is_taken);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < entries->count; i++) {
+        uint32_t index = entries->items[i].index;
+
+        if (is_taken[index])
+            continue;
+        is_taken[index] = true;
+        entries->items[kept++] = entries->items[i];
+    }
+    entries->count = kept;
+}
+
+static uint32_t take_free(bool *is_taken, uint32_t *next)
+{
+    while (*next < SHARED_SLOT && is_taken[*next])
+        (*next)++;
+    if (*next < SHARED_SLOT)
+        is_taken[*next] = true;
+    return *next;
+}
+
+void fastpath_take_slots(struct fastpath_entries *want, const struct fastpath_entries *have)
+{
+    AUTO_FREE bool *is_taken = mem_zalloc(FASTPATH_PEER_SLOTS * sizeof *is_taken);
+    uint32_t next = 0;
+
+    for (size_t i = 0; i < have->count; i++)
+        if (have->items[i].peer.slot < FASTPATH_PEER_SLOTS)
+            is_taken[have->items[i].peer.slot] = true;
+    for (size_t i = 0; i < want->count; i++) {
+        const struct fastpath_entry *had = fastpath_entries_find(have, want->items[i].vtep);
+        bool has_slot = had && had->peer.slot < FASTPATH_PEER_SLOTS;
+
+        want->items[i].peer.slot = has_slot ? had->peer.slot : take_free(is_taken, &next);
+    }
+}
+
+/* ---- the difference ------------------------------------------------------------------------ */
+
+void fastpath_difference_deinit(struct fastpath_difference *difference)
+{
+    free(difference->puts);
+    free(difference->removals);
+    *difference = (struct fastpath_difference){0};
+}
+
+void fastpath_compare(const struct fastpath_entries *want, const struct fastpath_entries *have,
+                      bool is_partial, struct fastpath_difference *ret)
+{
+    *ret = (struct fastpath_difference){
+        .puts = mem_array(want->count + 1, sizeof(const struct fastpath_entry *)),
+        .removals = mem_array(have->count + 1, sizeof(uint32_t))};
+    for (size_t i = 0; i < want->count; i++) {
+        const struct fastpath_entry *entry = &want->items[i];
+        const struct fastpath_entry *had = fastpath_entries_find(have, entry->vtep);
+
+        if (!had || had->index != entry->index ||
+            memcmp(&had->peer, &entry->peer, sizeof entry->peer) != 0)
+            ret->puts[ret->put_count++] = entry;
+    }
+    for (size_t i = 0; i < have->count && !is_partial; i++) {
+        const struct fastpath_entry *wanted = fastpath_entries_find(want, have->items[i].vtep);
+
+        if (!wanted || wanted->index != have->items[i].index)
+            ret->removals[ret->removal_count++] = have->items[i].index;
+    }
+}

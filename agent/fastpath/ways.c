@@ -1,0 +1,130 @@
+/* The ways to the peers. */
+#include "agent/fastpath/ways.h"
+
+#include <linux/if_arp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/base/error.h"
+#include "lib/base/mem.h"
+#include "lib/net/addr.h"
+#include "lib/net/route.h"
+
+void ways_deinit(struct ways *ways)
+{
+    free(ways->links);
+    free(ways->peers);
+    free(ways->devices);
+    *ways = (struct ways){0};
+}
+
+static int compare_links(const void *a, const void *b)
+{
+    int x = ((const struct link_info *)a)->ifindex, y = ((const struct link_info *)b)->ifindex;
+
+    return (x > y) - (x < y);
+}
+
+const struct link_info *ways_find_link(const struct ways *ways, int ifindex)
+{
+    const struct link_info key = {.ifindex = ifindex};
+
+    if (ways->link_count == 0)
+        return NULL;
+    return bsearch(&key, ways->links, ways->link_count, sizeof key, compare_links);
+}
+
+bool ways_has_device(const struct ways *ways, int ifindex)
+{
+    for (size_t i = 0; i < ways->device_count; i++)
+        if (ways->devices[i] == ifindex)
+            return true;
+    return false;
+}
+
+bool ways_can_use(const struct link_info *link)
+{
+    static const char *const tunnels[] = {"vxlan",     "geneve", "gretap", "ip6gretap", "erspan",
+                                          "ip6erspan", "macsec", "ifb",    "batadv"};
+
+    if (!link || link->type != ARPHRD_ETHER || !link->is_up)
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(tunnels); i++)
+        if (strcmp(link->kind, tunnels[i]) == 0)
+            return false;
+    return true;
+}
+
+static void add_device(struct ways *ways, int ifindex)
+{
+    if (!ways_can_use(ways_find_link(ways, ifindex)) || ways_has_device(ways, ifindex))
+        return;
+    ways->devices = mem_resize(ways->devices, ways->device_count + 1, sizeof *ways->devices);
+    ways->devices[ways->device_count++] = ifindex;
+}
+
+static int add_host_device(struct ways *ways, struct nl *nl, uint32_t host_ip)
+{
+    AUTO_FREE struct addr_entry *entries = NULL;
+    size_t count;
+    int r = addr_dump(nl, 0, &entries, &count);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].addr == host_ip)
+            add_device(ways, entries[i].ifindex);
+    return 0;
+}
+
+static struct fastpath_way find_way(struct ways *ways, struct nl *nl, uint32_t host_ip)
+{
+    const struct link_info *link;
+    struct route_fib fib;
+    uint32_t mtu_bytes;
+
+    if (route_fib(nl, host_ip, &fib) < 0)
+        return (struct fastpath_way){0}; /* no way is the kernel path's to tell */
+    link = ways_find_link(ways, fib.ifindex);
+    if (!fib.is_simple || !ways_can_use(link)) {
+        ways->problem = fib.is_simple ? "an underlay device that is no plain Ethernet"
+                                      : "an underlay route that is not a simple one";
+        return (struct fastpath_way){0};
+    }
+    mtu_bytes = link->mtu_bytes;
+    if (fib.mtu_bytes > 0 && fib.mtu_bytes < mtu_bytes)
+        mtu_bytes = fib.mtu_bytes;
+    add_device(ways, fib.ifindex);
+    return (struct fastpath_way){.ifindex = fib.ifindex,
+                                 .next_hop = fib.gateway ? fib.gateway : host_ip,
+                                 .mtu_bytes = mtu_bytes};
+}
+
+static void find_overlay(struct ways *ways)
+{
+    for (size_t i = 0; i < ways->link_count; i++)
+        if (strcmp(ways->links[i].name, MESH_DEVICE_NAME) == 0)
+            ways->overlay_mtu_bytes = ways->links[i].mtu_bytes;
+}
+
+int ways_look(struct nl *nl, const struct overlay_want *want, struct ways *ret)
+{
+    struct ways ways = {0};
+    int r = link_dump(nl, NULL, &ways.links, &ways.link_count);
+
+    if (r == 0) {
+        if (ways.link_count > 1)
+            qsort(ways.links, ways.link_count, sizeof *ways.links, compare_links);
+        find_overlay(&ways);
+        r = add_host_device(&ways, nl, want->local);
+    }
+    if (r < 0) {
+        ways_deinit(&ways);
+        return r;
+    }
+    ways.peers = mem_array(want->peer_count + 1, sizeof *ways.peers);
+    for (size_t i = 0; i < want->peer_count; i++)
+        ways.peers[i] = find_way(&ways, nl, want->peers[i].host_ip);
+    *ret = ways;
+    return 0;
+}

@@ -1,0 +1,26 @@
+/* The underlay as the fast path needs it: which devices it goes through, and the way to each peer.
+ * Asks the kernel. */
+#pragma once
+
+#include "agent/fastpath/records.h"
+#include "lib/net/link.h"
+
+struct ways {
+    struct link_info *links; /* all devices, owned; sorted by index */
+    size_t link_count;
+    uint32_t overlay_mtu_bytes; /* of our device; 0: it is not there */
+    struct fastpath_way *peers; /* owned; in the order of want's peers */
+    int *devices;               /* owned; those that VXLAN may come in by, sorted */
+    size_t device_count;
+    const char *problem; /* NULL, or why some peers are left to the kernel */
+};
+
+/* host_ip: ours. */
+int ways_look(struct nl *nl, const struct overlay_want *want, struct ways *ret);
+void ways_deinit(struct ways *ways);
+
+/* NULL when there is none. */
+const struct link_info *ways_find_link(const struct ways *ways, int ifindex);
+bool ways_has_device(const struct ways *ways, int ifindex);
+/* Whether packets can be taken in and sent on by this device: Ethernet that is no tunnel. */
+bool ways_can_use(const struct link_info *link);

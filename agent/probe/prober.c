@@ -1,0 +1,186 @@
+/* Probes the peers, and answers theirs. */
+#include "agent/probe/prober.h"
+
+#include "agent/probe/wire.h"
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/base/mem.h"
+
+struct prober {
+    struct prober_config config;
+    struct probe_wire *wire; /* NULL: there are no sockets */
+    struct loop_source *timer;
+    struct probes probes;
+    struct responder responder;
+    size_t lost; /* as said last */
+    char *problem;
+};
+
+static void note_problem(struct prober *p, int r)
+{
+    if (r >= 0)
+        return;
+    log_warn("peers cannot be probed", LOG_ERR());
+    free(p->problem);
+    p->problem = mem_strdup(err_text());
+}
+
+/* ---- the rim ------------------------------------------------------------------------------- */
+
+static void send_probe(void *data, enum probe_way way, uint32_t addr, uint64_t nonce,
+                       uint32_t ip_bytes)
+{
+    struct prober *p = data;
+
+    p->probes.sent++;
+    probe_wire_send(p->wire, way, addr, nonce, ip_bytes);
+}
+
+static void on_answered(void *data, uint32_t from, uint64_t nonce, int64_t stamp_us,
+                        uint32_t ip_bytes)
+{
+    struct prober *p = data;
+
+    probes_take_answer(&p->probes, from, nonce, stamp_us, ip_bytes, clock_boot_ms());
+}
+
+static bool on_admit(void *data, uint32_t from)
+{
+    struct prober *p = data;
+
+    return responder_admit(&p->responder, from, clock_boot_ms());
+}
+
+static void tell_lost(struct prober *p)
+{
+    size_t lost = probes_count_lost(&p->probes);
+
+    if (lost == p->lost)
+        return;
+    log_at(lost > p->lost ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
+           lost > p->lost ? "a peer does not answer any more" : "peers answer again",
+           LOG_U("lost", lost), LOG_U("watched", p->probes.watched_count));
+    p->lost = lost;
+    p->config.changed(p->config.data);
+}
+
+static void tell_sizes(struct prober *p)
+{
+    if (!p->probes.has_sizes)
+        return;
+    p->probes.has_sizes = false;
+    p->config.sized(p->config.data);
+}
+
+static void set_timer(struct prober *p, int64_t due_ms)
+{
+    if (due_ms == INT64_MAX)
+        loop_timer_disarm(p->timer);
+    else
+        loop_timer_set_at(p->timer, due_ms);
+}
+
+/* What has come in is read before anything is missed. */
+static void run(struct prober *p)
+{
+    struct probe_now now;
+
+    probe_wire_drain(p->wire);
+    now = (struct probe_now){.boot_ms = clock_boot_ms(), .stamp_us = clock_unix_us()};
+    set_timer(p, probes_run(&p->probes, now, send_probe, p));
+    tell_lost(p);
+    tell_sizes(p);
+}
+
+static void on_timer(void *data)
+{
+    run(data);
+}
+
+static void on_drained(void *data)
+{
+    struct prober *p = data;
+
+    set_timer(p, probes_due_ms(&p->probes));
+    tell_lost(p);
+    tell_sizes(p);
+}
+
+/* ---- whom ---------------------------------------------------------------------------------- */
+
+static void set_sources(struct prober *p, const struct probe_target *targets, size_t count)
+{
+    struct responder_source *sources = mem_array(2 * count + 1, sizeof *sources);
+
+    for (size_t i = 0; i < count; i++) {
+        sources[2 * i] = (struct responder_source){.addr = targets[i].host_ip};
+        sources[2 * i + 1] = (struct responder_source){.addr = targets[i].vtep};
+    }
+    responder_set_sources(&p->responder, sources, 2 * count);
+}
+
+void prober_set_peers(struct prober *p, uint32_t vtep, struct probe_target *targets, size_t count)
+{
+    AUTO_FREE struct probe_target *owned = targets;
+
+    if (!p->wire)
+        return;
+    note_problem(p, probe_wire_set_vtep(p->wire, vtep));
+    set_sources(p, owned, count);
+    probes_set_targets(&p->probes, owned, count, clock_boot_ms());
+    run(p);
+}
+
+struct probes *prober_probes(struct prober *p)
+{
+    return &p->probes;
+}
+
+const struct responder *prober_responder(const struct prober *p)
+{
+    return &p->responder;
+}
+
+const char *prober_problem(const struct prober *p)
+{
+    return p->problem ? p->problem : p->wire ? probe_wire_echo_problem(p->wire) : NULL;
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+int prober_new(const struct prober_config *config, struct prober **ret_prober)
+{
+    struct prober *p = NEW(struct prober);
+    const struct probe_wire_config wire = {.loop = config->loop,
+                                           .host_ip = config->host_ip,
+                                           .answered = on_answered,
+                                           .admit = on_admit,
+                                           .drained = on_drained,
+                                           .data = p};
+    int r = loop_add_timer(config->loop, on_timer, p, &p->timer);
+
+    p->config = *config;
+    if (r < 0) {
+        prober_free(p);
+        return r;
+    }
+    note_problem(p, probe_wire_new(&wire, &p->wire));
+    if (p->wire && probe_wire_echo_problem(p->wire))
+        log_warn("peers cannot be pinged, so a dead one is down only after the node timeout",
+                 LOG_S("problem", probe_wire_echo_problem(p->wire)));
+    *ret_prober = p;
+    return 0;
+}
+
+void prober_free(struct prober *p)
+{
+    if (!p)
+        return;
+    probe_wire_free(p->wire);
+    loop_source_free(p->timer);
+    probes_deinit(&p->probes);
+    responder_deinit(&p->responder);
+    free(p->problem);
+    free(p);
+}
