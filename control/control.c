@@ -3,9 +3,11 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "control/api/tokens.h"
 #include "control/operations.h"
+#include "control/services/registry_probes.h"
 #include "control/store/sqlite.h"
 #include "lib/api/access_token.h"
 #include "lib/base/clock.h"
@@ -47,6 +49,8 @@ static int load_record(const struct store_record *record, void *data)
     }
     if (strcmp(record->kind, TOKEN_KIND) == 0)
         return tokens_load(&c->tokens, record);
+    if (strcmp(record->kind, BARRED_KIND) == 0)
+        return barred_load(&c->barred, record);
     return registry_load(&c->registry, record, control_now());
 }
 
@@ -183,6 +187,15 @@ static bool on_due(struct monitor_entry *entry, void *data)
     return operations_mark_down(data, CONTAINER_OF(entry, struct node, watch));
 }
 
+/* Its heartbeats do not come, but its witnesses reach it. */
+static bool on_silent(struct monitor_entry *entry, void *data)
+{
+    struct control *c = data;
+    struct node *node = CONTAINER_OF(entry, struct node, watch);
+
+    return !registry_keep(&c->registry, node, control_now()) && on_due(entry, data);
+}
+
 static void tell_doubt(struct control *c)
 {
     const struct monitor *monitor = &c->registry.monitor;
@@ -207,6 +220,29 @@ static void forgive_own_absence(struct control *c)
         return;
     log_warn("was held up, so silence is not counted for that time", LOG_I("lag_ms", lag_ms));
     monitor_forgive(monitor, lag_ms, clock_boot_ms());
+    registry_doubt_witnesses(&c->registry, control_now());
+}
+
+static bool on_lost(struct monitor_entry *entry, void *data)
+{
+    struct control *c = data;
+    const struct node *node = CONTAINER_OF(entry, struct node, watch);
+
+    log_warn("a node is dead, say those that watch it", LOG_S("node_id", node->facts.api.node_id),
+             LOG_S("hostname", node->facts.api.hostname));
+    c->metrics.downs_witnessed++;
+    return on_due(entry, data);
+}
+
+static void on_suspicion(void *data)
+{
+    struct control *c = data;
+
+    if (c->is_stopping)
+        return;
+    forgive_own_absence(c);
+    if (registry_check_suspects(&c->registry, control_now(), on_lost, c))
+        loop_timer_set_in(c->suspicion, SUSPICION_MS);
 }
 
 static void set_tick(struct control *c)
@@ -217,6 +253,16 @@ static void set_tick(struct control *c)
     loop_timer_set_in(c->tick, tick_ms > TICK_MAX_MS ? TICK_MAX_MS : tick_ms);
 }
 
+static void tell_subnets(struct control *c)
+{
+    unsigned int count = c->registry.pool.counts[POOL_FREE];
+
+    if (!c->is_exhausted || count == 0)
+        return;
+    c->is_exhausted = false;
+    log_info("there are subnets for new nodes again", LOG_U("free", count));
+}
+
 static void on_tick(void *data)
 {
     struct control *c = data;
@@ -224,16 +270,30 @@ static void on_tick(void *data)
     if (c->is_stopping)
         return;
     forgive_own_absence(c);
-    monitor_check(&c->registry.monitor, clock_boot_ms(), on_due, c);
+    monitor_check(&c->registry.monitor, clock_boot_ms(), on_silent, c);
     if (c->registry.monitor.is_doubting)
         registry_mark_unknown(&c->registry, control_now());
     tell_doubt(c);
     operations_release_due(c);
+    tell_subnets(c);
     rotation_go_on(c);
     set_tick(c);
 }
 
 /* ---- the store's thread -------------------------------------------------------------------- */
+
+void control_note_room(struct control *c, int outcome)
+{
+    bool is_full = outcome == STORE_FULL;
+
+    if (c->is_full == is_full)
+        return;
+    c->is_full = is_full;
+    if (is_full)
+        log_warn("the store is full: changes are refused", LOG_S("db_path", c->config.db_path));
+    else
+        log_info("the store has room again", LOG_S("db_path", c->config.db_path));
+}
 
 /* A control plane that stops may go when all changes that were under way have been answered. */
 static void go_if_idle(struct control *c)
@@ -326,6 +386,8 @@ static int start(struct control *c)
     if (r == 0)
         r = loop_add_timer(c->daemon.loop, on_tick, c, &c->tick);
     if (r == 0)
+        r = loop_add_timer(c->daemon.loop, on_suspicion, c, &c->suspicion);
+    if (r == 0)
         r = loop_add_timer(c->daemon.loop, on_renewal, c, &c->renewal);
     if (r == 0)
         r = start_server(c);
@@ -342,6 +404,7 @@ int control_init(struct control *c, const struct control_config *config)
 
     *c = (struct control){.config = *config};
     r = daemon_init(&c->daemon, on_stop, c);
+    (void)gethostname(c->hostname, sizeof c->hostname - 1);
     c->guesses.salt = c->told_denials.salt = random_u64();
     if (r == 0)
         r = load(c);
@@ -358,16 +421,19 @@ void control_deinit(struct control *c)
     http_body_unref(c->list);
     loop_source_free(c->renewal);
     loop_source_free(c->tick);
+    loop_source_free(c->suspicion);
     loop_source_free(c->stop_grace);
     watchers_deinit(&c->watchers);
     health_deinit(&c->health);
     writer_free(c->writer);
     backup_deinit(&c->backup);
     operations_free_all(&c->registry);
+    tokens_api_free_all(c);
     events_deinit(&c->events);
     if (c->is_loaded)
         registry_deinit(&c->registry);
     tokens_deinit(&c->tokens);
+    barred_deinit(&c->barred);
     secret_free(c->first_token);
     pki_free(c->pki);
     store_free(c->store);
@@ -380,7 +446,7 @@ static void say_ready(struct control *c)
     AUTO_FREE char *listen =
         mem_printf("%s:%u", ip4_format(c->config.listen_addr, addr), http_server_port(c->server));
 
-    if (!c->pki && c->config.listen_addr >> 24 != 127)
+    if (!c->pki && !ip4_is_loopback(c->config.listen_addr))
         log_warn("plain HTTP beyond this host: whoever reaches this address can change the cluster",
                  LOG_S("listen", listen));
     daemon_ready(&c->daemon, LOG_S("listen", listen), LOG_B("tls", c->pki != NULL),

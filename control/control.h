@@ -11,6 +11,8 @@
  */
 #pragma once
 
+#include <limits.h>
+
 #include "control/api/backup.h"
 #include "control/api/guard.h"
 #include "control/api/health.h"
@@ -19,14 +21,19 @@
 #include "control/api/watch.h"
 #include "control/pki.h"
 #include "control/rotation.h"
+#include "control/services/barred.h"
 #include "control/services/events.h"
 #include "control/services/guesses.h"
+#include "control/services/networks.h"
+#include "control/services/pace.h"
 #include "control/services/registry.h"
 #include "control/services/tokens.h"
 #include "control/store/writer.h"
 #include "lib/base/clock.h"
 #include "lib/base/daemon.h"
 
+/* Who is said to be dead is looked at so often. */
+#define SUSPICION_MS 100
 /* Shorter timeouts would be shorter than the pauses of a busy machine. */
 #define CONTROL_NODE_TIMEOUT_MIN_MS 300
 
@@ -37,6 +44,7 @@ struct control_config {
     struct cluster_options cluster;
     int64_t node_timeout_ms;
     struct pki_options pki;
+    struct networks node_networks; /* whose addresses nodes have, wherever they come from */
 };
 
 struct control {
@@ -46,11 +54,15 @@ struct control {
     struct cluster cluster;
     struct registry registry;
     struct tokens tokens;
-    struct pki *pki;             /* NULL: plain HTTP */
-    char *first_token;           /* made at this start, and not told yet; NULL: none */
-    struct rotation rotation;    /* of the CA */
-    struct guesses guesses;      /* wrong credentials */
-    struct guesses told_denials; /* that were logged */
+    struct token_change *token_changes; /* under way */
+    struct barred barred;               /* addresses that older tokens do not let in from */
+    struct pki *pki;                    /* NULL: plain HTTP */
+    char *first_token;                  /* made at this start, and not told yet; NULL: none */
+    struct rotation rotation;           /* of the CA */
+    struct guesses guesses;             /* wrong credentials */
+    struct guesses told_denials;        /* that were logged */
+    struct pace admin_pace;             /* of requests with the admin certificate */
+    char hostname[HOST_NAME_MAX + 1];
     struct events events;
     struct writer *writer;
     struct health health;
@@ -64,11 +76,13 @@ struct control {
     struct http_server *server;
     struct loop_source *renewal;    /* looks whether certificates are due */
     struct loop_source *tick;       /* looks who is silent, and whose quarantine is over */
+    struct loop_source *suspicion;  /* looks at those of whom others say that they are dead */
     struct loop_source *stop_grace; /* the time that the last answers have to get out */
     bool is_loaded;                 /* the registry is */
     bool is_stopping;
     bool was_doubting; /* at the latest look */
     bool is_full;      /* the latest change found no room in the store */
+    bool is_exhausted; /* a new node has found no subnet, and there is none yet */
     size_t wishes;     /* changes that somebody waits for */
 };
 
@@ -79,6 +93,10 @@ int control_run(const struct control_config *config);
  * is ended by control_deinit(), also when it failed: STORE_DAMAGED, or negative. */
 int control_init(struct control *control, const struct control_config *config);
 void control_deinit(struct control *control);
+
+/* What the store has said of a write; the log has it when its room ends, and when there is room
+ * again. */
+void control_note_room(struct control *control, int outcome);
 
 /* Both clocks, now. */
 static inline struct moment control_now(void)

@@ -6,18 +6,6 @@
 #include "lib/base/options.h"
 #include "lib/base/parse.h"
 
-struct listen {
-    uint32_t addr;
-    uint16_t port;
-};
-
-static int option_listen(const char *text, void *out)
-{
-    struct listen *listen = out;
-
-    return parse_addr_port(text, &listen->addr, &listen->port);
-}
-
 static int option_node_prefix(const char *text, void *out)
 {
     uint64_t len = 0;
@@ -79,6 +67,11 @@ static int option_server_name(const char *text, void *out)
     return r;
 }
 
+static int option_networks(const char *text, void *out)
+{
+    return networks_parse(text, out);
+}
+
 static void check_tls(const struct options *options, const struct pki_options *pki)
 {
     if (!pki->cert_file != !pki->key_file)
@@ -89,84 +82,91 @@ static void check_tls(const struct options *options, const struct pki_options *p
         options_usage_error(options, "--tls off contradicts --tls-cert");
 }
 
-static void set_listen(struct control_config *config, const struct listen *listen)
+static void set_listen(struct control_config *config, const struct option_listen *listen)
 {
     config->listen_addr = listen->addr;
     config->listen_port = listen->port;
     config->pki.listen_addr = listen->addr;
 }
 
+static struct control_config config;
+static struct option_listen listen_at;
+
+/* The cluster's facts have no default here: what is not given is as it was stored. */
+static const struct option_spec specs[] = {
+    {.name = "listen",
+     .arg = "ADDR:PORT",
+     .default_text = "127.0.0.1:8080",
+     .parse = option_listen,
+     .out = &listen_at,
+     .help = "Where the REST API is served; port 0: any free one"},
+    {.name = "db-path",
+     .arg = "FILE",
+     .default_text = "quilt-mesh.db",
+     .parse = option_string,
+     .out = &config.db_path,
+     .help = "The SQLite file with the cluster's state"},
+    {.name = "cluster-cidr",
+     .arg = "CIDR",
+     .parse = option_cluster_cidr,
+     .out = &config.cluster.cidr,
+     .help = "The cluster's network (default 10.42.0.0/16); fixed at the first start"},
+    {.name = "node-prefix",
+     .arg = "LENGTH",
+     .parse = option_node_prefix,
+     .out = &config.cluster.node_prefix_len,
+     .help = "Prefix length of a node's subnet (default 24); fixed at the first start"},
+    {.name = "node-timeout",
+     .arg = "TIME",
+     .default_text = "30s",
+     .parse = option_node_timeout,
+     .out = &config.node_timeout_ms,
+     .help = "A node that is silent for so long is down"},
+    {.name = "tls",
+     .arg = "auto|off",
+     .parse = option_tls,
+     .out = &config.pki.mode,
+     .help = "HTTPS with certificates of its own, or plain HTTP (default: as it was, or off)"},
+    {.name = "tls-dir",
+     .arg = "DIR",
+     .parse = option_string,
+     .out = &config.pki.dir,
+     .help = "Where the cluster's CA is kept (default: pki beside the database)"},
+    {.name = "tls-name",
+     .arg = "NAME",
+     .parse = option_server_name,
+     .out = &config.pki.extra_name,
+     .help = "A further name or address that its certificate is to be for"},
+    {.name = "tls-cert",
+     .arg = "FILE",
+     .parse = option_string,
+     .out = &config.pki.cert_file,
+     .help = "HTTPS with this certificate (PEM) instead of one of its own"},
+    {.name = "tls-key",
+     .arg = "FILE",
+     .parse = option_string,
+     .out = &config.pki.key_file,
+     .help = "The key of --tls-cert (PEM)"},
+    {.name = "tls-ca",
+     .arg = "FILE",
+     .parse = option_string,
+     .out = &config.pki.ca_file,
+     .help = "The CA of --tls-cert (PEM), which nodes are told (default: its last one)"},
+    {.name = "node-cert-life",
+     .arg = "TIME",
+     .default_text = "30d",
+     .parse = option_lifetime,
+     .out = &config.pki.node_life_s,
+     .help = "How long a node's certificate is valid; it is renewed in time by itself"},
+    {.name = "node-networks",
+     .arg = "CIDR[,CIDR...]",
+     .parse = option_networks,
+     .out = &config.node_networks,
+     .help = "Over TLS, nodes may name addresses in these as theirs and come from others"},
+};
+
 int main(int argc, char **argv)
 {
-    struct control_config config = {0};
-    struct listen listen = {0};
-    /* The cluster's facts have no default here: what is not given is as it was stored. */
-    const struct option_spec specs[] = {
-        {.name = "listen",
-         .arg = "ADDR:PORT",
-         .default_text = "127.0.0.1:8080",
-         .parse = option_listen,
-         .out = &listen,
-         .help = "Where the REST API is served; port 0: any free one"},
-        {.name = "db-path",
-         .arg = "FILE",
-         .default_text = "quilt-mesh.db",
-         .parse = option_string,
-         .out = &config.db_path,
-         .help = "The SQLite file with the cluster's state"},
-        {.name = "cluster-cidr",
-         .arg = "CIDR",
-         .parse = option_cluster_cidr,
-         .out = &config.cluster.cidr,
-         .help = "The cluster's network (default 10.42.0.0/16); fixed at the first start"},
-        {.name = "node-prefix",
-         .arg = "LENGTH",
-         .parse = option_node_prefix,
-         .out = &config.cluster.node_prefix_len,
-         .help = "Prefix length of a node's subnet (default 24); fixed at the first start"},
-        {.name = "node-timeout",
-         .arg = "TIME",
-         .default_text = "30s",
-         .parse = option_node_timeout,
-         .out = &config.node_timeout_ms,
-         .help = "A node that is silent for so long is down"},
-        {.name = "tls",
-         .arg = "auto|off",
-         .parse = option_tls,
-         .out = &config.pki.mode,
-         .help = "HTTPS with certificates of its own, or plain HTTP (default: as it was, or off)"},
-        {.name = "tls-dir",
-         .arg = "DIR",
-         .parse = option_string,
-         .out = &config.pki.dir,
-         .help = "Where the cluster's CA is kept (default: pki beside the database)"},
-        {.name = "tls-name",
-         .arg = "NAME",
-         .parse = option_server_name,
-         .out = &config.pki.extra_name,
-         .help = "A further name or address that its certificate is to be for"},
-        {.name = "tls-cert",
-         .arg = "FILE",
-         .parse = option_string,
-         .out = &config.pki.cert_file,
-         .help = "HTTPS with this certificate (PEM) instead of one of its own"},
-        {.name = "tls-key",
-         .arg = "FILE",
-         .parse = option_string,
-         .out = &config.pki.key_file,
-         .help = "The key of --tls-cert (PEM)"},
-        {.name = "tls-ca",
-         .arg = "FILE",
-         .parse = option_string,
-         .out = &config.pki.ca_file,
-         .help = "The CA of --tls-cert (PEM), which nodes are told (default: its last one)"},
-        {.name = "node-cert-life",
-         .arg = "TIME",
-         .default_text = "30d",
-         .parse = option_lifetime,
-         .out = &config.pki.node_life_s,
-         .help = "How long a node's certificate is valid; it is renewed in time by itself"},
-    };
     struct options options = {
         .program = "quilt-mesh-control",
         .summary = "The control plane of a Quilt mesh: who is a node, and which subnet it has.",
@@ -176,6 +176,6 @@ int main(int argc, char **argv)
 
     options_parse(&options, argc, argv);
     check_tls(&options, &config.pki);
-    set_listen(&config, &listen);
+    set_listen(&config, &listen_at);
     return control_run(&config);
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "lib/api/heartbeat.h"
+#include "lib/api/probe.h"
 #include "lib/api/reservation.h"
 #include "lib/http/server.h"
 
@@ -18,6 +19,13 @@ struct registering {
     json_t *body;
     struct api_register_request wish;
     struct tls_public_key *key; /* to be certified; NULL: none */
+};
+
+/* A heartbeat, and what came with it. */
+struct heard_beat {
+    struct api_heartbeat report;
+    struct api_probe probes[API_PROBES_MAX];
+    size_t probe_count;
 };
 
 /* Answer the request, now or later. Body and key are taken over, and NULL then. */
@@ -33,7 +41,7 @@ void operations_reserve(struct control *control, struct http_request *request,
 void operations_unreserve(struct control *control, struct http_request *request, const char *host);
 /* Answers at once; a node that was down is brought up behind the answer. */
 void operations_heartbeat(struct control *control, struct http_request *request,
-                          const char *node_id, const struct api_heartbeat *report);
+                          const char *node_id, const struct heard_beat *beat);
 
 /* The monitor's and the quarantine's wishes. */
 /* False: a change is under way about the node; there will be another look. */

@@ -15,7 +15,6 @@
 #include "lib/base/parse.h"
 
 #define OWN_LIFE_S (365LL * 24 * 3600)
-#define LOOPBACK_NET 127
 
 /* ---- what the server is called --------------------------------------------------------------- */
 
@@ -81,7 +80,7 @@ static struct tls_names names_of(struct pki *pki)
 uint32_t pki_address(const struct pki *pki)
 {
     for (size_t i = 0; i < pki->addr_count; i++)
-        if (pki->addrs[i] >> 24 != LOOPBACK_NET)
+        if (!ip4_is_loopback(pki->addrs[i]))
             return pki->addrs[i];
     return INADDR_LOOPBACK;
 }

@@ -2,11 +2,18 @@
 #include "control/api/answer.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "control/control.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/http/problem.h"
+
+/* Of a request's body; no request needs a tenth of them. While a body is parsed nobody else is
+ * served, so a long one that is all values must not cost what it could. */
+#define VALUES_MAX 4096
 
 static const struct {
     unsigned int status;
@@ -22,8 +29,10 @@ static const struct {
     [REGISTRY_EXHAUSTED] = {507, NULL},
     [REGISTRY_STALE] = {409, "another agent has registered as this node since; register again",
                         API_CODE_STALE_GENERATION},
+    [REGISTRY_TWIN] = {409, NULL, API_CODE_IDENTITY_CONFLICT},
     [REGISTRY_FOREIGN] = {409, NULL, API_CODE_OTHER_CLUSTER},
     [REGISTRY_UNADMITTED] = {403, NULL},
+    [REGISTRY_MISPLACED] = {403, NULL, API_CODE_OTHER_ADDRESS},
     [REGISTRY_INVALID] = {422, NULL},
     [REGISTRY_UNRESERVED] = {404, "no subnet is reserved for this host"},
 };
@@ -37,9 +46,48 @@ void answer_failure(struct http_request *request, enum registry_outcome outcome)
                              words ? words : err_text());
 }
 
-void answer_storage_full(struct http_request *request)
+void answer_overtaken(struct http_request *request, const struct control *c)
 {
-    http_reply_problem(request, 507, "storage full: the control plane cannot store the change");
+    AUTO_FREE char *problem =
+        problem_to_json(failures[REGISTRY_STALE].status, failures[REGISTRY_STALE].code,
+                        failures[REGISTRY_STALE].words);
+    struct api_origin own = {.revision = c->registry.revision};
+    AUTO_STRBUF struct strbuf out = {0};
+
+    memcpy(own.cluster_id, c->cluster.cluster_id, sizeof own.cluster_id);
+    strbuf_add(&out, problem, strlen(problem) - 1); /* the closing brace comes behind */
+    api_origin_add(&out, &own);
+    strbuf_adds(&out, "}");
+    http_reply_problem_json(request, failures[REGISTRY_STALE].status, out.data);
+}
+
+void answer_twin(struct http_request *request, int64_t wait_ms)
+{
+    if (wait_ms > 0)
+        answer_add_retry_after(request, wait_ms);
+    answer_failure(request, REGISTRY_TWIN);
+}
+
+void answer_add_retry_after(struct http_request *request, int64_t wait_ms)
+{
+    char seconds[24];
+
+    (void)snprintf(seconds, sizeof seconds, "%" PRId64, (wait_ms + 999) / 1000);
+    http_reply_header(request, "Retry-After", seconds);
+}
+
+bool answer_if_stopping(struct http_request *request, const struct control *c)
+{
+    if (c->is_stopping)
+        http_reply_problem(request, 503, "the control plane is stopping");
+    return c->is_stopping;
+}
+
+void answer_storage_full(struct http_request *request, const struct control *c)
+{
+    http_reply_problem(request, 507,
+                       "storage full: the control plane cannot store the change in %s",
+                       c->config.db_path);
 }
 
 /* The node's address in the certificate is what the registration has just stored. */
@@ -84,7 +132,7 @@ json_t *answer_json_body(struct http_request *request)
     size_t n;
     const char *bytes = http_request_body(request, &n);
 
-    if (json_parse(bytes, n, &body) < 0)
+    if (json_parse_bounded(bytes, n, VALUES_MAX, &body) < 0)
         http_reply_problem(request, 400, "the body is %s", err_text());
     return body;
 }

@@ -21,4 +21,12 @@ void answer_heartbeat(struct http_request *request, struct control *control,
                       const struct node *node);
 /* The outcomes that are failures; some take their words from err_text(). */
 void answer_failure(struct http_request *request, enum registry_outcome outcome);
-void answer_storage_full(struct http_request *request);
+/* A registration that was sent before the latest: with what to send it again with. */
+void answer_overtaken(struct http_request *request, const struct control *control);
+/* wait_ms: of the grant; 0: no time is told to come again. */
+void answer_twin(struct http_request *request, int64_t wait_ms);
+void answer_storage_full(struct http_request *request, const struct control *control);
+/* Whether the control plane is stopping; then it was answered so (503). */
+bool answer_if_stopping(struct http_request *request, const struct control *control);
+/* A header of the answer that is to follow: when to come again, in whole seconds, rounded up. */
+void answer_add_retry_after(struct http_request *request, int64_t wait_ms);

@@ -1,6 +1,7 @@
 /* GET /api/backup: the whole store as a file, while it is in use. */
 #include "control/api/backup.h"
 
+#include "control/api/answer.h"
 #include "control/control.h"
 #include "lib/base/log.h"
 
@@ -55,10 +56,8 @@ void backup_show(struct http_request *request, void *data)
         http_reply_problem(request, 403, "a backup is given to the control plane's own host only");
         return;
     }
-    if (c->is_stopping) {
-        http_reply_problem(request, 503, "the control plane is stopping");
+    if (answer_if_stopping(request, c))
         return;
-    }
     if (b->is_under_way) {
         http_reply_header(request, "Retry-After", "1");
         http_reply_problem(request, 503, "another backup is being made; try again");

@@ -99,10 +99,11 @@ void ca_rotate(struct http_request *request, void *data)
         http_reply_problem(request, 422, "%s", err_text());
         return;
     }
-    if (rotation_begin(c, is_forced) == 0) {
+    r = rotation_begin(c, is_forced);
+    if (r == 0) {
         reply_status(request, c);
         return;
     }
     log_error("the CA cannot be replaced", LOG_ERR());
-    http_reply_problem(request, 500, "%s", err_text());
+    http_reply_problem(request, r == -ENOSPC ? 507 : 500, "%s", err_text());
 }

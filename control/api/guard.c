@@ -5,11 +5,12 @@
 #include <string.h>
 #include <strings.h>
 
+#include "control/api/answer.h"
 #include "control/api/routes.h"
 #include "control/control.h"
-#include "control/services/registry_tables.h"
 #include "lib/api/access_token.h"
 #include "lib/base/error.h"
+#include "lib/http/browser.h"
 
 #define BEARER "Bearer "
 
@@ -87,6 +88,7 @@ static int recognize(struct control *c, const struct papers *papers, struct visi
     if (papers->outcome != 0)
         return err_fail(EACCES, "certificate: %s", papers->error);
     v->good_until = papers->peer.not_after;
+    v->ca_spki = papers->peer.ca_spki;
     switch (identity->kind) {
     case TLS_KIND_NODE:
         return recognize_node(c, &papers->peer, v);
@@ -216,6 +218,8 @@ static void deny_role(struct http_request *request, struct control *c,
                       const struct control_route *route)
 {
     const struct caller *caller = &c->visitor.caller;
+    bool is_others = caller->role == ACCESS_NODE && (route->rule & MAY_NODE_SELF);
+    AUTO_STRBUF struct strbuf whom = {0};
 
     if (caller->role == ACCESS_NOBODY) {
         (void)refuse("this needs a certificate or an access token of this cluster");
@@ -223,9 +227,10 @@ static void deny_role(struct http_request *request, struct control *c,
         return;
     }
     log_denial(c, request, route, 403);
-    http_reply_problem(request, 403, "a %s may not %s %s%s", access_role_word(caller->role),
-                       route->method, route->pattern,
-                       caller->role == ACCESS_NODE ? " of another node" : "");
+    access_add_rule(route->rule, &whom);
+    http_reply_problem(request, 403, "%s may not %s %s%s; this is for %s",
+                       access_role_phrase(caller->role), route->method, route->pattern,
+                       is_others ? " of another node" : "", whom.data);
 }
 
 static const char *subject_of(const struct control_route *route, const struct http_request *request)
@@ -254,6 +259,43 @@ static bool slow_down(struct control *c, struct http_request *request, bool is_w
     return true;
 }
 
+/* Whom a request counts for; NULL: nobody is known, or it is not counted. */
+static struct pace *pace_of(struct control *c, const struct control_route *route)
+{
+    const struct visitor *v = &c->visitor;
+
+    if (route->is_unpaced)
+        return NULL;
+    if (v->node)
+        return &v->node->pace;
+    if (v->token)
+        return &v->token->pace;
+    return v->caller.role == ACCESS_ADMIN ? &c->admin_pace : NULL;
+}
+
+/* Far above what agents and people need. A token that many hosts join with serves them all at once.
+ * Heartbeats are not counted: whatever else a node does, or somebody in its name, it lives. */
+static bool pace_down(struct http_request *request, struct control *c,
+                      const struct control_route *route)
+{
+    static const struct pace_rule rules[ACCESS_ROLE_COUNT] = {
+        [ACCESS_JOINING] = {.per_s = 1000, .at_once = 2000},
+        [ACCESS_NODE] = {.per_s = 20, .at_once = 200},
+        [ACCESS_VIEWER] = {.per_s = 100, .at_once = 1000},
+        [ACCESS_ADMIN] = {.per_s = 100, .at_once = 1000},
+    };
+    struct pace *pace = pace_of(c, route);
+    int64_t wait_ms = pace ? pace_take(pace, &rules[c->visitor.caller.role], clock_boot_ms()) : 0;
+
+    if (wait_ms == 0)
+        return false;
+    c->metrics.paced++;
+    answer_add_retry_after(request, wait_ms);
+    http_reply_problem(request, 429, "too many requests of one %s; wait",
+                       access_role_word(c->visitor.caller.role));
+    return true;
+}
+
 static void let_in(struct http_request *request, struct control *c,
                    const struct control_route *route)
 {
@@ -264,6 +306,10 @@ static void let_in(struct http_request *request, struct control *c,
         return;
     if (r < 0) /* what was shown counts for nothing, which some routes do not mind */
         *v = (struct visitor){.caller.is_local = v->caller.is_local};
+    if (v->caller.role >= ACCESS_NODE)
+        http_connection_vouch(request);
+    if (pace_down(request, c, route))
+        return;
     if (access_is_allowed(route->rule, &v->caller, subject_of(route, request)))
         route->fn(request, c);
     else if (r < 0)
@@ -272,11 +318,33 @@ static void let_in(struct http_request *request, struct control *c,
         deny_role(request, c, route);
 }
 
+/* By a page that somebody looks at: what he may do here, the page may not. Answered then. */
+static bool is_led_here(struct http_request *request, const struct control *c)
+{
+    const char *host = http_request_header(request, "Host");
+    const char *names[] = {c->hostname, c->config.pki.extra_name};
+
+    if (browser_is_from_other_page(http_request_header(request, "Origin"), host)) {
+        http_reply_problem(request, 403, "web pages of another origin may not ask this");
+        return true;
+    }
+    /* Elsewhere it goes by names that we cannot know. */
+    if (c->pki || !ip4_is_loopback(c->config.listen_addr) ||
+        !browser_asks_for_stranger(host, names, ARRAY_LEN(names)))
+        return false;
+    http_reply_problem(request, 421,
+                       "the Host asked for is not this one; ask by an address, as localhost, or by "
+                       "a name given with --tls-name");
+    return true;
+}
+
 void guard_handle(struct http_request *request, void *data)
 {
     struct control *c = data;
     const struct control_route *route = &control_routes[http_request_route(request)];
 
+    if (is_led_here(request, c))
+        return;
     c->visitor = (struct visitor){0};
     c->visitor.caller.is_local = (route->rule & MAY_LOCAL) && http_request_is_local(request);
     let_in(request, c, route);

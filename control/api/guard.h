@@ -20,9 +20,10 @@ struct visitor {
     char proof[SHA256_HEX_SIZE]; /* of the node's token or key, by which it is known */
     struct token *token;         /* whose token it is that was shown; NULL: none */
     uint32_t token_mark;         /* by which guesses at it are counted; 0: there is no such token */
+    struct sha256 ca_spki;       /* of the CA of the certificate that was shown; zeroes: none */
     int64_t good_until;          /* Unix seconds, when what was shown expires; 0: never */
     bool is_token_spent;         /* it is right, but has let in as many as it may */
 };
 
-/* Answers by the route's handler, or 401, 403, 429. data is the struct control. */
+/* Answers by the route's handler, or 401, 403, 421, 429. data is the struct control. */
 void guard_handle(struct http_request *request, void *control);

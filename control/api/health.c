@@ -1,6 +1,7 @@
 /* Whether the control plane can do its work. */
 #include "control/api/health.h"
 
+#include "control/api/answer.h"
 #include "control/control.h"
 #include "lib/base/clock.h"
 #include "lib/base/list.h"
@@ -16,7 +17,8 @@ struct health_question {
     struct health_question *prev, *next;
 };
 
-static const char cannot_write[] = "the store cannot take a write: no room";
+static const char cannot_write[] =
+    "the store cannot take a write: no room; the control plane's log says where";
 static const char too_slow[] = "the store has not answered in time";
 
 /* ---- answers ------------------------------------------------------------------------------- */
@@ -81,6 +83,7 @@ static void on_outcome(struct store_change *probe, void *data)
     h->is_under_way = false;
     h->is_known = true;
     h->can_write = h->probe.outcome == STORE_DONE;
+    control_note_room(h->control, h->probe.outcome);
     h->known_ms = clock_boot_ms();
     loop_timer_disarm(h->limit);
     while (h->questions) {
@@ -105,10 +108,8 @@ static void ask(struct control *c, struct http_request *request,
     struct health *h = &c->health;
     struct health_question *q;
 
-    if (c->is_stopping) {
-        http_reply_problem(request, 503, "the control plane is stopping");
+    if (answer_if_stopping(request, c))
         return;
-    }
     if (!h->is_under_way && h->is_known && clock_boot_ms() - h->known_ms < PROBE_SHARE_MS) {
         answer(request, c);
         return;

@@ -175,19 +175,21 @@ void nodes_revoke(struct http_request *request, void *data)
 }
 
 /* A heartbeat needs no body. False: what is there is wrong, and was answered so. */
-static bool read_report(struct http_request *request, struct api_heartbeat *ret_report)
+static bool read_report(struct http_request *request, struct heard_beat *ret_beat)
 {
     AUTO_JSON json_t *body = NULL;
     size_t n;
 
-    *ret_report = api_heartbeat_empty();
+    ret_beat->report = api_heartbeat_empty();
+    ret_beat->probe_count = 0;
     (void)http_request_body(request, &n);
     if (n == 0)
         return true;
     body = answer_json_body(request);
     if (!body)
         return false;
-    if (api_heartbeat_from_json(body, ret_report) == 0)
+    if (api_heartbeat_from_json(body, &ret_beat->report) == 0 &&
+        api_probes_from_json(body, ret_beat->probes, &ret_beat->probe_count) == 0)
         return true;
     http_reply_problem(request, 422, "%s", err_text());
     return false;
@@ -195,10 +197,10 @@ static bool read_report(struct http_request *request, struct api_heartbeat *ret_
 
 void nodes_heartbeat(struct http_request *request, void *data)
 {
-    struct api_heartbeat report;
+    struct heard_beat beat;
 
-    if (read_report(request, &report))
-        operations_heartbeat(data, request, http_request_param(request, 0), &report);
+    if (read_report(request, &beat))
+        operations_heartbeat(data, request, http_request_param(request, 0), &beat);
 }
 
 void nodes_deregister(struct http_request *request, void *data)

@@ -5,6 +5,7 @@
 #include "control/api/ca.h"
 #include "control/api/guard.h"
 #include "control/api/health.h"
+#include "control/api/mesh.h"
 #include "control/api/metrics.h"
 #include "control/api/nodes.h"
 #include "control/api/reservations.h"
@@ -17,9 +18,10 @@ const struct control_route control_routes[ROUTE_COUNT] = {
     {"POST", "/api/nodes/register", nodes_register, MAY_JOINING | MAY_NODE},
     {"GET", "/api/nodes/:id", nodes_show, MAY_READ},
     {"DELETE", "/api/nodes/:id", nodes_delete, MAY_ADMIN},
-    {"POST", "/api/nodes/:id/heartbeat", nodes_heartbeat, MAY_NODE_SELF},
+    {"POST", "/api/nodes/:id/heartbeat", nodes_heartbeat, MAY_NODE_SELF, true},
     {"POST", "/api/nodes/:id/deregister", nodes_deregister, MAY_NODE_SELF | MAY_ADMIN},
     {"POST", "/api/nodes/:id/revoke", nodes_revoke, MAY_ADMIN},
+    {"GET", "/api/mesh", mesh_show, MAY_VIEWER | MAY_ADMIN},
     {"GET", "/api/reservations", reservations_list, MAY_VIEWER | MAY_ADMIN},
     {"GET", "/api/reservations/:host", reservations_show, MAY_VIEWER | MAY_ADMIN},
     {"PUT", "/api/reservations/:host", reservations_put, MAY_ADMIN},

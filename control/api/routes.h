@@ -4,13 +4,14 @@
 
 #include "lib/http/server.h"
 
-#define ROUTE_COUNT 22
+#define ROUTE_COUNT 23
 
 struct control_route {
     const char *method;
     const char *pattern;
     http_handler_fn fn;
     unsigned int rule; /* of access.h; 0: nobody */
+    bool is_unpaced;   /* does not count for how often its caller may ask */
 };
 
 extern const struct control_route control_routes[ROUTE_COUNT];

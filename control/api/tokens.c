@@ -8,6 +8,7 @@
 #include "control/control.h"
 #include "lib/api/access_token.h"
 #include "lib/base/error.h"
+#include "lib/base/list.h"
 
 #define JOIN_TTL_S (24LL * 3600)
 #define PERSON_TTL_S (30LL * 24 * 3600)
@@ -20,6 +21,8 @@ struct token_change {
     struct token *token;          /* that goes; NULL: one comes */
     struct token_facts facts;     /* of the one that comes */
     char text[ACCESS_TOKEN_TEXT_SIZE];
+    struct token_change *prev, *next;             /* in the control plane's list of all */
+    struct token_change *prev_other, *next_other; /* removals of the same token */
 };
 
 static void on_gone(void *data)
@@ -31,9 +34,16 @@ static void on_gone(void *data)
 
 static void change_free(struct token_change *change)
 {
+    DL_DELETE(change->control->token_changes, change);
     explicit_bzero(change->text, sizeof change->text);
     store_change_deinit(&change->set);
     free(change);
+}
+
+void tokens_api_free_all(struct control *c)
+{
+    while (c->token_changes)
+        change_free(c->token_changes);
 }
 
 /* NULL: it was answered that tokens are for TLS, or that it comes too late. */
@@ -47,14 +57,13 @@ static struct token_change *change_new(struct control *c, struct http_request *r
                            "token; start it with --tls auto");
         return NULL;
     }
-    if (c->is_stopping) {
-        http_reply_problem(request, 503, "the control plane is stopping");
+    if (answer_if_stopping(request, c))
         return NULL;
-    }
     change = NEW(struct token_change);
     change->control = c;
     change->request = request;
     change->set.at_unix_s = clock_unix_s();
+    DL_APPEND(c->token_changes, change);
     http_request_on_gone(request, on_gone, change);
     return change;
 }
@@ -66,47 +75,100 @@ static void answer_created(struct token_change *change)
     AUTO_STRBUF struct strbuf out = {0};
 
     token_to_json(&change->facts, &out);
-    out.data[--out.len] = '\0'; /* the closing brace comes behind the secret */
+    strbuf_cut(&out, 1); /* the closing brace comes behind the secret */
     strbuf_addf(&out, ",\"token\":\"%s\"}", change->text);
     http_reply_header(change->request, "Cache-Control", "no-store");
     http_reply_json(change->request, 201, out.data);
     explicit_bzero(out.data, out.len);
 }
 
-static void take_effect(struct token_change *change)
+static void create(struct token_change *change)
 {
     struct control *c = change->control;
 
-    c->registry.revision = change->set.revision;
-    if (change->token) {
-        log_info("token removed", LOG_S("id", change->token->facts.id));
-        watchers_cut(&c->watchers, change->token->facts.id);
-        tokens_remove(&c->tokens, change->token);
-    } else {
-        log_info("token made", LOG_S("id", change->facts.id),
-                 LOG_S("role", access_token_word(change->facts.role)));
-        tokens_add(&c->tokens, &change->facts, change->set.revision);
-    }
-    if (change->request && change->token)
-        http_reply_empty(change->request, 204);
-    else if (change->request)
+    log_info("token made", LOG_S("id", change->facts.id),
+             LOG_S("role", access_token_word(change->facts.role)));
+    tokens_add(&c->tokens, &change->facts, change->set.revision);
+    if (change->request)
         answer_created(change);
 }
 
-static void on_outcome(struct store_change *set, void *data)
+static void no_such_token(struct http_request *request)
+{
+    http_reply_problem(request, 404, "there is no token of this id");
+}
+
+static void answer_removed(struct token_change *change)
+{
+    if (change->request)
+        http_reply_empty(change->request, 204);
+}
+
+/* Who wished for the same meanwhile finds that it is done. */
+static void answer_removed_before(struct token_change *change)
+{
+    if (change->request)
+        no_such_token(change->request);
+}
+
+static void answer_full(struct token_change *change)
+{
+    if (change->request)
+        answer_storage_full(change->request, change->control);
+}
+
+/* Answers those who wanted the token gone, the first of them in its own way. */
+static void end_removals(struct token *token, void (*first_fn)(struct token_change *change),
+                         void (*other_fn)(struct token_change *change))
+{
+    const struct token_change *first = token->removals;
+    struct token_change *change, *next;
+
+    DL_FOREACH_SAFE2(token->removals, change, next, next_other)
+    {
+        (change == first ? first_fn : other_fn)(change);
+        DL_DELETE2(token->removals, change, prev_other, next_other);
+        change_free(change);
+    }
+}
+
+static void remove_token(struct control *c, struct token *token)
+{
+    log_info("token removed", LOG_S("id", token->facts.id));
+    watchers_cut(&c->watchers, token->facts.id);
+    end_removals(token, answer_removed, answer_removed_before);
+    tokens_remove(&c->tokens, token);
+}
+
+static void on_created(struct store_change *set, void *data)
 {
     struct token_change *change = CONTAINER_OF(set, struct token_change, set);
 
-    if (set->outcome == STORE_DONE)
-        take_effect(change);
-    else if (change->token)
-        change->token->is_going = false;
-    if (set->outcome != STORE_DONE && change->request)
-        answer_storage_full(change->request);
+    control_note_room(change->control, set->outcome);
+    if (set->outcome == STORE_DONE) {
+        change->control->registry.revision = set->revision;
+        create(change);
+    } else {
+        answer_full(change);
+    }
     change_free(change);
 }
 
-static void submit(struct token_change *change)
+static void on_removed(struct store_change *set, void *data)
+{
+    struct token_change *change = CONTAINER_OF(set, struct token_change, set);
+    struct control *c = change->control;
+
+    control_note_room(c, set->outcome);
+    if (set->outcome == STORE_DONE) {
+        c->registry.revision = set->revision;
+        remove_token(c, change->token);
+    } else {
+        end_removals(change->token, answer_full, answer_full);
+    }
+}
+
+static void submit(struct token_change *change, void (*on_outcome)(struct store_change *, void *))
 {
     change->set.on_outcome = on_outcome;
     writer_submit(change->control->writer, &change->set);
@@ -183,7 +245,7 @@ void tokens_api_create(struct http_request *request, void *data)
     if (ttl_s > 0)
         change->facts.expires_at = change->facts.created_at + ttl_s;
     tokens_write_create(&change->set, &change->facts);
-    submit(change);
+    submit(change, on_created);
 }
 
 /* ---- the others ------------------------------------------------------------------------------ */
@@ -197,26 +259,34 @@ void tokens_api_list(struct http_request *request, void *data)
     http_reply_json(request, 200, out.data);
 }
 
+void tokens_api_unused(struct token *token)
+{
+    struct token_change *removal = token->removals;
+
+    if (!removal)
+        return;
+    tokens_write_delete(&removal->set, token);
+    submit(removal, on_removed);
+}
+
+/* One that lets somebody in just now lets in nobody else from here on, and goes right after. */
 void tokens_api_delete(struct http_request *request, void *data)
 {
     struct control *c = data;
     struct token *token = tokens_find(&c->tokens, http_request_param(request, 0));
     struct token_change *change;
+    bool is_first;
 
     if (!token) {
-        http_reply_problem(request, 404, "there is no token of this id");
-        return;
-    }
-    if (token->use || token->is_going) {
-        http_reply_header(request, "Retry-After", "1");
-        http_reply_problem(request, 503, "the token is being used or removed just now; try again");
+        no_such_token(request);
         return;
     }
     change = change_new(c, request);
     if (!change)
         return;
+    is_first = !token->removals;
     change->token = token;
-    token->is_going = true;
-    tokens_write_delete(&change->set, token);
-    submit(change);
+    DL_APPEND2(token->removals, change, prev_other, next_other);
+    if (is_first && !token->use)
+        tokens_api_unused(token);
 }

@@ -6,12 +6,17 @@
 #include "control/control.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/hash.h"
 #include "lib/base/list.h"
 #include "lib/base/parse.h"
 
 /* Followers that begin within this time at the same revision get the same snapshot; its
  * last_heartbeats are at most so old. */
 #define SNAPSHOT_SHARE_MS 1000
+/* When a CA is dropped, every stream that it let in ends, and each comes again with a handshake:
+ * over a minute, not all at once. */
+#define CUT_ROUNDS 12
+#define CUT_AT_LEAST 50
 
 struct watcher {
     struct watchers *watchers;
@@ -21,10 +26,51 @@ struct watcher {
     bool needs_snapshot;
     bool needs_comment;
     bool needs_bookmark;
-    char name[TLS_NAME_SIZE]; /* the caller's */
-    int64_t good_until;       /* what the caller has shown; 0: for ever */
+    char name[TLS_NAME_SIZE];  /* the caller's */
+    struct watch_owner *owner; /* NULL: nobody in particular */
+    struct sha256 ca_spki;     /* of the certificate shown; zeroes: none */
+    int64_t good_until;        /* what the caller has shown; 0: for ever */
     struct watcher *prev, *next;
 };
+
+/* Whoever follows, by name. */
+struct watch_owner {
+    char name[TLS_NAME_SIZE];
+    unsigned int count;
+    UT_hash_handle hh;
+};
+
+static struct watch_owner *find_owner(const struct watchers *w, const char *name)
+{
+    struct watch_owner *owner;
+
+    HASH_FIND_STR(w->owners, name, owner);
+    return owner;
+}
+
+/* NULL in plain HTTP, where nobody has a name. */
+static struct watch_owner *owner_enter(struct watchers *w, const char *name)
+{
+    struct watch_owner *owner = find_owner(w, name);
+
+    if (name[0] == '\0')
+        return NULL;
+    if (!owner) {
+        owner = NEW(struct watch_owner);
+        memcpy(owner->name, name, sizeof owner->name);
+        HASH_ADD_STR(w->owners, name, owner);
+    }
+    owner->count++;
+    return owner;
+}
+
+static void owner_leave(struct watchers *w, struct watch_owner *owner)
+{
+    if (!owner || --owner->count > 0)
+        return;
+    HASH_DEL(w->owners, owner);
+    free(owner);
+}
 
 static struct http_body *snapshot(struct watchers *w, unsigned int kinds)
 {
@@ -107,6 +153,7 @@ static void on_gone(void *data)
 
     DL_DELETE(w->list, watcher);
     w->count--;
+    owner_leave(w, watcher->owner);
     free(watcher);
 }
 
@@ -139,20 +186,36 @@ static bool read_kinds(const struct control *c, struct http_request *request,
     return false;
 }
 
+/* False: it was answered that this caller has enough. */
+static bool has_room(const struct watchers *w, struct http_request *request, const char *name)
+{
+    const struct watch_owner *owner = find_owner(w, name);
+
+    if (!owner || owner->count < WATCHES_PER_CALLER_MAX)
+        return true;
+    http_reply_header(request, "Retry-After", "10");
+    http_reply_problem(request, 429, "%d event streams of one caller are open already",
+                       WATCHES_PER_CALLER_MAX);
+    return false;
+}
+
 void watchers_add(struct watchers *w, struct http_request *request)
 {
+    const struct visitor *v = &w->control->visitor;
     struct watcher *watcher;
     unsigned int kinds;
 
-    if (!read_kinds(w->control, request, &kinds))
+    if (!has_room(w, request, v->caller.name) || !read_kinds(w->control, request, &kinds))
         return;
     watcher = NEW(struct watcher);
     watcher->watchers = w;
     watcher->kinds = kinds;
     watcher->needs_snapshot = !can_resume(w->control, request, &watcher->place);
     watcher->needs_comment = true; /* says at once that the stream is there */
-    memcpy(watcher->name, w->control->visitor.caller.name, sizeof watcher->name);
-    watcher->good_until = w->control->visitor.good_until;
+    memcpy(watcher->name, v->caller.name, sizeof watcher->name);
+    watcher->owner = owner_enter(w, v->caller.name);
+    watcher->good_until = v->good_until;
+    watcher->ca_spki = v->ca_spki;
     DL_APPEND(w->list, watcher);
     w->count++;
     http_reply_header(request, "Cache-Control", "no-store");
@@ -179,17 +242,37 @@ void watchers_wake(struct watchers *w)
     http_stream_wake(watcher->stream);
 }
 
+/* It was let in by a CA that has been replaced since: another certificate has to be shown. */
+static bool is_of_dropped_ca(const struct watcher *watcher)
+{
+    const struct pki *pki = watcher->watchers->control->pki;
+    const struct sha256 none = {0};
+
+    if (sha256_equal(&watcher->ca_spki, &none))
+        return false;
+    for (size_t i = 0; i < tls_trust_count(pki->files->trust); i++)
+        if (sha256_equal(&tls_cert_facts(tls_trust_ca(pki->files->trust, i))->spki,
+                         &watcher->ca_spki))
+            return false;
+    return true;
+}
+
 static void on_timer(void *data)
 {
     struct watchers *w = data;
     struct watcher *watcher;
     int64_t now_s = clock_unix_s();
+    size_t may_cut = CUT_AT_LEAST + w->count / CUT_ROUNDS;
 
     DL_FOREACH(w->list, watcher)
     {
         watcher->needs_bookmark = true;
-        if (watcher->good_until != 0 && now_s >= watcher->good_until)
+        if (watcher->good_until != 0 && now_s >= watcher->good_until) {
             http_stream_abort(watcher->stream);
+        } else if (may_cut > 0 && is_of_dropped_ca(watcher)) {
+            may_cut--;
+            http_stream_abort(watcher->stream);
+        }
     }
     watchers_wake(w);
     loop_timer_set_in(w->timer, WATCH_BOOKMARK_MS);

@@ -18,6 +18,41 @@ const char *access_role_word(enum access_role role)
     return words[role];
 }
 
+static const char *const phrases[] = {
+    [ACCESS_NOBODY] = "nobody",
+    [ACCESS_OPEN] = "anybody",
+    [ACCESS_JOINING] = "who has a token to become a node with",
+    [ACCESS_NODE] = "a node",
+    [ACCESS_VIEWER] = "a viewer",
+    [ACCESS_ADMIN] = "an admin",
+};
+static_assert(ARRAY_LEN(phrases) == ACCESS_ROLE_COUNT, "a phrase a role");
+
+const char *access_role_phrase(enum access_role role)
+{
+    return phrases[role];
+}
+
+static void add_phrase(struct strbuf *out, size_t from, const char *phrase)
+{
+    strbuf_addf(out, "%s%s", out->len > from ? " or " : "", phrase);
+}
+
+void access_add_rule(unsigned int rule, struct strbuf *out)
+{
+    size_t from = out->len;
+
+    if (rule & MAY_ANYBODY)
+        add_phrase(out, from, phrases[ACCESS_OPEN]);
+    for (int role = ACCESS_JOINING; role < ACCESS_ROLE_COUNT; role++)
+        if (rule & MAY(role))
+            add_phrase(out, from, phrases[role]);
+    if (rule & MAY_NODE_SELF)
+        add_phrase(out, from, "the node itself");
+    if (rule & MAY_LOCAL)
+        add_phrase(out, from, "anybody on its host");
+}
+
 /* A token for a node is one to become a node with. */
 const char *access_token_word(enum access_role role)
 {

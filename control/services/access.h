@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "lib/base/strbuf.h"
 #include "lib/tls/identity.h"
 
 enum access_role {
@@ -37,6 +38,10 @@ struct caller {
 
 /* "nobody", "open", "joining", "node", "viewer", "admin". */
 const char *access_role_word(enum access_role role);
+/* For people: "a viewer". */
+const char *access_role_phrase(enum access_role role);
+/* Who may take a route of this rule, for people: "a viewer or an admin"; appended. */
+void access_add_rule(unsigned int rule, struct strbuf *out);
 /* The roles that a token can give: joining (its word there is "node"), viewer, admin. False when
  * the word is none of them. */
 bool access_token_role(const char *word, enum access_role *ret_role);

@@ -66,19 +66,31 @@ size_t monitor_count_silent(const struct monitor *m, int64_t now_ms)
     return count;
 }
 
+int64_t monitor_silence_ms(const struct monitor *m, const struct monitor_entry *entry,
+                           int64_t now_ms)
+{
+    int64_t sure_ms = m->looked_ms + monitor_lag_limit_ms(m) / 2;
+
+    if (m->looked_ms > 0 && sure_ms < now_ms)
+        now_ms = sure_ms;
+    return now_ms > entry->last_beat_ms ? now_ms - entry->last_beat_ms : 0;
+}
+
 static bool is_due(const struct monitor *m, const struct monitor_entry *entry, int64_t now_ms)
 {
     return entry && now_ms - entry->last_beat_ms > m->timeout_ms;
 }
 
+bool monitor_is_crowd_silent(const struct monitor *m, int64_t now_ms)
+{
+    size_t silent = monitor_count_silent(m, now_ms);
+
+    return silent > 2 && silent * 3 > m->count;
+}
+
 static bool is_doubtful(const struct monitor *m, int64_t now_ms)
 {
-    size_t silent;
-
-    if (!is_due(m, m->watched, now_ms))
-        return false;
-    silent = monitor_count_silent(m, now_ms);
-    return silent > 2 && silent * 3 > m->count;
+    return is_due(m, m->watched, now_ms) && monitor_is_crowd_silent(m, now_ms);
 }
 
 /* The silent stand first in the list, and stay there: nobody else's beat is older. */
@@ -107,6 +119,7 @@ void monitor_check(struct monitor *m, int64_t now_ms, monitor_due_fn fn, void *d
     bool was_doubting = m->is_doubting;
     size_t left = due_at_once(m);
 
+    m->looked_ms = now_ms;
     m->is_doubting = is_doubtful(m, now_ms);
     if (m->is_doubting)
         return;

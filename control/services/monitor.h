@@ -31,6 +31,7 @@ struct monitor {
     struct monitor_entry *watched; /* the longest silent first */
     size_t count;
     bool is_doubting;
+    int64_t looked_ms; /* when it has looked last; 0: not yet */
 };
 
 /* Called for entries that are due, the longest silent first. Must not change the monitor. False: it
@@ -52,5 +53,11 @@ int64_t monitor_lag_limit_ms(const struct monitor *monitor);
 void monitor_check(struct monitor *monitor, int64_t now_ms, monitor_due_fn fn, void *data);
 /* How many have been silent for over half the timeout. */
 size_t monitor_count_silent(const struct monitor *monitor, int64_t now_ms);
+/* So many, that nobody is to be called down for it. */
+bool monitor_is_crowd_silent(const struct monitor *monitor, int64_t now_ms);
+/* For how long it has been silent, as far as the watcher was there to hear it: its looks come every
+ * thirtieth of the timeout, and what has come in since one that is overdue is not read yet. */
+int64_t monitor_silence_ms(const struct monitor *monitor, const struct monitor_entry *entry,
+                           int64_t now_ms);
 bool monitor_is_silent(const struct monitor *monitor, const struct monitor_entry *entry,
                        int64_t now_ms);

@@ -23,12 +23,14 @@ char *node_facts_to_json(const struct node_facts *facts)
     AUTO_STRBUF struct strbuf out = {0};
 
     api_node_to_json(&facts->api, &out, NULL);
-    out.data[--out.len] = '\0'; /* the closing brace comes behind our members */
+    strbuf_cut(&out, 1); /* the closing brace comes behind our members */
     strbuf_addf(&out,
                 ",\"has_left\":%s,\"holds_address\":%s,\"generation\":%lld,"
                 "\"instance_id\":\"%s\",\"token_sha256\":\"%s\"",
                 bool_word(facts->has_left), bool_word(facts->holds_address),
                 (long long)facts->generation, facts->instance_id, facts->token_sha256);
+    if (facts->home_id[0])
+        strbuf_addf(&out, ",\"home_id\":\"%s\"", facts->home_id);
     if (facts->key_sha256[0])
         strbuf_addf(&out, ",\"key_sha256\":\"%s\"", facts->key_sha256);
     strbuf_adds(&out, "}");
@@ -36,18 +38,18 @@ char *node_facts_to_json(const struct node_facts *facts)
 }
 
 /* Stored before there were any: none is known. */
-static int read_instance(const json_t *object, struct node_facts *facts)
+static int read_uuid(const json_t *object, const char *key, char ret_id[static UUID_TEXT_SIZE])
 {
     const char *text = "";
-    int r = json_get_string(object, "instance_id", &text);
+    int r = json_get_string(object, key, &text);
 
     if (r == -ENOENT)
         return 0;
     if (r == 0 && text[0])
         r = parse_uuid(text);
     if (r < 0)
-        return err_wrap(r, "instance_id");
-    (void)snprintf(facts->instance_id, sizeof facts->instance_id, "%s", text);
+        return err_wrap(r, "%s", key);
+    (void)snprintf(ret_id, UUID_TEXT_SIZE, "%s", text);
     return 0;
 }
 
@@ -83,7 +85,9 @@ static int read_own_members(const json_t *object, struct node_facts *facts)
         r = if_there(read_digest(object, "key_sha256", facts->key_sha256));
     if (r == 0)
         r = if_there(json_get_int(object, "generation", 0, INT64_MAX, &facts->generation));
-    return r == 0 ? read_instance(object, facts) : r;
+    if (r == 0)
+        r = read_uuid(object, "instance_id", facts->instance_id);
+    return r == 0 ? read_uuid(object, "home_id", facts->home_id) : r;
 }
 
 int node_facts_from_json(const char *text, struct node_facts *ret_facts)
@@ -110,7 +114,7 @@ bool node_facts_equal(const struct node_facts *a, const struct node_facts *b)
            a->api.ram_mb == b->api.ram_mb && a->api.is_up == b->api.is_up &&
            a->api.registered_at == b->api.registered_at && a->has_left == b->has_left &&
            a->holds_address == b->holds_address && a->generation == b->generation &&
-           strcmp(a->instance_id, b->instance_id) == 0 &&
+           strcmp(a->instance_id, b->instance_id) == 0 && strcmp(a->home_id, b->home_id) == 0 &&
            strcmp(a->token_sha256, b->token_sha256) == 0 &&
            strcmp(a->key_sha256, b->key_sha256) == 0;
 }
@@ -140,7 +144,7 @@ void node_to_list_json(const struct node *node, struct strbuf *out)
     strbuf_add(out, node->json, node->json_len);
     if (!node->is_unknown)
         return;
-    out->len--; /* the closing brace comes behind */
+    strbuf_cut(out, 1); /* the closing brace comes behind */
     strbuf_adds(out, ",\"unknown\":true}");
 }
 
@@ -149,7 +153,7 @@ void node_to_json(const struct node *node, struct strbuf *out)
     node_to_list_json(node, out);
     if (!node->report.agent_version[0])
         return;
-    out->len--; /* the closing brace comes behind the report */
+    strbuf_cut(out, 1); /* the closing brace comes behind the report */
     strbuf_adds(out, ",\"agent\":");
     api_heartbeat_to_json(&node->report, out);
     strbuf_adds(out, "}");
@@ -159,6 +163,8 @@ void node_free(struct node *node)
 {
     if (!node)
         return;
+    book_deinit(&node->book);
+    witnesses_deinit(&node->witnesses);
     free(node->json);
     free(node);
 }

@@ -4,7 +4,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "control/services/book.h"
 #include "control/services/monitor.h"
+#include "control/services/pace.h"
+#include "control/services/witness.h"
 #include "lib/api/heartbeat.h"
 #include "lib/base/digest.h"
 #include "lib/base/hash.h"
@@ -21,8 +24,16 @@ struct node_facts {
                          * the node that comes to the address while this one is down. */
     int64_t generation; /* raised by each registration of one that knows of generations, */
     char instance_id[UUID_TEXT_SIZE]; /* unless it is of this process again; "": of none known */
+    char home_id[UUID_TEXT_SIZE];     /* where that runs; "": not known */
     char token_sha256[SHA256_HEX_SIZE];
     char key_sha256[SHA256_HEX_SIZE]; /* of the key that its certificate is for; "": none */
+};
+
+/* Somebody else who would be the node while it is up. Not stored. */
+struct node_suitor {
+    char instance_id[UUID_TEXT_SIZE]; /* "": nobody */
+    bool is_twin;                     /* the node has been heard since: both are alive */
+    bool is_told;                     /* to the operator */
 };
 
 struct node {
@@ -30,12 +41,20 @@ struct node {
     uint64_t revision; /* of its record */
     uint32_t subnet_index;
     struct monitor_entry watch;
+    int64_t heard_ms; /* its latest sign of life, whatever it was forgiven since */
+    struct node_suitor suitor;
     bool is_unknown; /* it counts as up, but has not been heard: since the control plane's start,
                       * or when that began to doubt. Not stored */
     int64_t downs_since_ms; /* when it was marked down first, of those that are counted */
     unsigned int downs;
     struct api_heartbeat report; /* what its latest heartbeat said; not stored */
-    struct sha256 ca_spki;       /* of the CA of the certificate that it showed last; not stored */
+    struct book book;            /* what it has told of the others; so are the next */
+    struct witness_standing standing;
+    struct witnesses witnesses; /* what they have told of it */
+    int64_t contested_ms;  /* when somebody else would have been it, or had its address; 0: never */
+    int64_t haste_ms;      /* when it was last marked down for that; 0: never */
+    struct sha256 ca_spki; /* of the CA of the certificate that it showed last; not stored */
+    struct pace pace;      /* of its requests; not stored */
     struct registry_change *change; /* in flight; NULL: none */
     char *json;                     /* as the API shows it; owned */
     size_t json_len;

@@ -156,7 +156,7 @@ static void link_node(struct registry *r, struct node *node)
     r->up_count += node->facts.api.is_up;
 }
 
-static void set_unknown(struct registry *r, struct node *node, bool is_unknown)
+void registry_set_unknown(struct registry *r, struct node *node, bool is_unknown)
 {
     if (node->is_unknown == is_unknown)
         return;
@@ -171,7 +171,9 @@ static void set_unknown(struct registry *r, struct node *node, bool is_unknown)
 void registry_hear(struct registry *r, struct node *node, struct moment now)
 {
     monitor_beat(&r->monitor, &node->watch, now.boot_ms);
-    set_unknown(r, node, false);
+    node->heard_ms = now.boot_ms;
+    node->suitor.is_twin = node->suitor.instance_id[0];
+    registry_set_unknown(r, node, false);
 }
 
 void registry_mark_unknown(struct registry *r, struct moment now)
@@ -182,13 +184,13 @@ void registry_mark_unknown(struct registry *r, struct moment now)
     {
         if (!monitor_is_silent(&r->monitor, entry, now.boot_ms))
             return;
-        set_unknown(r, CONTAINER_OF(entry, struct node, watch), true);
+        registry_set_unknown(r, CONTAINER_OF(entry, struct node, watch), true);
     }
 }
 
 static void unlink_node(struct registry *r, struct node *node)
 {
-    set_unknown(r, node, false);
+    registry_set_unknown(r, node, false);
     monitor_forget(&r->monitor, &node->watch);
     drop_address(r, node);
     HASH_DELETE(by_token, r->by_token, node);
@@ -259,7 +261,7 @@ static void watch(struct registry *r, struct node *node, bool was_up, struct mom
 {
     if (!node->facts.api.is_up) {
         monitor_forget(&r->monitor, &node->watch);
-        set_unknown(r, node, false);
+        registry_set_unknown(r, node, false);
     } else if (!was_up) {
         registry_hear(r, node, now);
     }
@@ -289,7 +291,11 @@ static void commit_update(struct registry *r, struct registry_change *change, st
 
 static void commit_delete(struct registry *r, struct registry_change *change, struct moment now)
 {
+    struct node *node;
+
     unlink_node(r, change->node);
+    DL_FOREACH(r->first, node)
+    book_forget(&node->book, change->subnet_index);
     r->pool.revisions[change->subnet_index] = change->set.revision;
     pool_quarantine(&r->pool, change->subnet_index, now.boot_ms + r->quarantine_ms);
 }
@@ -381,12 +387,13 @@ static int load_node(struct registry *r, const struct store_record *record, stru
         return registry_damaged(record, "its token is another node's, too");
     if (facts.api.is_up && (facts.has_left || !facts.holds_address))
         return registry_damaged(record, "is up, but has left or has no address");
+    r->monitor.looked_ms = now.boot_ms;
     node = node_new(&facts);
     node->revision = record->revision;
     node->subnet_index = index;
     link_node(r, node);
     watch(r, node, false, now);
-    set_unknown(r, node, node->facts.api.is_up);
+    registry_set_unknown(r, node, node->facts.api.is_up);
     return 0;
 }
 

@@ -30,13 +30,21 @@
  * That is for plain HTTP, where an address has to be believed. A visit that is guarded needs more:
  * it is the node that it has proved to be (by certificate or token); to be a new node, or one that
  * is down and whose address it comes from, it must be admitted; an address that a live node holds
- * proves nothing, and that of one that is down is for who comes from there.
+ * proves nothing, and that of one that is down is for who comes from there. A name that another
+ * node has, up or down, is REGISTRY_CONFLICT for it, unless it had the name already.
  *
  * A new token is the new_token that was proposed, or a fresh one; no two nodes have the same.
  *
  * Each registration begins a generation, and makes the heartbeats of earlier ones stale, except
  * those of the process (instance_id) that has registered last: it is only heard again.
  * First-release clients, which know of neither, begin none.
+ *
+ * Another process that would be the node, in a registration that was sent before the node's latest
+ * change, is REGISTRY_STALE: a late copy, or somebody who says so again with what it is told then.
+ * One that runs where the latest one ran has it at once: it holds the lock that that one held. One
+ * from elsewhere may be what came after that one's end, or its copy beside it (a cloned machine):
+ * while the node is up it is REGISTRY_TWIN, until the node has been silent for two thirds of the
+ * timeout; and if the node has been heard since the other has asked, until it is down.
  *
  * A subnet that is reserved for a host, by its name or its address, is for a new node of that host
  * and for nobody else. While it rests in quarantine that node gets REGISTRY_EXHAUSTED rather than
@@ -66,11 +74,14 @@ enum registry_outcome {
     REGISTRY_WAIT,      /* *ret_change is under way; plan anew after it */
     REGISTRY_UNKNOWN,   /* no such node */
     REGISTRY_LEFT,      /* the node must register again */
-    REGISTRY_CONFLICT,  /* the text (err_text) says with whom */
+    REGISTRY_CONFLICT,  /* of an address or a name; the text (err_text) says with whom */
     REGISTRY_EXHAUSTED, /* no subnet is free; the text has the counts */
-    REGISTRY_STALE,     /* a heartbeat of an earlier registration: somebody has registered since */
+    REGISTRY_STALE,     /* a heartbeat of an earlier registration, or one that was sent before the
+                         * latest: somebody has registered since */
+    REGISTRY_TWIN,      /* somebody else is this node; the text says who */
     REGISTRY_FOREIGN, /* the node knows another cluster, or more of this one; the text says what */
     REGISTRY_UNADMITTED, /* only who has a token to become a node with could be this one */
+    REGISTRY_MISPLACED,  /* the address it names is not where it comes from */
     REGISTRY_INVALID,    /* what is asked for cannot be; the text names the field */
     REGISTRY_UNRESERVED  /* nothing is reserved for this host */
 };
@@ -93,7 +104,8 @@ struct registry_visit {
     char proof[SHA256_HEX_SIZE];    /* by the token or key of this digest, which must still be so
                                      * when it is planned: it may have been revoked meanwhile */
     bool is_admitted;               /* it has a token to become a node with */
-    bool is_from_address;           /* it comes from the address that it names */
+    uint32_t client;                /* the address it comes from */
+    bool is_address_vouched_for;    /* the one it names is believed wherever it comes from */
 };
 
 /* What a registration is answered with, once it is stored. */
@@ -103,6 +115,8 @@ struct registry_grant {
     char token[NODE_TOKEN_TEXT_SIZE]; /* "": none minted */
     int64_t generation;
     bool was_admitted; /* it rests on the token to become a node with */
+    int64_t wait_ms;   /* REGISTRY_TWIN: so long until the other's silence proves that it has ended;
+                        * 0: it is alive, that is proved */
 };
 
 enum registry_change_type {
@@ -142,6 +156,13 @@ struct registry_change {
     struct registry_change *prev, *next_change;
 };
 
+/* Somebody says that this node is dead. */
+struct suspect {
+    char node_id[UUID_TEXT_SIZE]; /* "": nobody */
+    int64_t until_ms;             /* so long it is looked at */
+};
+#define SUSPECTS_MAX 16
+
 struct registry {
     char cluster_id[UUID_TEXT_SIZE];
     struct pool pool;
@@ -158,9 +179,13 @@ struct registry {
     size_t unknown_count;             /* of those that are up */
     struct reservation *by_host;      /* by its facts' host, */
     struct reservation *reservations; /* and in the order of their making */
-    struct registry_change *changes;  /* all under way */
-    struct registry_change *claims;   /* those with an address, by it */
-    struct registry_change *minting;  /* those with a new token, by its digest */
+    struct suspect suspects[SUSPECTS_MAX];
+    int64_t witnesses_awake_ms; /* we have been listening since then */
+    int64_t haste_since_ms;     /* so many went down since then for what others say: */
+    size_t haste_count;
+    struct registry_change *changes; /* all under way */
+    struct registry_change *claims;  /* those with an address, by it */
+    struct registry_change *minting; /* those with a new token, by its digest */
 };
 
 /* A subnet stays in quarantine for two timeouts (a minute of the default ones) and until every live
@@ -180,6 +205,8 @@ int registry_load(struct registry *registry, const struct store_record *record, 
 int registry_loaded(struct registry *registry, uint64_t revision);
 
 struct node *registry_find(const struct registry *registry, const char *node_id);
+/* The node whose token has this digest, or NULL; nobody's is "". */
+struct node *registry_find_token(const struct registry *registry, const char *token_sha256);
 
 /* {"nodes":[...],"cluster_id":...,"revision":N}, nodes in the order of registration. */
 void registry_list_to_json(const struct registry *registry, struct strbuf *out);

@@ -175,7 +175,7 @@ enum registry_outcome registry_plan_up_again(struct registry *r, struct node *no
                                              struct registry_change **ret_change)
 {
     if (node->facts.api.is_up || must_register(node) || node->change ||
-        node->watch.last_beat_ms < down->planned_at.boot_ms)
+        node->heard_ms < down->planned_at.boot_ms)
         return REGISTRY_READY;
     return plan_status(r, node, true, false, now, ret_change);
 }

@@ -17,10 +17,12 @@ struct joining {
     struct registry_grant *grant;
 };
 
-static enum registry_outcome conflict(const struct node *node)
+/* Who waits for a node to be down must not wait for longer than its silence takes. */
+static enum registry_outcome conflict(const struct joining *j, struct node *node)
 {
     char ip[IP4_TEXT_SIZE];
 
+    node->contested_ms = j->now.boot_ms;
     (void)err_fail(EEXIST, "host_ip: %s is the address of %s (node %s), which is up",
                    ip4_format(node->facts.api.host_ip, ip), node->facts.api.hostname,
                    node->facts.api.node_id);
@@ -68,8 +70,18 @@ static void begin_generation(const struct joining *j, struct node_facts *facts, 
         facts->generation++;
         (void)snprintf(facts->instance_id, sizeof facts->instance_id, "%s",
                        instance_id ? instance_id : "");
+        (void)snprintf(facts->home_id, sizeof facts->home_id, "%s",
+                       j->request->home_id ? j->request->home_id : "");
     }
     j->grant->generation = facts->generation;
+}
+
+/* Where nobody is told apart, names are not worth more than addresses. */
+static enum registry_outcome check_name(const struct joining *j, const struct node *self)
+{
+    return j->visit->is_guarded
+               ? registry_check_name(j->r, self, j->request->hostname, j->ret_change)
+               : REGISTRY_READY;
 }
 
 /* A node that is known comes (back), maybe from another address, where loser was. */
@@ -77,8 +89,13 @@ static enum registry_outcome plan_rejoin(const struct joining *j, struct node *n
                                          struct node *loser, bool gets_token)
 {
     struct node_facts next = node->facts;
+    enum registry_outcome outcome = check_name(j, node);
 
+    if (outcome == REGISTRY_READY)
+        outcome = registry_check_suitor(j->r, node, j->request, j->now, &j->grant->wait_ms);
     memcpy(j->grant->node_id, node->facts.api.node_id, sizeof j->grant->node_id);
+    if (outcome != REGISTRY_READY)
+        return outcome;
     j->grant->subnet = node->facts.api.subnet;
     take_over(j, &next);
     if (gets_token)
@@ -97,9 +114,12 @@ static enum registry_outcome plan_rejoin(const struct joining *j, struct node *n
 
 static enum registry_outcome exhausted(const struct registry *r)
 {
-    (void)err_fail(ENOSPC, "no subnet left: %u in use, %u in quarantine, %u reserved",
-                   r->pool.counts[POOL_USED], r->pool.counts[POOL_QUARANTINED],
-                   r->pool.counts[POOL_RESERVED]);
+    (void)err_fail(
+        ENOSPC,
+        "no subnet left: %u in use, %u in quarantine, %u reserved; %zu are of nodes that "
+        "are down ('quiltctl node rm' gives a subnet back, after some time of quarantine)",
+        r->pool.counts[POOL_USED], r->pool.counts[POOL_QUARANTINED], r->pool.counts[POOL_RESERVED],
+        r->count - r->up_count);
     return REGISTRY_EXHAUSTED;
 }
 
@@ -182,8 +202,11 @@ static enum registry_outcome plan_new(const struct joining *j)
     const struct reservation *held =
         registry_reservation_for(j->r, j->request->host_ip, j->request->hostname);
     struct registry_change *busy = find_busy_reservation(j, held);
+    enum registry_outcome outcome = check_name(j, NULL);
     uint32_t index;
 
+    if (outcome != REGISTRY_READY)
+        return outcome;
     if (busy) {
         *j->ret_change = busy;
         return REGISTRY_WAIT;
@@ -209,6 +232,29 @@ static enum registry_outcome unadmitted(void)
     return REGISTRY_UNADMITTED;
 }
 
+static bool is_from_address(const struct joining *j)
+{
+    return j->visit->client == j->request->host_ip;
+}
+
+/* Peers send to the address that a node names, and take what comes from there. So it has to be one
+ * that answers there, as whoever comes from it does. */
+static bool has_address(const struct joining *j)
+{
+    return !j->visit->is_guarded || j->visit->is_address_vouched_for || is_from_address(j);
+}
+
+static enum registry_outcome misplaced(const struct joining *j)
+{
+    char named[IP4_TEXT_SIZE], seen[IP4_TEXT_SIZE];
+
+    (void)err_fail(EACCES,
+                   "host_ip: %s is not the address this comes from, %s; if the host really has it, "
+                   "start the control plane with --node-networks and a network that it is in",
+                   ip4_format(j->request->host_ip, named), ip4_format(j->visit->client, seen));
+    return REGISTRY_MISPLACED;
+}
+
 /* Whoever is believed to be the node for its address alone. Guarded, the address has to be its own,
  * and somebody must have let it in. */
 static bool may_take_address(const struct joining *j)
@@ -216,7 +262,7 @@ static bool may_take_address(const struct joining *j)
     const struct registry_visit *v = j->visit;
 
     j->grant->was_admitted = v->is_guarded;
-    return !v->is_guarded || (v->is_admitted && v->is_from_address);
+    return !v->is_guarded || (v->is_admitted && is_from_address(j));
 }
 
 /* Of a node that is down, which still has its token and its key and may come back. */
@@ -237,9 +283,11 @@ static enum registry_outcome plan_proven(const struct joining *j, struct node *n
     struct node *loser = j->holder == node ? NULL : j->holder;
 
     if (loser && loser->facts.api.is_up)
-        return conflict(loser);
-    if (loser && j->visit->is_guarded && !j->visit->is_from_address)
+        return conflict(j, loser);
+    if (loser && j->visit->is_guarded && !is_from_address(j))
         return not_from_there(loser);
+    if (j->request->host_ip != node->facts.api.host_ip && !has_address(j))
+        return misplaced(j);
     return plan_rejoin(j, node, loser, false);
 }
 
@@ -249,6 +297,9 @@ static enum registry_outcome plan_unproven(const struct joining *j, struct node 
 {
     if (j->holder == claimed && !claimed->facts.api.is_up && may_take_address(j))
         return plan_rejoin(j, claimed, NULL, true);
+    claimed->contested_ms = j->now.boot_ms;
+    if (j->visit->is_guarded && !j->visit->is_admitted)
+        return unadmitted();
     (void)err_fail(EPERM, "node_token: is not the token of node %s", j->request->node_id);
     return REGISTRY_CONFLICT;
 }
@@ -257,6 +308,8 @@ static enum registry_outcome plan_stranger(const struct joining *j)
 {
     if (j->visit->is_guarded && !j->visit->is_admitted)
         return unadmitted();
+    if (!has_address(j))
+        return misplaced(j);
     j->grant->was_admitted = j->visit->is_guarded;
     return plan_new(j);
 }
@@ -279,7 +332,7 @@ static enum registry_outcome plan_by_address(const struct joining *j)
     if (!holder->facts.api.is_up)
         return plan_down_address(j);
     if (j->visit->is_guarded || strcmp(holder->facts.api.hostname, j->request->hostname) != 0)
-        return conflict(holder);
+        return conflict(j, holder);
     return plan_rejoin(j, holder, NULL, false);
 }
 

@@ -16,16 +16,28 @@ struct reservation *registry_find_reservation(const struct registry *r, const ch
     return reservation;
 }
 
-/* Who goes by its address more than by its name: the address cannot be claimed by just anybody. */
+/* Another node has it, and nothing is under way about that. */
+static bool is_taken(const struct registry *r, const struct reservation *reservation)
+{
+    return r->pool.states[reservation->subnet_index] == POOL_USED &&
+           !registry_find_change_of_subnet(r, reservation->subnet_index);
+}
+
+/* Who goes by its address more than by its name: the address cannot be claimed by just anybody. But
+ * hosts trade addresses, and a node keeps its subnet when it moves: then the name's is still there.
+ */
 struct reservation *registry_reservation_for(const struct registry *r, uint32_t host_ip,
                                              const char *hostname)
 {
     char host[HOSTNAME_TEXT_SIZE] = "";
-    struct reservation *found = registry_find_reservation(r, ip4_format(host_ip, host));
+    struct reservation *of_address = registry_find_reservation(r, ip4_format(host_ip, host));
+    struct reservation *of_name = NULL;
 
-    if (found || api_reservation_host(hostname, host) < 0)
-        return found;
-    return registry_find_reservation(r, host);
+    if (of_address && !is_taken(r, of_address))
+        return of_address;
+    if (api_reservation_host(hostname, host) == 0)
+        of_name = registry_find_reservation(r, host);
+    return of_name ? of_name : of_address;
 }
 
 static struct reservation *find_by_index(const struct registry *r, uint32_t index)

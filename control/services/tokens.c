@@ -47,8 +47,8 @@ static int read_facts(const struct store_record *record, struct token_facts *fac
     AUTO_JSON json_t *object = NULL;
     int r = json_parse(record->body, strlen(record->body), &object);
 
-    if (r == 0 && strlen(record->id) != TOKEN_ID_SIZE - 1)
-        r = err_fail(EINVAL, "id: must have %d characters", TOKEN_ID_SIZE - 1);
+    if (r == 0 && strlen(record->id) != ACCESS_TOKEN_ID_SIZE - 1)
+        r = err_fail(EINVAL, "id: must have %d characters", ACCESS_TOKEN_ID_SIZE - 1);
     if (r == 0)
         r = read_words(object, facts);
     if (r == 0)
@@ -74,6 +74,7 @@ int tokens_load(struct tokens *tokens, const struct store_record *record)
         return STORE_DAMAGED;
     }
     tokens_add(tokens, &facts, record->revision);
+    tokens_find(tokens, facts.id)->made_revision = record->created_revision;
     return 0;
 }
 
@@ -125,6 +126,23 @@ static bool is_used_up(const struct token *token)
     return token->facts.max_uses > 0 && token->facts.uses >= token->facts.max_uses;
 }
 
+static bool has_expired(const struct token *token, int64_t now)
+{
+    return token->facts.expires_at > 0 && now >= token->facts.expires_at;
+}
+
+uint64_t tokens_oldest_joining(const struct tokens *tokens, int64_t now)
+{
+    uint64_t oldest = UINT64_MAX;
+    const struct token *token;
+
+    for (token = tokens->by_id; token; token = token->by_id.next)
+        if (token->facts.role == ACCESS_JOINING && !is_used_up(token) && !has_expired(token, now) &&
+            token->made_revision < oldest)
+            oldest = token->made_revision;
+    return oldest;
+}
+
 enum tokens_outcome tokens_check(const struct tokens *tokens, const char *id,
                                  const char *secret_sha256, int64_t now, struct token **ret_token)
 {
@@ -137,7 +155,7 @@ enum tokens_outcome tokens_check(const struct tokens *tokens, const char *id,
                        id);
         return TOKENS_UNKNOWN;
     }
-    if (token->facts.expires_at > 0 && now >= token->facts.expires_at) {
+    if (has_expired(token, now)) {
         (void)err_fail(EACCES, "the token %s has expired; make one with 'quiltctl token create'",
                        id);
         return TOKENS_EXPIRED;
@@ -180,7 +198,7 @@ void tokens_add(struct tokens *tokens, const struct token_facts *facts, uint64_t
     struct token *token = NEW(struct token);
 
     token->facts = *facts;
-    token->revision = revision;
+    token->revision = token->made_revision = revision;
     HASH_ADD_KEYPTR(by_id, tokens->by_id, token->facts.id, strlen(token->facts.id), token);
     tokens->count++;
 }

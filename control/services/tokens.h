@@ -12,21 +12,23 @@
 #include <stdint.h>
 
 #include "control/services/access.h"
+#include "control/services/pace.h"
 #include "control/store/store.h"
+#include "lib/api/access_token.h"
 #include "lib/base/digest.h"
 #include "lib/base/hash.h"
 #include "lib/base/strbuf.h"
 
 #define TOKEN_KIND "token"
-#define TOKEN_ID_SIZE 9 /* 8 of [a-z2-7] and the NUL */
 #define TOKENS_MAX 1000
 #define TOKEN_USES_MAX 100000
 #define TOKEN_TTL_MAX_S (10LL * 365 * 24 * 3600)
 
 struct registry_change;
+struct token_change;
 
 struct token_facts {
-    char id[TOKEN_ID_SIZE];
+    char id[ACCESS_TOKEN_ID_SIZE];
     enum access_role role; /* joining, viewer or admin */
     char secret_sha256[SHA256_HEX_SIZE];
     int64_t created_at; /* Unix seconds */
@@ -38,8 +40,11 @@ struct token_facts {
 struct token {
     struct token_facts facts;
     uint64_t revision;           /* of its record */
+    uint64_t made_revision;      /* of the change that made it */
+    struct pace pace;            /* of requests that it lets in */
     struct registry_change *use; /* under way; NULL: none */
-    bool is_going;               /* its deletion is under way */
+    /* Its owner's: under way, or waiting for the use; NULL: it stays. */
+    struct token_change *removals;
     UT_hash_handle by_id;
 };
 
@@ -64,6 +69,10 @@ struct token *tokens_find(const struct tokens *tokens, const char *id);
  * borrowed. The text (err_text()) says what to do. */
 enum tokens_outcome tokens_check(const struct tokens *tokens, const char *id,
                                  const char *secret_sha256, int64_t now, struct token **ret_token);
+
+/* The revision at which the oldest token was made that may let a node in, at now (0: whatever its
+ * time); UINT64_MAX: there is none. */
+uint64_t tokens_oldest_joining(const struct tokens *tokens, int64_t now);
 
 char *token_facts_to_json(const struct token_facts *facts);
 /* {"tokens":[...]} as the API shows them, the oldest first; without digests. */

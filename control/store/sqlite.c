@@ -1,9 +1,15 @@
-/* The store in one SQLite file: loading it, and committing change sets in groups. */
+/* The store in one SQLite file: loading it, and committing change sets in groups.
+ *
+ * What a commit costs is the pages it changes. So rows lie in the order of their making, whatever
+ * they are about, and the file has no index: what is new goes to the last page of two tables. What
+ * is there already, and in which row, the index in memory says (index.h).
+ */
 #include "control/store/sqlite.h"
 
 #include <assert.h>
 #include <string.h>
 
+#include "control/store/index.h"
 #include "control/store/sqlite_copy.h"
 #include "control/store/sqlite_file.h"
 #include "control/store/wal_room.h"
@@ -11,12 +17,14 @@
 #include "lib/base/log.h"
 
 /* Changes that are kept at least for people to look at; the latest also carries the revision. The
- * oldest go so many at a time: each time costs a page more than a commit needs. */
+ * oldest go so many at a time: each time costs pages that a commit does not need. */
 #define CHANGES_KEPT 10000
 #define CHANGES_STEP 1000
-/* The write-ahead log goes back into the file when it has this many pages (10 MiB). A registration
- * changes pages all over the file, since ids are random: the more of them a checkpoint finds
- * changed twice, the less it has to write. */
+/* A row of the log of changes: the revision, and which operation of its change set. */
+#define CHANGE_ROWS 8
+static_assert(STORE_OPS_MAX <= CHANGE_ROWS, "a row an operation");
+/* The write-ahead log goes back into the file when it has this many pages (10 MiB). The more of
+ * them a checkpoint finds changed twice, the less it has to write. */
 #define WAL_PAGES_MAX 2500
 /* What the log grows to until then: a page has a header there, and the last commit goes beyond. */
 #define WAL_ROOM_BYTES ((size_t)(WAL_PAGES_MAX + 250) * (4096 + 24))
@@ -25,9 +33,6 @@ enum sql {
     SQL_BEGIN,
     SQL_COMMIT,
     SQL_ROLLBACK,
-    SQL_SAVEPOINT,
-    SQL_RELEASE,
-    SQL_ROLLBACK_TO,
     SQL_CREATE,
     SQL_UPDATE,
     SQL_DELETE,
@@ -35,6 +40,7 @@ enum sql {
     SQL_TRIM,
     SQL_PROBE,
     SQL_LOAD,
+    SQL_INDEX,
     SQL_REVISION,
     SQL_COUNT
 };
@@ -43,19 +49,17 @@ static const char *const sql_texts[] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
     [SQL_COMMIT] = "COMMIT",
     [SQL_ROLLBACK] = "ROLLBACK",
-    [SQL_SAVEPOINT] = "SAVEPOINT one",
-    [SQL_RELEASE] = "RELEASE one",
-    [SQL_ROLLBACK_TO] = "ROLLBACK TO one",
-    [SQL_CREATE] = "INSERT INTO records(kind, id, created_revision, revision, key, body) "
-                   "VALUES(?1, ?2, ?3, ?3, ?6, ?4)",
-    [SQL_UPDATE] = "UPDATE records SET revision = ?3, key = ?6, body = ?4 "
-                   "WHERE kind = ?1 AND id = ?2 AND revision = ?5",
-    [SQL_DELETE] = "DELETE FROM records WHERE kind = ?1 AND id = ?2 AND revision = ?5",
-    [SQL_LOG] = "INSERT INTO changes(revision, kind, id, verb, at) VALUES(?1, ?2, ?3, ?4, ?5)",
-    [SQL_TRIM] = "DELETE FROM changes WHERE revision <= ?1",
+    [SQL_CREATE] = "INSERT INTO records(row, kind, id, created_revision, revision, key, body) "
+                   "VALUES(?1, ?5, ?6, ?2, ?2, ?3, ?4)",
+    [SQL_UPDATE] = "UPDATE records SET revision = ?2, key = ?3, body = ?4 WHERE row = ?1",
+    [SQL_DELETE] = "DELETE FROM records WHERE row = ?1",
+    [SQL_LOG] = "INSERT INTO changes(row, revision, kind, id, verb, at) "
+                "VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    [SQL_TRIM] = "DELETE FROM changes WHERE row < ?1",
     [SQL_PROBE] = "UPDATE probe SET writes = writes + 1",
     [SQL_LOAD] = "SELECT kind, id, created_revision, revision, body FROM records "
                  "ORDER BY created_revision, kind, id",
+    [SQL_INDEX] = "SELECT kind, id, revision, key, row FROM records",
     [SQL_REVISION] = "SELECT coalesce(max(revision), 0) FROM changes",
 };
 static_assert(ARRAY_LEN(sql_texts) == SQL_COUNT, "a text a statement");
@@ -74,6 +78,7 @@ struct store_sqlite {
     char *path;
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
+    struct index *index;
     uint64_t revision; /* of the latest committed change */
     int wal_pages;
 };
@@ -93,8 +98,6 @@ static int outcome_of(struct store_sqlite *s, int code)
         return STORE_DONE;
     case SQLITE_FULL:
         return STORE_FULL;
-    case SQLITE_CONSTRAINT:
-        return STORE_CONFLICT;
     default:
         return err_fail(EIO, "write %s: %s (SQLite error %d, errno %d)", s->path,
                         sqlite3_errmsg(s->db), sqlite3_extended_errcode(s->db),
@@ -120,96 +123,91 @@ static void bind_u64(sqlite3_stmt *statement, int index, uint64_t value)
     (void)sqlite3_bind_int64(statement, index, (int64_t)value);
 }
 
-typedef int write_fn(struct store_sqlite *s, struct store_change *change, uint64_t *revision);
-
 /* ---- committing ---------------------------------------------------------------------------- */
 
-static int log_op(struct store_sqlite *s, const struct store_op *op, uint64_t revision, int64_t at)
+static int log_op(struct store_sqlite *s, const struct store_op *op, uint64_t revision,
+                  uint64_t number, int64_t at)
 {
     sqlite3_stmt *statement = s->statements[SQL_LOG];
 
-    bind_u64(statement, 1, revision);
-    bind_text(statement, 2, op->kind);
-    bind_text(statement, 3, op->id);
-    bind_text(statement, 4, verbs[op->verb].word);
-    (void)sqlite3_bind_int64(statement, 5, at);
+    bind_u64(statement, 1, revision * CHANGE_ROWS + number);
+    bind_u64(statement, 2, revision);
+    bind_text(statement, 3, op->kind);
+    bind_text(statement, 4, op->id);
+    bind_text(statement, 5, verbs[op->verb].word);
+    (void)sqlite3_bind_int64(statement, 6, at);
     return run(s, SQL_LOG);
 }
 
 static int write_op(struct store_sqlite *s, const struct store_op *op, uint64_t revision,
-                    int64_t at)
+                    int64_t row)
 {
     sqlite3_stmt *statement = s->statements[verbs[op->verb].sql];
     int r;
 
-    bind_text(statement, 1, op->kind);
-    bind_text(statement, 2, op->id);
+    (void)sqlite3_bind_int64(statement, 1, row);
     if (op->verb != STORE_DELETE) {
-        bind_u64(statement, 3, revision);
+        bind_u64(statement, 2, revision);
+        bind_text(statement, 3, op->key); /* NULL binds NULL */
         bind_text(statement, 4, op->body);
-        bind_text(statement, 6, op->key); /* NULL binds NULL */
     }
-    if (op->verb != STORE_CREATE)
-        bind_u64(statement, 5, op->if_revision);
+    if (op->verb == STORE_CREATE) {
+        bind_text(statement, 5, op->kind);
+        bind_text(statement, 6, op->id);
+    }
     r = run(s, verbs[op->verb].sql);
-    if (r != STORE_DONE)
-        return r;
-    if (sqlite3_changes(s->db) != 1)
-        return STORE_CONFLICT;
-    return log_op(s, op, revision, at);
+    if (r == STORE_DONE && sqlite3_changes(s->db) != 1)
+        return err_fail(EIO, "write %s: the row of %s %s is gone", s->path, op->kind, op->id);
+    return r;
 }
 
-static int write_ops(struct store_sqlite *s, const struct store_change *change, uint64_t revision)
+static int write_ops(struct store_sqlite *s, const struct store_change *change, uint64_t revision,
+                     const int64_t *rows)
 {
     int r = STORE_DONE;
 
     if (change->op_count == 0)
         return change->copy ? STORE_DONE : run(s, SQL_PROBE);
-    for (size_t i = 0; i < change->op_count && r == STORE_DONE; i++)
-        r = write_op(s, &change->ops[i], revision, change->at_unix_s);
+    for (size_t i = 0; i < change->op_count && r == STORE_DONE; i++) {
+        r = write_op(s, &change->ops[i], revision, rows[i]);
+        if (r == STORE_DONE)
+            r = log_op(s, &change->ops[i], revision, i, change->at_unix_s);
+    }
     return r;
 }
 
-/* One change set inside the transaction, where a conflict spoils all that is in it. */
+/* A change set that does not fit is left out, and has its outcome. */
 static int write_change(struct store_sqlite *s, struct store_change *change, uint64_t *revision)
 {
     uint64_t next = change->op_count > 0 ? *revision + 1 : *revision;
+    int64_t rows[STORE_OPS_MAX];
+    int r;
 
-    change->outcome = write_ops(s, change, next);
     change->revision = 0;
-    if (change->outcome == STORE_DONE)
-        *revision = change->revision = next;
-    return change->outcome;
-}
-
-/* The same, but a conflict takes back only its own operations. */
-static int try_change(struct store_sqlite *s, struct store_change *change, uint64_t *revision)
-{
-    int r = run(s, SQL_SAVEPOINT);
-
+    change->outcome = index_apply(s->index, change, next, rows);
+    if (change->outcome != STORE_DONE)
+        return STORE_DONE;
+    r = write_ops(s, change, next, rows);
     if (r == STORE_DONE)
-        r = write_change(s, change, revision);
-    if (r == STORE_CONFLICT)
-        r = run(s, SQL_ROLLBACK_TO);
-    return r == STORE_DONE ? run(s, SQL_RELEASE) : r;
+        *revision = change->revision = next;
+    return r;
 }
 
 static int trim(struct store_sqlite *s, uint64_t revision)
 {
     if (revision <= CHANGES_KEPT || revision / CHANGES_STEP == s->revision / CHANGES_STEP)
         return STORE_DONE;
-    bind_u64(s->statements[SQL_TRIM], 1, revision - CHANGES_KEPT);
+    bind_u64(s->statements[SQL_TRIM], 1, (revision - CHANGES_KEPT + 1) * CHANGE_ROWS);
     return run(s, SQL_TRIM);
 }
 
-static int write_all(struct store_sqlite *s, struct store_change *first, write_fn *write,
-                     uint64_t *ret_revision)
+static int write_group(struct store_sqlite *s, struct store_change *first, uint64_t *ret_revision)
 {
     uint64_t revision = s->revision;
     int r = run(s, SQL_BEGIN);
 
     for (struct store_change *c = first; c && r == STORE_DONE; c = store_change_next(c))
-        r = write(s, c, &revision);
+        r = write_change(s, c, &revision);
     if (r == STORE_DONE)
         r = trim(s, revision);
     if (r == STORE_DONE)
@@ -224,18 +222,6 @@ static void roll_back(struct store_sqlite *s)
 {
     if (!sqlite3_get_autocommit(s->db))
         (void)run(s, SQL_ROLLBACK);
-}
-
-/* Conflicts are as good as never, so nobody pays for them (a savepoint keeps a copy of each page
- * that is changed) until there is one. Then it is found anew, by trying. */
-static int write_group(struct store_sqlite *s, struct store_change *first, uint64_t *ret_revision)
-{
-    int r = write_all(s, first, write_change, ret_revision);
-
-    if (r != STORE_CONFLICT)
-        return r;
-    roll_back(s);
-    return write_all(s, first, try_change, ret_revision);
 }
 
 /* A file that was moved or deleted takes writes without complaint, and they are lost. */
@@ -261,24 +247,32 @@ static int checkpoint(struct store_sqlite *s)
     return r == STORE_FULL ? 0 : r;
 }
 
+/* Nothing of the group is in the file, so it is to be nowhere. */
+static void refuse_all(struct store_sqlite *s, struct store_change *first)
+{
+    roll_back(s);
+    index_undo(s->index);
+    for (struct store_change *c = first; c; c = store_change_next(c)) {
+        c->outcome = STORE_FULL;
+        c->revision = 0;
+    }
+}
+
 static int commit(struct store *store, struct store_change *first)
 {
     struct store_sqlite *s = self(store);
     int r = check_in_place(s);
 
+    if (r == 0)
+        r = write_group(s, first, &s->revision);
     if (r < 0)
         return r;
-    r = write_group(s, first, &s->revision);
-    if (r == STORE_DONE)
-        return checkpoint(s);
-    if (r < 0)
-        return r;
-    roll_back(s);
-    for (struct store_change *c = first; c; c = store_change_next(c)) {
-        c->outcome = STORE_FULL;
-        c->revision = 0;
+    if (r == STORE_FULL) {
+        refuse_all(s, first);
+        return 0;
     }
-    return 0;
+    index_keep(s->index);
+    return checkpoint(s);
 }
 
 static int copy(struct store *store, char **ret_bytes, size_t *ret_n)
@@ -332,6 +326,37 @@ static int load(struct store *store, store_record_fn fn, void *data, uint64_t *r
     return r;
 }
 
+static int index_row(struct store_sqlite *s)
+{
+    sqlite3_stmt *row = s->statements[SQL_INDEX];
+    const struct store_record record = {
+        .kind = (const char *)sqlite3_column_text(row, 0),
+        .id = (const char *)sqlite3_column_text(row, 1),
+        .revision = (uint64_t)sqlite3_column_int64(row, 2),
+    };
+    const char *key = (const char *)sqlite3_column_text(row, 3);
+
+    if (!record.kind || !record.id)
+        mem_exhausted(0);
+    if (index_add(s->index, &record, key, sqlite3_column_int64(row, 4)) != STORE_DONE)
+        return store_sqlite_distrust(s->path);
+    return 0;
+}
+
+/* Whatever it says is decided here again, so it is held to the rules that a change is held to. */
+static int fill_index(struct store_sqlite *s)
+{
+    int code = SQLITE_DONE;
+    int r = 0;
+
+    while (r == 0 && (code = sqlite3_step(s->statements[SQL_INDEX])) == SQLITE_ROW)
+        r = index_row(s);
+    if (r == 0 && code != SQLITE_DONE)
+        r = sqlite_file_fail(s->db, s->path, "read");
+    (void)sqlite3_reset(s->statements[SQL_INDEX]);
+    return r;
+}
+
 static int read_revision(struct store_sqlite *s)
 {
     if (sqlite3_step(s->statements[SQL_REVISION]) != SQLITE_ROW)
@@ -350,6 +375,7 @@ static void sqlite_store_free(struct store *store)
     for (size_t i = 0; i < SQL_COUNT; i++)
         (void)sqlite3_finalize(s->statements[i]);
     (void)sqlite3_close(s->db); /* puts the log back into the file; if it cannot, the log stays */
+    index_free(s->index);
     free(s->path);
     free(s);
 }
@@ -374,11 +400,14 @@ int store_sqlite_open(const char *path, struct store **ret_store)
     if (r != 0)
         return r;
     s = NEW(struct store_sqlite);
-    *s = (struct store_sqlite){.store = {&ops}, .path = mem_strdup(path), .db = db};
+    *s = (struct store_sqlite){
+        .store = {&ops}, .path = mem_strdup(path), .db = db, .index = index_new()};
     (void)sqlite3_wal_hook(db, on_wal, s);
     r = prepare_all(s);
     if (r == 0)
         r = read_revision(s);
+    if (r == 0)
+        r = fill_index(s);
     if (r == 0 && wal_room_make(path, WAL_ROOM_BYTES) < 0)
         log_warn("writes will be slower at first", LOG_ERR());
     if (r != 0) {

@@ -7,8 +7,8 @@
  * A record may also have a key: a second name that is unique within its kind while it is held (a
  * node's address, the holder of a lease).
  *
- * That a subnet is leased once is no rule of ours but the store's: a lease is a record whose id is
- * the subnet, and creating a record that exists is a conflict.
+ * That a subnet is leased once is also the store's rule, which knows nothing of subnets: a lease is
+ * a record whose id is the subnet, and creating a record that exists is a conflict.
  *
  * The functions here block; the loop talks to a store through its writer (writer.h).
  */
