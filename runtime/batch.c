@@ -17,8 +17,7 @@
 
 /* ---- a request ------------------------------------------------------------------------------- */
 
-/* gRPC strings are UTF-8. Texts quote what was sent and may cut it in the middle of a character. */
-static char *make_error(const char *text)
+char *op_error_text(const char *text)
 {
     char *copy = mem_strdup(text);
 
@@ -34,7 +33,7 @@ static char *make_error(const char *text)
 static void fail(struct op *op, const char *text)
 {
     free(op->error);
-    op->error = make_error(text);
+    op->error = op_error_text(text);
 }
 
 static void finish(struct op *op, struct runtime *rt)
@@ -75,7 +74,7 @@ static void fail_changes(struct op *ops, const char *text)
 /* The copy takes the state's place, on disk first. */
 static void commit(struct op *ops, struct runtime *rt, struct state *next)
 {
-    if (state_disk_store(&rt->file, next) < 0) {
+    if (state_disk_store_change(&rt->file, &rt->state, next) < 0) {
         log_error("cannot store the state, nothing is changed", LOG_ERR());
         fail_changes(ops, err_text());
         state_deinit(next);
@@ -103,12 +102,13 @@ static void apply(struct op *ops, struct runtime *rt)
         state_disk_save(&rt->file, &rt->state);
 }
 
-static void drop_routes(struct batch *batch)
+static void forget_host(struct batch *batch)
 {
     free(batch->routes);
     batch->routes = NULL;
-    batch->route_count = 0;
+    batch->route_count = batch->asked_count = 0;
     batch->has_routes = false;
+    batch->device = (struct link_info){0};
 }
 
 static void run_group(struct op *ops, struct runtime *rt)
@@ -121,7 +121,7 @@ static void run_group(struct op *ops, struct runtime *rt)
     else
         state_deinit(&next);
     apply(ops, rt);
-    drop_routes(&rt->batch);
+    forget_host(&rt->batch);
     while (ops) {
         struct op *op = ops;
 
@@ -186,7 +186,7 @@ void batch_deinit(struct batch *batch)
         free(op->key);
         free(op);
     }
-    drop_routes(batch);
+    forget_host(batch);
     loop_source_free(batch->run);
     *batch = (struct batch){0};
 }
@@ -207,26 +207,75 @@ void batch_add(struct batch *batch, const struct op_kind *kind, struct rpc_call 
     loop_defer_arm(batch->run);
 }
 
-int batch_find_routes(struct runtime *rt, struct ip4_prefix dst, const struct route_entry **ret,
-                      size_t *ret_count)
+/* ---- what a group sees of the host ----------------------------------------------------------- */
+
+/* So many lookups cost less than a listing of some hundred routes. */
+#define LOOKUPS_MAX 16
+
+static int list_routes(struct runtime *rt)
 {
     struct batch *batch = &rt->batch;
-    size_t begin = 0, end;
+    int r = route_dump(rt->kernel.nl, 0, 0, &batch->routes, &batch->route_count);
 
-    if (!batch->has_routes) {
-        int r = route_dump(rt->kernel.nl, 0, 0, &batch->routes, &batch->route_count);
+    if (r < 0)
+        return r;
+    routes_sort(batch->routes, batch->route_count);
+    batch->has_routes = true;
+    return 0;
+}
 
-        if (r < 0)
-            return r;
-        routes_sort(batch->routes, batch->route_count);
-        batch->has_routes = true;
-    }
-    while (begin < batch->route_count && !ip4_prefix_equal(batch->routes[begin].dst, dst))
-        begin++;
-    end = begin;
+/* Behind a route of somebody else may stand one of ours. */
+static int look_up(struct runtime *rt, struct ip4_prefix dst)
+{
+    int r = route_find(rt->kernel.nl, dst, &rt->batch.asked);
+
+    return r == 0 && rt->batch.asked.protocol != QUILT_ROUTE_PROTOCOL ? ROUTE_UNSURE : r;
+}
+
+static void find_listed(const struct batch *batch, struct ip4_prefix dst,
+                        const struct route_entry **ret, size_t *ret_count)
+{
+    size_t begin = routes_begin(batch->routes, batch->route_count, dst), end = begin;
+
     while (end < batch->route_count && ip4_prefix_equal(batch->routes[end].dst, dst))
         end++;
     *ret = batch->routes ? &batch->routes[begin] : NULL;
     *ret_count = end - begin;
+}
+
+int batch_find_routes(struct runtime *rt, struct ip4_prefix dst, const struct route_entry **ret,
+                      size_t *ret_count)
+{
+    struct batch *batch = &rt->batch;
+    int r = ROUTE_UNSURE;
+
+    if (!batch->has_routes && batch->asked_count++ < LOOKUPS_MAX)
+        r = look_up(rt, dst);
+    if (r == ROUTE_UNSURE && !batch->has_routes)
+        r = list_routes(rt);
+    if (r < 0)
+        return r;
+    if (batch->has_routes) {
+        find_listed(batch, dst, ret, ret_count);
+        return 0;
+    }
+    *ret = &batch->asked;
+    *ret_count = r == 0;
+    return 0;
+}
+
+int batch_find_device(struct runtime *rt, const char *name, const struct link_info **ret)
+{
+    struct link_info *device = &rt->batch.device;
+
+    if (device->ifindex == 0 || strcmp(device->name, name) != 0) {
+        int r = link_get(rt->kernel.nl, name, device);
+
+        if (r < 0) {
+            device->ifindex = 0;
+            return r;
+        }
+    }
+    *ret = device;
     return 0;
 }

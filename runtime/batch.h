@@ -12,6 +12,7 @@
 #pragma once
 
 #include "lib/base/loop.h"
+#include "lib/net/link.h"
 #include "lib/net/route.h"
 #include "proto/quilt.pb-c.h"
 #include "runtime/state.h"
@@ -53,10 +54,14 @@ struct batch {
     struct loop_source *run;
     struct op *first;
     struct op **last;
-    /* All routes of the host as they were when this group first asked, by destination. */
+    /* What this group has seen of the host: a few routes one by one, or all, by destination, as
+     * they were when that was first asked for; and the device it asked for last. */
     struct route_entry *routes;
     size_t route_count;
     bool has_routes;
+    size_t asked_count;
+    struct route_entry asked;
+    struct link_info device;
 };
 
 int batch_init(struct batch *batch, struct runtime *rt);
@@ -66,8 +71,16 @@ void batch_deinit(struct batch *batch);
 void batch_add(struct batch *batch, const struct op_kind *kind, struct rpc_call *call,
                const ProtobufCMessage *request, size_t method);
 
-/* The host's routes to exactly this destination, borrowed until the group ends. */
+/* The host's routes to exactly this destination, or the one of ours that counts; borrowed until the
+ * next question. A few questions cost a lookup each, many cost one listing. */
 int batch_find_routes(struct runtime *rt, struct ip4_prefix dst, const struct route_entry **ret,
                       size_t *ret_count);
+/* -ENODEV: there is none. Borrowed likewise. */
+int batch_find_device(struct runtime *rt, const char *name, const struct link_info **ret);
 
-extern const struct op_kind op_configure, op_inject, op_remove, op_attach, op_detach, op_leave;
+/* gRPC strings are UTF-8. Texts quote what was sent and may cut it in the middle of a character.
+ * Caller frees. */
+char *op_error_text(const char *text);
+
+extern const struct op_kind op_configure, op_inject, op_remove, op_attach, op_detach, op_leave,
+    op_change_routes;

@@ -39,6 +39,23 @@ void endpoint_table_copy(struct endpoint_table *table, const struct endpoint_tab
         endpoint_copy(&table->items[i], &from->items[i]);
 }
 
+static bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
+{
+    return a->addr == b->addr && strcmp(a->id, b->id) == 0 && strcmp(a->ifname, b->ifname) == 0 &&
+           strcmp(a->netns_path, b->netns_path) == 0 &&
+           endpoint_netns_equal(&a->netns, &b->netns) && a->created_at_s == b->created_at_s;
+}
+
+bool endpoint_table_equal(const struct endpoint_table *a, const struct endpoint_table *b)
+{
+    if (a->count != b->count)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!endpoint_equal(&a->items[i], &b->items[i]))
+            return false;
+    return true;
+}
+
 struct endpoint *endpoint_table_find(const struct endpoint_table *table, const char *id,
                                      const char *ifname)
 {

@@ -45,6 +45,7 @@ void endpoint_deinit(struct endpoint *endpoint);
 
 void endpoint_table_deinit(struct endpoint_table *table);
 void endpoint_table_copy(struct endpoint_table *table, const struct endpoint_table *from);
+bool endpoint_table_equal(const struct endpoint_table *a, const struct endpoint_table *b);
 /* The found one is borrowed until the table changes. */
 struct endpoint *endpoint_table_find(const struct endpoint_table *table, const char *id,
                                      const char *ifname);

@@ -1,200 +1,403 @@
-/* The firewall table as JSON; man 5 libnftables-json. */
+/* The firewall table's rules. */
 #include "runtime/firewall.h"
 
-#include <stdlib.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/api/mesh.h"
 #include "lib/base/mem.h"
 #include "runtime/endpoints.h"
+#include "runtime/firewall_words.h"
 
 #define CONTAINERS ENDPOINT_HOST_PREFIX "*"
+#define OVERLAY MESH_DEVICE_NAME
+#define OTHER_VXLAN_PORT 8472 /* what VXLAN had before RFC 7348 */
+#define BEFORE_TRACKING (-300)
 
-static json_t *check(json_t *json)
+#define PEERS FIREWALL_PEERS
+#define ORIGINS FIREWALL_ORIGINS
+#define ENDPOINTS FIREWALL_ENDPOINTS
+
+#define FROM_CONTAINER "from_container"
+#define FORGED "forged"
+#define INSIDE "inside"
+#define VXLAN "vxlan"
+#define FROM_OVERLAY "from_overlay"
+#define TO_HOST "to_host"
+
+static const struct ip4_prefix loopback = {.addr = 0x7f000000, .len = 8};
+static const struct ip4_prefix link_local = {.addr = 0xa9fe0000, .len = 16};
+#define METADATA 0xa9fea9feu /* 169.254.169.254 */
+
+const char *const firewall_reasons[FIREWALL_REASON_COUNT] = {
+    [FIREWALL_NO_PEER] = "no_peer",
+    [FIREWALL_OTHER_ORIGIN] = "other_origin",
+    [FIREWALL_STRAY] = "stray",
+    [FIREWALL_OUTSIDE] = "outside",
+    [FIREWALL_LOOPBACK] = "loopback",
+    [FIREWALL_NOT_IP4] = "not_ip4",
+    [FIREWALL_FORGED_SOURCE] = "forged_source",
+    [FIREWALL_FORGED_MAC] = "forged_mac",
+    [FIREWALL_VXLAN] = "vxlan_of_container",
+    [FIREWALL_TUNNEL] = "tunnel",
+    [FIREWALL_LINK_LOCAL] = "link_local",
+    [FIREWALL_HOST] = "host",
+    [FIREWALL_PEER_HOST] = "peer_host",
+    [FIREWALL_INVALID] = "invalid",
+    [FIREWALL_ARP] = "arp",
+    [FIREWALL_IP6] = "ipv6",
+    [FIREWALL_VLAN] = "vlan",
+    [FIREWALL_FRAME] = "frame",
+};
+
+/* ---- entries --------------------------------------------------------------------------------- */
+
+static const struct words_table inet = {FIREWALL_FAMILY, FIREWALL_TABLE};
+
+#define add_rule(ruleset, chain, ...) words_add_rule(ruleset, &inet, chain, __VA_ARGS__)
+
+/* Named like the hook it is on. */
+static void add_base_chain(json_t *ruleset, const char *name, const char *type, int priority)
 {
-    if (!json)
-        mem_exhausted(0);
-    return json;
+    words_add_base_chain(
+        ruleset, &inet,
+        &(struct words_hook){.name = name, .type = type, .hook = name, .priority = priority});
 }
 
-/* ---- expressions --------------------------------------------------------------------------- */
-
-static json_t *match(const char *op, json_t *left, json_t *right)
+static void add_chain(json_t *ruleset, const char *name)
 {
-    return check(json_pack("{s:{s:s, s:o, s:o}}", "match", "op", op, "left", left, "right", right));
+    words_add_chain(ruleset, &inet, name);
 }
 
-static json_t *meta(const char *key)
+static void add_set(json_t *ruleset, const char *name, json_t *type, json_t *members)
 {
-    return check(json_pack("{s:{s:s}}", "meta", "key", key));
+    words_add_entry(ruleset, "set",
+                    json_pack("{s:s, s:s, s:s, s:o, s:o}", "family", FIREWALL_FAMILY, "name", name,
+                              "table", FIREWALL_TABLE, "type", type, "elem", members));
 }
 
-static json_t *payload(const char *protocol, const char *field)
+/* ---- sets ------------------------------------------------------------------------------------ */
+
+/* The peer's address as a number of the kind that traffic classes have: the kernel keeps a packet's
+ * priority while it takes it out of its VXLAN, and asks for it nowhere on that way. */
+static json_t *mark_of(uint32_t host)
 {
-    return check(json_pack("{s:{s:s, s:s}}", "payload", "protocol", protocol, "field", field));
+    char text[16];
+
+    (void)snprintf(text, sizeof text, "%x:%x", host >> 16, host & 0xffff);
+    return json_string(text);
 }
 
-static json_t *prefix(struct ip4_prefix p)
+static json_t *peer_members(const struct firewall_spec *spec)
 {
-    char text[IP4_TEXT_SIZE];
+    json_t *members = json_array();
 
-    return check(
-        json_pack("{s:{s:s, s:i}}", "prefix", "addr", ip4_format(p.addr, text), "len", (int)p.len));
+    for (size_t i = 0; i < spec->peer_count; i++) {
+        uint32_t host = spec->peers[i].host;
+
+        if (i == 0 || spec->peers[i - 1].host != host)
+            json_array_append_new(members, json_pack("[o, o]", word_addr(host), mark_of(host)));
+    }
+    return members;
 }
 
-static json_t *from_container(void)
+static json_t *origin_members(const struct firewall_spec *spec)
 {
-    return match("==", meta("iifname"), json_string(CONTAINERS));
+    json_t *members = json_array();
+
+    for (size_t i = 0; i < spec->peer_count; i++) {
+        const struct firewall_peer *peer = &spec->peers[i];
+
+        if (peer->subnet)
+            json_array_append_new(members,
+                                  word_concat(word_addr(peer->subnet), mark_of(peer->host), NULL));
+    }
+    return members;
 }
 
-static json_t *is_vxlan(void)
+static json_t *endpoint_members(const struct firewall_spec *spec)
 {
-    return match("==", payload("udp", "dport"), json_integer(MESH_VXLAN_PORT));
+    json_t *members = json_array();
+
+    for (size_t i = 0; i < spec->endpoint_count; i++) {
+        char name[IFNAMSIZ], mac[MAC_TEXT_SIZE];
+
+        endpoint_host_ifname(spec->endpoints[i], name);
+        mac_format(mac_from_ip4(spec->endpoints[i]), mac);
+        json_array_append_new(members, word_concat(json_string(name), word_addr(spec->endpoints[i]),
+                                                   json_string(mac)));
+    }
+    return members;
 }
+
+json_t *firewall_sets(const struct firewall_spec *spec)
+{
+    json_t *sets = json_array();
+
+    words_add_entry(sets, "map",
+                    json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "family", FIREWALL_FAMILY, "name",
+                              PEERS, "table", FIREWALL_TABLE, "type", "ipv4_addr", "map", "classid",
+                              "elem", peer_members(spec)));
+    add_set(sets, ORIGINS, json_pack("[s, s]", "ipv4_addr", "classid"), origin_members(spec));
+    add_set(sets, ENDPOINTS, json_pack("[s, s, s]", "ifname", "ipv4_addr", "ether_addr"),
+            endpoint_members(spec));
+    return sets;
+}
+
+static void add_sets(json_t *ruleset, const struct firewall_spec *spec)
+{
+    AUTO_JSON json_t *sets = firewall_sets(spec);
+
+    json_array_extend(ruleset, sets);
+}
+
+static void add_counters(json_t *ruleset)
+{
+    for (size_t i = 0; i < FIREWALL_FRAMES_FIRST; i++)
+        words_add_counter(ruleset, &inet, firewall_reasons[i]);
+}
+
+/* ---- words of ours ------------------------------------------------------------------------- */
+
+/* Two words, for the end of a rule. */
+#define DROP(reason) word_count(firewall_reasons[reason]), word_verdict("drop"), NULL
+#define ACCEPT word_verdict("accept"), NULL
+#define UNTRACKED word_verdict("notrack"), word_verdict("accept"), NULL
 
 static json_t *is_not_ip4(void)
 {
-    return match("!=", meta("nfproto"), json_string("ipv4"));
+    return word_match("!=", word_meta("nfproto"), json_string("ipv4"));
 }
 
-/* The route back to the source leads to another device than the packet came by, or nowhere. */
-static json_t *is_forged(void)
+static json_t *is_no_endpoint(void)
 {
-    json_t *fib = json_pack("{s:{s:s, s:[s,s]}}", "fib", "result", "oif", "flags", "saddr", "iif");
-
-    return match("==", check(fib), json_string("0"));
+    return word_match(
+        "!=",
+        word_concat(word_meta("iifname"), word_field("ip", "saddr"), word_field("ether", "saddr")),
+        json_string("@" ENDPOINTS));
 }
 
-/* For the kernel a broadcast from 0.0.0.0 (DHCP) is never forged (nft_fib4_eval). */
 static json_t *is_from_nobody(void)
 {
-    return match("==", payload("ip", "saddr"), json_string("0.0.0.0"));
+    return word_match("==", word_field("ip", "saddr"), json_string("0.0.0.0"));
 }
 
-static json_t *is_to_this_host(void)
+static json_t *is_vxlan_of_any_age(void)
 {
-    json_t *fib = json_pack("{s:{s:s, s:[s]}}", "fib", "result", "type", "flags", "daddr");
-
-    return match("==", check(fib), json_string("local"));
+    return word_match("==", word_field("udp", "dport"),
+                      word(json_pack("{s:[i, i]}", "set", MESH_VXLAN_PORT, OTHER_VXLAN_PORT)));
 }
 
-static json_t *is_from_no_peer(void)
+static json_t *is_ip_in_ip(void)
 {
-    return match("!=", payload("ip", "saddr"), json_string("@" FIREWALL_PEERS));
+    return word_match("==", word_field("ip", "protocol"), json_integer(IPPROTO_IPIP));
 }
 
-/* ---- rules ----------------------------------------------------------------------------------- */
-
-static json_t *drop(json_t *first, json_t *second, json_t *third)
+static json_t *is_to_own_vtep(const struct firewall_spec *spec)
 {
-    json_t *expr = json_array();
-
-    json_array_append_new(expr, first);
-    if (second)
-        json_array_append_new(expr, second);
-    if (third)
-        json_array_append_new(expr, third);
-    json_array_append_new(expr, json_pack("{s:n}", "counter"));
-    json_array_append_new(expr, json_pack("{s:n}", "drop"));
-    return expr;
+    return word_match("==", word_field("ip", "daddr"), word_addr(spec->subnet.addr));
 }
 
-static json_t *masquerade(const struct firewall_spec *spec)
+static json_t *is_of_other_origin(const struct firewall_spec *spec)
 {
-    json_t *expr = json_array();
+    return word_match(
+        "!=",
+        word_concat(word_masked("saddr", ip4_mask(spec->subnet.len)), word_meta("priority"), NULL),
+        json_string("@" ORIGINS));
+}
 
-    json_array_append_new(expr, match("==", payload("ip", "saddr"), prefix(spec->subnet)));
-    json_array_append_new(expr, match("!=", payload("ip", "daddr"), prefix(spec->cluster)));
-    json_array_append_new(expr, match("!=", meta("oifname"), json_string(CONTAINERS)));
+/* Hosts speak in the mesh as their VTEP, whose address is the network's. */
+static json_t *is_from_container_there(const struct firewall_spec *spec)
+{
+    return word_match("!=", word_masked("saddr", ~ip4_mask(spec->subnet.len)), word_addr(0));
+}
+
+static json_t *is_open_port(const struct firewall_policy *policy)
+{
+    json_t *set = json_array();
+
+    for (size_t i = 0; i < policy->port_count; i++)
+        json_array_append_new(
+            set, word_concat(json_integer(policy->ports[i].is_tcp ? IPPROTO_TCP : IPPROTO_UDP),
+                             json_integer(policy->ports[i].number), NULL));
+    return word_match("==", word_concat(word_meta("l4proto"), word_field("th", "dport"), NULL),
+                      word(json_pack("{s:o}", "set", set)));
+}
+
+/* ---- prerouting ------------------------------------------------------------------------------ */
+
+/* A broadcast from 0.0.0.0 (DHCP) is at home everywhere, for the kernel (nft_fib4_eval). */
+static void add_forged(json_t *ruleset)
+{
+    add_chain(ruleset, FORGED);
+    add_rule(ruleset, FORGED, word_is_routed_elsewhere(), DROP(FIREWALL_FORGED_SOURCE));
+    add_rule(ruleset, FORGED, is_from_nobody(), DROP(FIREWALL_FORGED_SOURCE));
+    add_rule(ruleset, FORGED, DROP(FIREWALL_FORGED_MAC));
+}
+
+/* To the mesh. What is for this host is tracked, so that its answers are known. */
+static void add_inside(json_t *ruleset, const struct firewall_spec *spec)
+{
+    add_chain(ruleset, INSIDE);
+    add_rule(ruleset, INSIDE, word_udp_port(MESH_VXLAN_PORT), DROP(FIREWALL_VXLAN));
+    add_rule(ruleset, INSIDE, is_to_own_vtep(spec), ACCEPT);
+    if (!spec->policy.is_all_tracked)
+        add_rule(ruleset, INSIDE, UNTRACKED);
+}
+
+static void add_from_container(json_t *ruleset, const struct firewall_spec *spec)
+{
+    add_chain(ruleset, FROM_CONTAINER);
+    add_rule(ruleset, FROM_CONTAINER, is_not_ip4(), DROP(FIREWALL_NOT_IP4));
+    add_rule(ruleset, FROM_CONTAINER, is_no_endpoint(), word_go(FORGED), NULL);
+    if (spec->subnet.len > 0)
+        add_rule(ruleset, FROM_CONTAINER, word_to("==", spec->cluster), word_go(INSIDE), NULL);
+    add_rule(ruleset, FROM_CONTAINER, is_vxlan_of_any_age(), DROP(FIREWALL_VXLAN));
+    add_rule(ruleset, FROM_CONTAINER, is_ip_in_ip(), DROP(FIREWALL_TUNNEL));
+    if (spec->policy.is_metadata_open)
+        add_rule(ruleset, FROM_CONTAINER,
+                 word_match("==", word_field("ip", "daddr"), word_addr(METADATA)), ACCEPT);
+    add_rule(ruleset, FROM_CONTAINER, word_to("==", link_local), DROP(FIREWALL_LINK_LOCAL));
+    add_rule(ruleset, FROM_CONTAINER, word_to("==", loopback), DROP(FIREWALL_LOOPBACK));
+}
+
+static void add_vxlan(json_t *ruleset)
+{
+    add_chain(ruleset, VXLAN);
+    add_rule(ruleset, VXLAN, word_look_up("saddr", "@" PEERS), UNTRACKED);
+    add_rule(ruleset, VXLAN, word_is_to_this_host(), DROP(FIREWALL_NO_PEER));
+}
+
+static void add_from_overlay(json_t *ruleset, const struct firewall_spec *spec)
+{
+    add_chain(ruleset, FROM_OVERLAY);
+    if (spec->subnet.len > 0) {
+        add_rule(ruleset, FROM_OVERLAY, is_of_other_origin(spec), DROP(FIREWALL_OTHER_ORIGIN));
+        add_rule(ruleset, FROM_OVERLAY, is_to_own_vtep(spec), ACCEPT);
+        if (spec->policy.is_all_tracked)
+            add_rule(ruleset, FROM_OVERLAY, word_to("==", spec->subnet), ACCEPT);
+        else
+            add_rule(ruleset, FROM_OVERLAY, word_to("==", spec->subnet), UNTRACKED);
+    }
+    add_rule(ruleset, FROM_OVERLAY, DROP(FIREWALL_STRAY));
+}
+
+/* Every packet of the host comes by here, most of them twice: what carries the mesh first. */
+static void add_prerouting(json_t *ruleset, const struct firewall_spec *spec)
+{
+    static const char hook[] = "prerouting";
+
+    add_base_chain(ruleset, hook, "filter", BEFORE_TRACKING);
+    add_rule(ruleset, hook, word_in_from("==", CONTAINERS), word_go(FROM_CONTAINER), NULL);
+    add_rule(ruleset, hook, word_in_from("==", OVERLAY), word_go(FROM_OVERLAY), NULL);
+    add_rule(ruleset, hook, word_udp_port(MESH_VXLAN_PORT), word_go(VXLAN), NULL);
+    add_rule(ruleset, hook, word_in_from("==", "lo"), ACCEPT);
+    add_rule(ruleset, hook, word_to("==", loopback), DROP(FIREWALL_LOOPBACK));
+    if (spec->subnet.len > 0)
+        add_rule(ruleset, hook,
+                 word_match("==", word_field("ip", "saddr"), word_prefix(spec->cluster)),
+                 DROP(FIREWALL_OUTSIDE));
+}
+
+/* ---- the other hooks ------------------------------------------------------------------------- */
+
+static void add_output(json_t *ruleset)
+{
+    add_base_chain(ruleset, "output", "filter", BEFORE_TRACKING);
+    add_rule(ruleset, "output", word_udp_port(MESH_VXLAN_PORT), word_verdict("notrack"), NULL);
+}
+
+/* What containers may have of this host and of the others. */
+static void add_open(json_t *ruleset, const char *chain, const struct firewall_policy *policy)
+{
+    add_rule(ruleset, chain, word_is_answer(), ACCEPT);
+    add_rule(ruleset, chain, word_is_echo_request(), ACCEPT);
+    if (policy->port_count > 0)
+        add_rule(ruleset, chain, is_open_port(policy), ACCEPT);
+}
+
+static void add_input(json_t *ruleset, const struct firewall_spec *spec)
+{
+    add_base_chain(ruleset, "input", "filter", 0);
+    if (spec->policy.are_hosts_open)
+        return;
+    add_chain(ruleset, TO_HOST);
+    add_open(ruleset, TO_HOST, &spec->policy);
+    add_rule(ruleset, TO_HOST, DROP(FIREWALL_HOST));
+    add_rule(ruleset, "input", word_in_from("==", CONTAINERS), word_go(TO_HOST), NULL);
+    if (spec->subnet.len > 0)
+        add_rule(ruleset, "input", word_in_from("==", OVERLAY), is_from_container_there(spec),
+                 word_go(TO_HOST), NULL);
+}
+
+/* What cannot be tracked would leave without masquerading, under the container's address. */
+static void add_forward(json_t *ruleset, const struct firewall_spec *spec)
+{
+    static const char hook[] = "forward";
+
+    add_base_chain(ruleset, hook, "filter", 0);
+    add_rule(ruleset, hook, word_in_from("!=", CONTAINERS), ACCEPT);
+    add_rule(ruleset, hook, word_to("==", spec->cluster), ACCEPT);
+    add_rule(ruleset, hook,
+             word_match("in", word(json_pack("{s:{s:s}}", "ct", "key", "state")),
+                        json_string("invalid")),
+             DROP(FIREWALL_INVALID));
+    if (spec->policy.are_hosts_open)
+        return;
+    add_open(ruleset, hook, &spec->policy);
+    add_rule(ruleset, hook, word_look_up("daddr", "@" PEERS), DROP(FIREWALL_PEER_HOST));
+}
+
+/* Sees the first packet of each connection. Another table may have changed its port since. */
+static void add_postrouting(json_t *ruleset, const struct firewall_spec *spec)
+{
+    static const char hook[] = "postrouting";
+
+    add_base_chain(ruleset, hook, "nat", 100);
+    if (spec->subnet.len == 0)
+        return;
+    add_rule(ruleset, hook, word_match("==", word_field("ip", "saddr"), word_prefix(spec->subnet)),
+             is_vxlan_of_any_age(), word_to("!=", spec->cluster), DROP(FIREWALL_VXLAN));
     /* Fully random ports: two containers that start at once do not race for the same one. */
-    json_array_append_new(expr, json_pack("{s:{s:s}}", "masquerade", "flags", "fully-random"));
-    return expr;
-}
-
-static void add_rule(json_t *ruleset, const char *chain, json_t *expr)
-{
-    json_array_append_new(
-        ruleset, check(json_pack("{s:{s:s, s:s, s:s, s:o}}", "rule", "family", FIREWALL_FAMILY,
-                                 "table", FIREWALL_TABLE, "chain", chain, "expr", expr)));
-}
-
-static void add_chain(json_t *ruleset, const char *name, const char *type, int priority)
-{
-    json_array_append_new(
-        ruleset, check(json_pack("{s:{s:s, s:s, s:s, s:s, s:s, s:i, s:s}}", "chain", "family",
-                                 FIREWALL_FAMILY, "table", FIREWALL_TABLE, "name", name, "type",
-                                 type, "hook", name, "prio", priority, "policy", "accept")));
-}
-
-static void add_set(json_t *ruleset, const struct firewall_spec *spec)
-{
-    json_t *set = json_pack("{s:s, s:s, s:s, s:s}", "family", FIREWALL_FAMILY, "name",
-                            FIREWALL_PEERS, "table", FIREWALL_TABLE, "type", "ipv4_addr");
-
-    if (spec->peer_count > 0)
-        json_object_set_new(set, "elem", firewall_peers(spec));
-    json_array_append_new(ruleset, check(json_pack("{s:o}", "set", set)));
-}
-
-json_t *firewall_peers(const struct firewall_spec *spec)
-{
-    json_t *elements = json_array();
-    char text[IP4_TEXT_SIZE];
-
-    for (size_t i = 0; i < spec->peer_count; i++)
-        json_array_append_new(elements, json_string(ip4_format(spec->peers[i], text)));
-    return elements;
+    add_rule(ruleset, hook, word_match("==", word_field("ip", "saddr"), word_prefix(spec->subnet)),
+             word_to("!=", spec->cluster),
+             word_match("!=", word_meta("oifname"), json_string(CONTAINERS)),
+             word(json_pack("{s:{s:s}}", "masquerade", "flags", "fully-random")), NULL);
 }
 
 json_t *firewall_ruleset(const struct firewall_spec *spec)
 {
     json_t *ruleset = json_array();
 
-    json_array_append_new(ruleset, check(json_pack("{s:{s:s, s:s}}", "table", "family",
-                                                   FIREWALL_FAMILY, "name", FIREWALL_TABLE)));
-    add_set(ruleset, spec);
-    add_chain(ruleset, "prerouting", "filter", -300);
-    add_chain(ruleset, "postrouting", "nat", 100);
-    add_rule(ruleset, "prerouting", drop(from_container(), is_not_ip4(), NULL));
-    add_rule(ruleset, "prerouting", drop(from_container(), is_vxlan(), NULL));
-    add_rule(ruleset, "prerouting", drop(from_container(), is_forged(), NULL));
-    add_rule(ruleset, "prerouting", drop(from_container(), is_from_nobody(), NULL));
-    add_rule(ruleset, "prerouting", drop(is_to_this_host(), is_vxlan(), is_from_no_peer()));
+    words_add_table(ruleset, &inet);
+    add_counters(ruleset);
+    add_sets(ruleset, spec);
+    add_forged(ruleset);
     if (spec->subnet.len > 0)
-        add_rule(ruleset, "postrouting", masquerade(spec));
+        add_inside(ruleset, spec);
+    add_from_container(ruleset, spec);
+    add_vxlan(ruleset);
+    add_from_overlay(ruleset, spec);
+    add_prerouting(ruleset, spec);
+    add_output(ruleset);
+    add_input(ruleset, spec);
+    add_forward(ruleset, spec);
+    add_postrouting(ruleset, spec);
     return ruleset;
 }
 
-json_t *firewall_without_peers(const json_t *ruleset)
+json_t *firewall_without_members(const json_t *ruleset)
 {
-    json_t *copy = check(json_deep_copy(ruleset)), *item;
+    json_t *copy = word(json_deep_copy(ruleset)), *item;
     size_t i;
 
     json_array_foreach (copy, i, item) {
         json_t *set = json_object_get(item, "set");
+        json_t *map = json_object_get(item, "map");
 
-        if (set)
-            (void)json_object_del(set, "elem");
+        (void)json_object_del(set, "elem");
+        (void)json_object_del(map, "elem");
     }
     return copy;
-}
-
-static int compare(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-size_t firewall_sort_peers(uint32_t *peers, size_t count)
-{
-    size_t kept = 0;
-
-    if (count > 0)
-        qsort(peers, count, sizeof *peers, compare);
-    for (size_t i = 0; i < count; i++) {
-        if (peers[i] != 0 && (kept == 0 || peers[kept - 1] != peers[i]))
-            peers[kept++] = peers[i];
-    }
-    return kept;
 }

@@ -6,10 +6,11 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/net/nft_elements.h"
 #include "lib/net/sysctl.h"
 #include "runtime/routes.h"
 
-const char *const kernel_object_names[] = {"endpoint", "route", "firewall", "sysctl"};
+const char *const kernel_object_names[] = {"endpoint", "route", "firewall", "sysctl", "fastpath"};
 static_assert(ARRAY_LEN(kernel_object_names) == KERNEL_OBJECT_COUNT, "a name for each object");
 
 int kernel_open(struct kernel *kernel)
@@ -20,6 +21,8 @@ int kernel_open(struct kernel *kernel)
     r = nl_open(&kernel->nl);
     if (r == 0)
         r = nft_new(&kernel->nft);
+    if (r == 0)
+        r = nft_elements_open(&kernel->elements);
     if (r < 0)
         kernel_close(kernel);
     return r;
@@ -27,6 +30,8 @@ int kernel_open(struct kernel *kernel)
 
 void kernel_close(struct kernel *kernel)
 {
+    set_free(kernel->set);
+    nl_close(kernel->elements);
     if (kernel->nft)
         nft_free(kernel->nft);
     if (kernel->nl)

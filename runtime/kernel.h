@@ -1,4 +1,4 @@
-/* The runtime's hands in the kernel: one netlink socket, one nftables handle, and "make it so"
+/* The runtime's hands in the kernel: a netlink socket, an nftables handle, and "make it so"
  * functions that write only what differs and count what they wrote.
  *
  * Each returns 0, or negative with a text. nl says where: the host's socket or one that was opened
@@ -7,6 +7,7 @@
 #pragma once
 
 #include "lib/base/loop.h"
+#include "lib/bpf/set.h"
 #include "lib/net/addr.h"
 #include "lib/net/link.h"
 #include "lib/net/neigh.h"
@@ -19,6 +20,7 @@ enum kernel_object {
     KERNEL_ROUTE,    /* to other nodes */
     KERNEL_FIREWALL,
     KERNEL_SYSCTL,
+    KERNEL_FASTPATH, /* records and programs */
     KERNEL_OBJECT_COUNT
 };
 extern const char *const kernel_object_names[KERNEL_OBJECT_COUNT];
@@ -26,6 +28,8 @@ extern const char *const kernel_object_names[KERNEL_OBJECT_COUNT];
 struct kernel {
     struct nl *nl;
     struct nft *nft;
+    struct nl *elements; /* of the firewall's set, lib/net/nft_elements.h */
+    struct set *set;     /* the fast path's programs and maps; NULL: nobody has pinned any */
     uint64_t writes[KERNEL_OBJECT_COUNT];
 };
 

@@ -11,6 +11,8 @@
 #include "lib/base/parse.h"
 #include "lib/base/strbuf.h"
 #include "lib/http/server.h"
+#include "runtime/drops.h"
+#include "runtime/fastpath.h"
 #include "runtime/runtime.h"
 #include "runtime/status.h"
 
@@ -73,6 +75,21 @@ static void add_attach(struct strbuf *out, const struct metrics *metrics)
                 (double)metrics->attach_sum_ms / 1000, name, count);
 }
 
+static void add_door(struct strbuf *out, const struct rpc_figures *door)
+{
+    static const char name[] = "quilt_runtime_rpc_connections_cut_total";
+    const struct figure figures[] = {
+        {"quilt_runtime_rpc_connections", "gauge", "gRPC connections.", door->connections},
+        {"quilt_runtime_rpc_denied_total", "counter", "Calls of callers who may not.",
+         door->denied},
+    };
+
+    figures_add(out, figures, ARRAY_LEN(figures));
+    figures_add_head(out, name, "counter", "gRPC connections cut off, by reason.");
+    for (int i = 1; i < door->cut_count; i++)
+        strbuf_addf(out, "%s{reason=\"%s\"} %" PRIu64 "\n", name, door->cut_word(i), door->cuts[i]);
+}
+
 static uint64_t count_routes_there(const struct runtime *rt, const struct view *view)
 {
     uint64_t count = 0;
@@ -109,7 +126,7 @@ static void add_gauges(struct strbuf *out, const struct runtime *rt, const struc
         {"quilt_runtime_routes_in_kernel", "gauge", "Routes injected that the kernel has.",
          count_routes_there(rt, view)},
         {"quilt_runtime_peers", "gauge", "Hosts that VXLAN is taken from.",
-         rt->reconcile.peer_count},
+         rt->reconcile.members.counts[MEMBERS_PEERS]},
         {"quilt_runtime_problems", "gauge", "What GetStatus lists as wrong.",
          count_problems(rt, view)},
     };
@@ -133,8 +150,15 @@ static void get_metrics(struct http_request *request, void *data)
               rt->kernel.writes);
     by_object(&out, "quilt_runtime_repairs_total", "Objects found wrong and written again.",
               rt->reconcile.repairs);
+    drops_add_metrics(&rt->kernel, &out);
+    fastpath_add_metrics(&rt->kernel, &rt->state, &out);
     add_calls(&out, &rt->metrics);
     add_attach(&out, &rt->metrics);
+    if (rt->rpc) {
+        const struct rpc_figures door = rpc_server_figures(rt->rpc);
+
+        add_door(&out, &door);
+    }
     figures_add_process(&out, "quilt-runtime");
     http_reply_text(request, 200, FIGURES_CONTENT_TYPE, out.data);
 }
@@ -165,8 +189,11 @@ int metrics_start(struct runtime *rt, const char *addr_port)
         {"GET", "/livez", get_livez},
         {"GET", "/readyz", get_readyz},
     };
-    struct http_server_config config = {
-        .routes = routes, .route_count = ARRAY_LEN(routes), .data = rt, .max_connections = 64};
+    struct http_server_config config = {.routes = routes,
+                                        .route_count = ARRAY_LEN(routes),
+                                        .data = rt,
+                                        .max_connections = 64,
+                                        .is_for_programs = true};
     int r = parse_addr_port(addr_port, &config.addr, &config.port);
 
     if (r == 0)

@@ -92,10 +92,20 @@ static int attach_decide(struct op *op, struct runtime *rt, struct state *next)
     return 0;
 }
 
+/* Its frames are judged from now on; its packets are anyway. */
+static void open_door(struct runtime *rt, uint32_t addr)
+{
+    if (reconcile_door(&rt->reconcile, addr) == 0)
+        return;
+    log_debug("frames of an endpoint", LOG_ERR());
+    reconcile_ask(&rt->reconcile, LOOK_FIREWALL);
+}
+
 static int attach_apply(struct op *op, struct runtime *rt)
 {
     struct attach *attach = (struct attach *)op;
     const struct endpoint *endpoint = endpoint_table_find_addr(&rt->state.endpoints, attach->addr);
+    uint64_t writes = rt->kernel.writes[KERNEL_ENDPOINT];
     char ip[IP4_TEXT_SIZE];
     int r = 0;
 
@@ -103,6 +113,10 @@ static int attach_apply(struct op *op, struct runtime *rt)
         r = plug_remove(&rt->kernel, attach->before.addr);
     if (r == 0)
         r = plug_build(&rt->kernel, endpoint, rt->reconcile.mtu_bytes);
+    if (r == 0)
+        r = reconcile_admit(&rt->reconcile);
+    if (r == 0 && rt->kernel.writes[KERNEL_ENDPOINT] != writes)
+        open_door(rt, attach->addr);
     if (r == PLUG_GONE)
         r = err_fail(ENOENT, "netns: %s is gone", endpoint->netns_path);
     if (r < 0)
@@ -128,7 +142,7 @@ static void attach_undo(struct op *op, struct runtime *rt)
     /* What a failure leaves here is found at the next look: a device of ours without a record. */
     if (plug_remove(&rt->kernel, attach->addr) < 0)
         log_warn("cannot remove what a failed attach left, will try again", LOG_ERR());
-    reconcile_ask(&rt->reconcile, LOOK_NET);
+    reconcile_ask(&rt->reconcile, LOOK_NET | LOOK_MEMBERS);
 }
 
 static void attach_answer(const struct op *op, const struct runtime *rt)
@@ -212,6 +226,7 @@ static int detach_apply(struct op *op, struct runtime *rt)
                  LOG_S("id", request->id), LOG_ERR());
         reconcile_ask(&rt->reconcile, LOOK_NET);
     }
+    reconcile_ask(&rt->reconcile, LOOK_MEMBERS | LOOK_FIREWALL);
     log_info("endpoint detached", LOG_S("id", request->id),
              LOG_S("ip", ip4_format(detach->addr, ip)));
     return 0;

@@ -6,18 +6,14 @@
 #include "proto/quilt.pb-c.h"
 #include "runtime/batch.h"
 #include "runtime/requests.h"
+#include "runtime/route_wish.h"
 #include "runtime/runtime.h"
 
 /* ---- InjectRoute ----------------------------------------------------------------------------- */
 
 struct inject {
     struct op op;
-    struct route_entry want;
-    bool is_in_kernel;
-    bool is_device_up;
-    bool had_before;
-    struct route before;
-    struct ip4_prefix dst;
+    struct route_wish wish;
 };
 
 static char *inject_key(const ProtobufCMessage *request)
@@ -25,61 +21,18 @@ static char *inject_key(const ProtobufCMessage *request)
     return mem_printf("route %s", ((const Quilt__InjectRouteRequest *)request)->destination);
 }
 
-static int look_at_device(struct inject *inject, struct runtime *rt, const struct route *route)
-{
-    struct link_info link;
-    int r = link_get(rt->kernel.nl, route->via, &link);
-
-    if (r == -ENODEV)
-        return err_fail(ENODEV, "via_interface: '%s' does not exist on this host", route->via);
-    if (r < 0)
-        return r;
-    inject->want = route_to_entry(route, link.ifindex);
-    inject->is_device_up = link.is_up;
-    return 0;
-}
-
-static int look_at_routes(struct inject *inject, struct runtime *rt)
-{
-    const struct route_entry *have, *foreign;
-    size_t count;
-    int r = batch_find_routes(rt, inject->want.dst, &have, &count);
-
-    if (r < 0)
-        return r;
-    foreign = kernel_foreign_route(have, count);
-    if (foreign)
-        return kernel_fail_foreign_route(foreign);
-    inject->is_in_kernel = routes_have(have, count, &inject->want);
-    return 0;
-}
-
 static int inject_decide(struct op *op, struct runtime *rt, struct state *next)
 {
-    const Quilt__InjectRouteRequest *request = (const Quilt__InjectRouteRequest *)op->request;
     struct inject *inject = (struct inject *)op;
-    const struct route *before;
-    struct route route;
-    int r = request_read_route(next, request->destination, request->via_interface, request->gateway,
-                               &route);
+    int r =
+        route_wish_read(rt, next, (const Quilt__InjectRouteRequest *)op->request, &inject->wish);
 
-    if (r == 0)
-        r = look_at_device(inject, rt, &route);
-    if (r == 0)
-        r = look_at_routes(inject, rt);
     if (r < 0)
         return err_wrap(r, "inject route");
-    before = route_table_find(&next->routes, route.dst);
-    inject->had_before = before;
-    if (before)
-        inject->before = *before;
-    inject->dst = route.dst;
-    op->is_change = route_table_put(&next->routes, &route);
+    op->is_change = route_table_put(&next->routes, &inject->wish.route);
     return 0;
 }
 
-/* While the device is down the kernel takes no route over it. The wish is stored; the device's
- * coming up brings the route. */
 static int inject_apply(struct op *op, struct runtime *rt)
 {
     struct inject *inject = (struct inject *)op;
@@ -87,11 +40,11 @@ static int inject_apply(struct op *op, struct runtime *rt)
     int r;
 
     rt->reconcile.is_off = false;
-    if (inject->is_in_kernel || !inject->is_device_up)
+    if (!route_wish_is_due(&inject->wish))
         return 0;
     rt->kernel.writes[KERNEL_ROUTE]++;
-    r = route_replace(rt->kernel.nl, &inject->want);
-    if (r == -ENETDOWN || r == -ENODEV) /* it went since we looked: as above */
+    r = route_replace(rt->kernel.nl, &inject->wish.want);
+    if (route_wish_can_wait(r))
         return 0;
     if (r < 0)
         return err_wrap(r, "inject route");
@@ -102,12 +55,7 @@ static int inject_apply(struct op *op, struct runtime *rt)
 
 static void inject_undo(struct op *op, struct runtime *rt)
 {
-    struct inject *inject = (struct inject *)op;
-
-    if (inject->had_before)
-        (void)route_table_put(&rt->state.routes, &inject->before);
-    else
-        (void)route_table_remove(&rt->state.routes, inject->dst);
+    route_wish_undo(rt, &((struct inject *)op)->wish);
 }
 
 static void inject_answer(const struct op *op, const struct runtime *rt)
@@ -134,19 +82,33 @@ static char *remove_key(const ProtobufCMessage *request)
     return mem_printf("route %s", ((const Quilt__RemoveRouteRequest *)request)->destination);
 }
 
-/* One delete takes one route; ours of other metrics may stand behind it. */
-static int remove_from_kernel(struct runtime *rt, struct ip4_prefix dst)
+/* As many as are seen; 0, how many in *ret_count, or negative. */
+static int remove_seen(struct runtime *rt, struct ip4_prefix dst, size_t *ret_count)
 {
     const struct route_entry *have;
     size_t count;
     int r = batch_find_routes(rt, dst, &have, &count);
 
+    *ret_count = 0;
     for (size_t i = 0; r == 0 && i < count; i++) {
         if (have[i].protocol != QUILT_ROUTE_PROTOCOL)
             continue;
         rt->kernel.writes[KERNEL_ROUTE]++;
+        (*ret_count)++;
         r = route_delete(rt->kernel.nl, &have[i]);
     }
+    return r;
+}
+
+/* One delete takes one route; ours of other metrics may stand behind it. A listing has them all. */
+static int remove_from_kernel(struct runtime *rt, struct ip4_prefix dst)
+{
+    size_t count;
+    int r;
+
+    do
+        r = remove_seen(rt, dst, &count);
+    while (r == 0 && count > 0 && !rt->batch.has_routes);
     return r;
 }
 

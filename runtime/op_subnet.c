@@ -8,6 +8,7 @@
 #include "proto/quilt.pb-c.h"
 #include "runtime/batch.h"
 #include "runtime/firewall.h"
+#include "runtime/frames.h"
 #include "runtime/requests.h"
 #include "runtime/runtime.h"
 
@@ -65,8 +66,10 @@ static int configure_apply(struct op *op, struct runtime *rt)
     char subnet[IP4_PREFIX_TEXT_SIZE], cluster[IP4_PREFIX_TEXT_SIZE];
     int r;
 
-    if (!op->is_change)
+    if (!op->is_change) { /* the agent has started anew: what it has pinned may be new */
+        reconcile_ask(&rt->reconcile, LOOK_NET);
         return 0;
+    }
     rt->reconcile.is_off = false;
     reconcile_run(&rt->reconcile, LOOK_SYSCTL | LOOK_NET);
     r = reconcile_firewall_now(&rt->reconcile);
@@ -165,6 +168,8 @@ static int leave_apply(struct op *op, struct runtime *rt)
     rt->kernel.writes[KERNEL_FIREWALL]++;
     if (r == 0)
         r = nft_table_delete(rt->kernel.nft, FIREWALL_FAMILY, FIREWALL_TABLE);
+    if (r == 0)
+        r = nft_table_delete(rt->kernel.nft, FRAMES_FAMILY, FRAMES_TABLE);
     if (r == 0)
         r = state_file_erase(&rt->file);
     if (r < 0)

@@ -6,9 +6,11 @@
 #include <sys/socket.h>
 
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/net/netns.h"
 #include "lib/net/veth.h"
+#include "runtime/fastpath.h"
 
 /* ---- which namespace --------------------------------------------------------------------- */
 
@@ -236,6 +238,8 @@ int plug_build_host(struct kernel *kernel, const struct endpoint *endpoint, stru
         r = kernel_ensure_neigh(kernel, kernel->nl, &neigh);
     if (r == 0)
         r = kernel_ensure_route(kernel, kernel->nl, &route, KERNEL_ENDPOINT);
+    if (r == 0 && fastpath_put(kernel, endpoint, host) < 0)
+        log_warn("an endpoint goes without the fast path, will try again", LOG_ERR());
     return r;
 }
 
@@ -266,12 +270,15 @@ int plug_remove(struct kernel *kernel, uint32_t addr)
     endpoint_host_ifname(addr, host_ifname);
     r = link_get(kernel->nl, host_ifname, &host);
     if (r == -ENODEV)
-        return 0;
+        return fastpath_drop(kernel, addr);
     if (r < 0)
         return r;
     if (!plug_is_ours(&host))
         return err_fail(EEXIST, "a device %s exists that is not ours; it is left alone",
                         host_ifname);
+    r = fastpath_drop(kernel, addr);
+    if (r < 0)
+        return r;
     kernel->writes[KERNEL_ENDPOINT]++;
     return link_delete(kernel->nl, host.ifindex);
 }

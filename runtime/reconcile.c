@@ -74,8 +74,10 @@ void reconcile_run(struct reconcile *rc, unsigned int look)
         reconcile_sysctls(rc, now_ms);
     if (look & LOOK_NET)
         look_net(rc, now_ms);
-    if (look & (LOOK_PEERS | LOOK_FIREWALL))
+    if (look & (LOOK_MEMBERS | LOOK_FIREWALL))
         reconcile_firewall(rc, look & LOOK_FIREWALL, now_ms);
+    if (look & LOOK_FIREWALL)
+        reconcile_frames(rc, now_ms);
     rc->has_run = true;
     rc->last_run_ms = clock_boot_ms();
     arm_retry(rc);
@@ -95,6 +97,7 @@ static void run_sweep(void *data)
     struct reconcile *rc = data;
 
     guard_sweep(&rc->guard, clock_boot_ms());
+    rc->are_peers_known = false;
     reconcile_run(rc, LOOK_ALL);
     loop_timer_set_in(rc->sweep, RECONCILE_SWEEP_MS);
 }
@@ -129,10 +132,10 @@ static unsigned int worth(const struct reconcile *rc, const struct nl_event *eve
 {
     switch (event->type) {
     case NL_EVENT_LINK:
-        return LOOK_NET | LOOK_PEERS;
+        return LOOK_NET | LOOK_MEMBERS;
     case NL_EVENT_NEIGH:
         if (event->ifindex == rc->overlay_ifindex)
-            return LOOK_PEERS;
+            return event->is_fdb ? LOOK_MEMBERS : 0;
         return is_watched(rc, event->ifindex) ? LOOK_NET : 0;
     case NL_EVENT_ROUTE:
         /* When a foreign route stood in the way of one of ours, its removal counts too. */
@@ -155,13 +158,20 @@ static void on_event(const struct nl_event *event, void *data)
     struct reconcile *rc = data;
     unsigned int look = event->is_own ? 0 : worth(rc, event);
 
+    if (look & LOOK_MEMBERS && event->type == NL_EVENT_NEIGH)
+        reconcile_peer_event(rc, event);
+    if (event->type == NL_EVENT_OVERRUN)
+        rc->are_peers_known = false;
     if (look)
         reconcile_ask(rc, look);
 }
 
 static void on_nft_event(void *data)
 {
-    reconcile_ask(data, LOOK_FIREWALL);
+    struct reconcile *rc = data;
+
+    if (!reconcile_firewall_is_current(rc))
+        reconcile_ask(rc, LOOK_FIREWALL);
 }
 
 static int listen_to_kernel(struct reconcile *rc, struct loop *loop)
@@ -179,15 +189,18 @@ static int listen_to_kernel(struct reconcile *rc, struct loop *loop)
 /* ---- life ------------------------------------------------------------------------------------ */
 
 int reconcile_init(struct reconcile *rc, struct loop *loop, struct kernel *kernel,
-                   struct state *state, loop_fn changed_fn, void *changed_data)
+                   struct state *state, const struct firewall_policy *policy, loop_fn changed_fn,
+                   void *changed_data)
 {
     int r;
 
     *rc = (struct reconcile){.kernel = kernel,
                              .state = state,
+                             .policy = *policy,
                              .changed_fn = changed_fn,
                              .changed_data = changed_data,
                              .mtu_bytes = RECONCILE_MTU_DEFAULT};
+    rc->peers.members = &rc->members;
     r = loop_add_timer(loop, run_soon, rc, &rc->soon);
     if (r == 0)
         r = loop_add_timer(loop, run_sweep, rc, &rc->sweep);
@@ -209,6 +222,6 @@ void reconcile_deinit(struct reconcile *rc)
     loop_source_free(rc->soon);
     guard_deinit(&rc->guard);
     free(rc->watched);
-    free(rc->peers);
+    reconcile_firewall_deinit(rc);
     *rc = (struct reconcile){0};
 }

@@ -8,8 +8,11 @@
  */
 #pragma once
 
+#include "runtime/firewall.h"
 #include "runtime/guard.h"
 #include "runtime/kernel.h"
+#include "runtime/members.h"
+#include "runtime/peers.h"
 #include "runtime/state.h"
 #include "runtime/view.h"
 
@@ -20,8 +23,8 @@
 
 enum reconcile_look {
     LOOK_NET = 1 << 0,      /* devices, endpoints, routes */
-    LOOK_PEERS = 1 << 1,    /* the set of peers in the firewall */
-    LOOK_FIREWALL = 1 << 2, /* all of the firewall */
+    LOOK_MEMBERS = 1 << 1,  /* who is in the firewall's sets: what events have told */
+    LOOK_FIREWALL = 1 << 2, /* all of the firewall, as far as any of it may have changed */
     LOOK_SYSCTL = 1 << 3,
     LOOK_ALL = (1 << 4) - 1
 };
@@ -48,14 +51,21 @@ struct reconcile {
     uint32_t mtu_bytes;  /* what endpoints get */
     int *watched;        /* indices of the devices whose neighbours matter, sorted */
     size_t watched_count;
-    uint32_t *peers; /* as they were last written to the kernel, or found there */
-    size_t peer_count;
-    bool is_firewall_known; /* peers are what the kernel has, as far as we know */
+    struct firewall_policy policy;
+    struct members members; /* of the firewall's sets */
+    struct peers peers;
+    bool are_peers_known; /* every forwarding entry of the overlay has been told of */
+    uint32_t *admitted;   /* owned: the endpoints among the members */
+    size_t admitted_count;
+    bool is_firewall_known;   /* the table is there, with the members that were last written */
+    bool is_generation_known; /* it was right when nftables were of this generation */
+    uint32_t generation;
     uint64_t repairs[KERNEL_OBJECT_COUNT];
 };
 
 int reconcile_init(struct reconcile *rc, struct loop *loop, struct kernel *kernel,
-                   struct state *state, loop_fn changed_fn, void *changed_data);
+                   struct state *state, const struct firewall_policy *policy, loop_fn changed_fn,
+                   void *changed_data);
 void reconcile_deinit(struct reconcile *rc);
 
 /* Soon. */
@@ -66,6 +76,7 @@ void reconcile_run(struct reconcile *rc, unsigned int look);
 /* What a look consists of, each in a file of its own. */
 void reconcile_net(struct reconcile *rc, const struct view *view, int64_t now_ms);
 void reconcile_firewall(struct reconcile *rc, bool is_whole, int64_t now_ms);
+void reconcile_frames(struct reconcile *rc, int64_t now_ms);
 void reconcile_sysctls(struct reconcile *rc, int64_t now_ms);
 
 /* A repair of the object under this key ended with r: counts, remembers, logs. r > 0 is an outcome
@@ -73,5 +84,19 @@ void reconcile_sysctls(struct reconcile *rc, int64_t now_ms);
 void reconcile_note(struct reconcile *rc, enum kernel_object object, const char *key, int r,
                     int64_t now_ms);
 
+/* A forwarding entry of the overlay came, changed or went. */
+void reconcile_peer_event(struct reconcile *rc, const struct nl_event *event);
+/* Around a transaction of our own, which is no reason to look at the firewall. */
+void reconcile_begin_write(struct reconcile *rc);
+void reconcile_end_write(struct reconcile *rc);
+/* Whether nftables are as they were when the firewall was right. */
+bool reconcile_firewall_is_current(struct reconcile *rc);
+
 /* The kernel's firewall made right now; 0 or negative, for requests that depend on it. */
 int reconcile_firewall_now(struct reconcile *rc);
+/* The endpoints of the state may send, from now on and no others; likewise. Quick when they are the
+ * same as before. */
+int reconcile_admit(struct reconcile *rc);
+/* What the firewall has on the device of an endpoint, which has just been made. */
+int reconcile_door(struct reconcile *rc, uint32_t addr);
+void reconcile_firewall_deinit(struct reconcile *rc);

@@ -1,20 +1,37 @@
 /* One look at the firewall table. Who the peers are is read from the overlay device itself: its
  * forwarding entries are the hosts that the agent lets in, and no message about them can be lost
- * between the two daemons. */
+ * between the two daemons.
+ *
+ *     entries that came and went, endpoints ── members ── the few elements that differ ──> sets
+ *     somebody else has changed nftables    ── the whole table listed, compared, repaired
+ */
 #include <string.h>
 
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/net/fdb.h"
-#include "runtime/firewall.h"
+#include "runtime/firewall_elements.h"
 #include "runtime/reconcile.h"
 
 static const char guard_key[] = "firewall table " FIREWALL_FAMILY " " FIREWALL_TABLE;
 
-static int load_peers(struct reconcile *rc, uint32_t **ret_peers, size_t *ret_count)
+/* ---- who the members are ------------------------------------------------------------------- */
+
+/* An entry that leads to no host may stand beside one that does (a bridge's own, of the same MAC):
+ * only a listing tells. */
+void reconcile_peer_event(struct reconcile *rc, const struct nl_event *event)
+{
+    if (event->is_removal)
+        peers_drop(&rc->peers, event->mac, event->addr);
+    else if (event->addr != 0)
+        peers_put(&rc->peers, event->mac, event->addr);
+    else
+        rc->are_peers_known = false;
+}
+
+static int load_peers(struct reconcile *rc)
 {
     AUTO_FREE struct fdb_entry *entries = NULL;
-    uint32_t *peers;
     size_t count = 0;
     int r = 0;
 
@@ -24,34 +41,121 @@ static int load_peers(struct reconcile *rc, uint32_t **ret_peers, size_t *ret_co
         r = 0;
     if (r < 0)
         return r;
-    peers = mem_array(count + 1, sizeof *peers);
+    peers_begin_listing(&rc->peers);
     for (size_t i = 0; i < count; i++)
-        peers[i] = entries[i].remote;
-    *ret_count = firewall_sort_peers(peers, count);
-    *ret_peers = peers;
+        if (entries[i].remote != 0)
+            peers_put(&rc->peers, entries[i].mac, entries[i].remote);
+    peers_end_listing(&rc->peers);
+    rc->are_peers_known = true;
     return 0;
 }
 
-static bool peers_are(const struct reconcile *rc, const uint32_t *peers, size_t count)
+static struct member as_endpoint(uint32_t addr)
 {
-    return rc->peer_count == count &&
-           (count == 0 || memcmp(rc->peers, peers, count * sizeof *peers) == 0);
+    return (struct member){.set = MEMBERS_ENDPOINTS, .addr = addr};
 }
 
-static void remember_peers(struct reconcile *rc, uint32_t **peers, size_t count)
+static bool are_admitted(const struct reconcile *rc)
 {
-    free(rc->peers);
-    rc->peers = TAKE_PTR(*peers);
-    rc->peer_count = count;
-    rc->is_firewall_known = true;
+    const struct endpoint_table *table = &rc->state->endpoints;
+
+    if (table->count != rc->admitted_count)
+        return false;
+    for (size_t i = 0; i < table->count; i++)
+        if (table->items[i].addr != rc->admitted[i])
+            return false;
+    return true;
 }
 
-static int write_peers(struct reconcile *rc, const struct firewall_spec *spec)
+/* The endpoints of the state, in its order. */
+static void load_endpoints(struct reconcile *rc)
 {
-    AUTO_JSON json_t *elements = firewall_peers(spec);
+    const struct endpoint_table *table = &rc->state->endpoints;
+    uint32_t *admitted;
+
+    if (are_admitted(rc))
+        return;
+    admitted = mem_array(table->count + 1, sizeof *admitted);
+    for (size_t i = 0; i < table->count; i++) {
+        admitted[i] = table->items[i].addr;
+        members_take(&rc->members, as_endpoint(admitted[i]));
+    }
+    for (size_t i = 0; i < rc->admitted_count; i++)
+        members_leave(&rc->members, as_endpoint(rc->admitted[i]));
+    free(rc->admitted);
+    rc->admitted = admitted;
+    rc->admitted_count = table->count;
+}
+
+/* ---- transactions of our own --------------------------------------------------------------- */
+
+static bool is_generation(struct reconcile *rc, uint32_t expected)
+{
+    uint32_t now;
+
+    return nft_generation(rc->kernel->elements, &now) == 0 && now == expected;
+}
+
+bool reconcile_firewall_is_current(struct reconcile *rc)
+{
+    return rc->is_firewall_known && rc->is_generation_known && is_generation(rc, rc->generation);
+}
+
+/* What cannot be told is a reason to look, no failure. */
+void reconcile_begin_write(struct reconcile *rc)
+{
+    rc->is_generation_known = rc->is_generation_known && is_generation(rc, rc->generation);
+}
+
+/* One more than before: nobody but us has changed anything. */
+void reconcile_end_write(struct reconcile *rc)
+{
+    rc->generation++;
+    rc->is_generation_known = rc->is_generation_known && is_generation(rc, rc->generation);
+}
+
+/* ---- writing members ----------------------------------------------------------------------- */
+
+/* Removals first: what may not come in any more. */
+static int write_difference(struct reconcile *rc, const struct members_difference *difference)
+{
+    size_t count = difference->add_count + difference->removal_count, n = 0;
+    AUTO_FREE struct nft_element *elements = mem_array(count, sizeof *elements);
+    int r;
+
+    for (size_t i = 0; i < difference->removal_count; i++)
+        elements[n++] = firewall_element(&difference->removals[i], true);
+    for (size_t i = 0; i < difference->add_count; i++)
+        elements[n++] = firewall_element(&difference->adds[i], false);
+    rc->kernel->writes[KERNEL_FIREWALL]++;
+    reconcile_begin_write(rc);
+    r = nft_elements_change(rc->kernel->elements, FIREWALL_TABLE, elements, n);
+    reconcile_end_write(rc);
+    return r;
+}
+
+static int write_changed_members(struct reconcile *rc)
+{
+    struct members_difference difference;
+    int r = 0;
+
+    members_compare(&rc->members, &difference);
+    if (difference.add_count + difference.removal_count > 0)
+        r = write_difference(rc, &difference);
+    if (r == 0)
+        members_written(&rc->members);
+    members_difference_deinit(&difference);
+    return r;
+}
+
+/* ---- the whole table ----------------------------------------------------------------------- */
+
+static int write_sets(struct reconcile *rc, const struct firewall_spec *spec)
+{
+    AUTO_JSON json_t *sets = firewall_sets(spec);
 
     rc->kernel->writes[KERNEL_FIREWALL]++;
-    return nft_set_fill(rc->kernel->nft, FIREWALL_FAMILY, FIREWALL_TABLE, FIREWALL_PEERS, elements);
+    return nft_sets_fill(rc->kernel->nft, FIREWALL_FAMILY, FIREWALL_TABLE, sets);
 }
 
 static int write_table(struct reconcile *rc, const json_t *want)
@@ -60,43 +164,42 @@ static int write_table(struct reconcile *rc, const json_t *want)
     return nft_table_set(rc->kernel->nft, FIREWALL_FAMILY, FIREWALL_TABLE, want);
 }
 
-enum difference { SAME, OTHER_PEERS, OTHER_TABLE };
+enum difference { SAME, OTHER_MEMBERS, OTHER_TABLE };
 
-static int compare_table(struct reconcile *rc, const json_t *want, enum difference *ret)
+/* *ret_listing is what is there, NULL when there is no table. */
+static int load_table(struct reconcile *rc, json_t **ret_listing)
 {
-    AUTO_JSON json_t *have = NULL, *bare_have = NULL, *bare_want = NULL;
-    int r = nft_table_get(rc->kernel->nft, FIREWALL_FAMILY, FIREWALL_TABLE, &have);
+    int r = nft_table_get(rc->kernel->nft, FIREWALL_FAMILY, FIREWALL_TABLE, ret_listing);
 
-    *ret = OTHER_TABLE;
-    if (r == -ENOENT)
-        return 0;
-    if (r < 0)
-        return r;
-    if (nft_ruleset_equal(have, want)) {
-        *ret = SAME;
-        return 0;
-    }
-    bare_have = firewall_without_peers(have);
-    bare_want = firewall_without_peers(want);
-    if (nft_ruleset_equal(bare_have, bare_want))
-        *ret = OTHER_PEERS;
-    return 0;
+    return r == -ENOENT ? 0 : r;
 }
 
-/* 0: it is right; 1: it was written. */
-static int ensure_table(struct reconcile *rc, const struct firewall_spec *spec)
+static enum difference compare_table(const json_t *listing, const json_t *want)
 {
-    AUTO_JSON json_t *want = firewall_ruleset(spec);
-    enum difference difference;
-    int r = compare_table(rc, want, &difference);
+    AUTO_JSON json_t *bare_have = NULL, *bare_want = NULL;
+
+    if (!listing)
+        return OTHER_TABLE;
+    if (nft_ruleset_equal(listing, want))
+        return SAME;
+    bare_have = firewall_without_members(listing);
+    bare_want = firewall_without_members(want);
+    return nft_ruleset_equal(bare_have, bare_want) ? OTHER_MEMBERS : OTHER_TABLE;
+}
+
+/* 0: it is right; 1: it was repaired. */
+static int compare_and_write(struct reconcile *rc, const struct firewall_spec *spec)
+{
+    AUTO_JSON json_t *want = firewall_ruleset(spec), *listing = NULL;
+    int r = load_table(rc, &listing);
 
     if (r < 0)
         return r;
-    switch (difference) {
+    switch (compare_table(listing, want)) {
     case SAME:
         return 0;
-    case OTHER_PEERS:
-        r = write_peers(rc, spec);
+    case OTHER_MEMBERS:
+        r = write_sets(rc, spec);
         break;
     case OTHER_TABLE:
         r = write_table(rc, want);
@@ -105,50 +208,102 @@ static int ensure_table(struct reconcile *rc, const struct firewall_spec *spec)
     return r < 0 ? r : 1;
 }
 
-static int ensure_peers(struct reconcile *rc, const struct firewall_spec *spec)
+static struct firewall_spec make_spec(const struct reconcile *rc)
 {
-    if (rc->is_firewall_known && peers_are(rc, spec->peers, spec->peer_count))
+    struct firewall_spec spec = {
+        .policy = rc->policy,
+        .subnet = rc->state->subnet,
+        .cluster = rc->state->cluster,
+        .endpoints = rc->admitted,
+        .endpoint_count = rc->admitted_count,
+    };
+
+    spec.peers = peers_list(&rc->peers, &spec.peer_count);
+    return spec;
+}
+
+/* The generation is read before the table: what changes meanwhile makes it another one. */
+static int ensure_table(struct reconcile *rc)
+{
+    struct firewall_spec spec;
+    uint32_t generation;
+    int r;
+
+    if (reconcile_firewall_is_current(rc))
         return 0;
-    if (write_peers(rc, spec) == 0)
-        return 1;
-    /* Most likely the table or the set is not there; nftables tells no error numbers. */
-    return ensure_table(rc, spec);
+    r = nft_generation(rc->kernel->elements, &generation);
+    if (r < 0)
+        return r;
+    spec = make_spec(rc);
+    r = compare_and_write(rc, &spec);
+    free((void *)spec.peers);
+    rc->is_firewall_known = r >= 0;
+    rc->is_generation_known = r == 0;
+    rc->generation = generation;
+    if (r >= 0)
+        members_written(&rc->members);
+    return r;
+}
+
+/* ---- a look -------------------------------------------------------------------------------- */
+
+/* What changes because a peer or an endpoint came or went is no repair: 1 only when the table was
+ * not as it was left. */
+static int ensure_loaded(struct reconcile *rc, bool is_whole)
+{
+    int r = 0;
+
+    load_endpoints(rc);
+    /* Most likely the table or a set is not there: then all of it is to be written. */
+    if (rc->is_firewall_known && write_changed_members(rc) < 0)
+        rc->is_firewall_known = false;
+    if (is_whole || !rc->is_firewall_known)
+        r = ensure_table(rc);
+    return r < 0 ? err_wrap(r, "firewall") : r;
 }
 
 static int ensure(struct reconcile *rc, bool is_whole)
 {
-    AUTO_FREE uint32_t *peers = NULL;
-    struct firewall_spec spec = {.subnet = rc->state->subnet, .cluster = rc->state->cluster};
-    int r = load_peers(rc, &peers, &spec.peer_count);
+    int r = rc->are_peers_known ? 0 : load_peers(rc);
 
-    if (r < 0)
-        return r;
-    spec.peers = peers;
-    r = is_whole || !rc->is_firewall_known ? ensure_table(rc, &spec) : ensure_peers(rc, &spec);
-    if (r >= 0)
-        remember_peers(rc, &peers, spec.peer_count);
-    else
-        rc->is_firewall_known = false;
-    return r < 0 ? err_wrap(r, "firewall") : r;
+    return r < 0 ? err_wrap(r, "firewall") : ensure_loaded(rc, is_whole);
 }
 
-/* What changes because a peer came or went is no repair, and never held back. */
+/* Members are never held back. */
 void reconcile_firewall(struct reconcile *rc, bool is_whole, int64_t now_ms)
 {
+    bool is_allowed = guard_allows(&rc->guard, guard_key, now_ms);
     int r;
 
-    if (is_whole && !guard_allows(&rc->guard, guard_key, now_ms))
+    if (is_whole && !is_allowed && !rc->is_firewall_known)
         return;
-    r = ensure(rc, is_whole);
+    r = ensure(rc, is_whole && is_allowed);
     if (r < 0 || (r == 1 && is_whole))
         reconcile_note(rc, KERNEL_FIREWALL, guard_key, r < 0 ? r : 0, now_ms);
-    else
+    else if (!is_whole || is_allowed)
         guard_settle(&rc->guard, guard_key);
 }
 
+/* What is wanted may be new. */
 int reconcile_firewall_now(struct reconcile *rc)
 {
-    int r = ensure(rc, true);
+    int r;
+
+    rc->are_peers_known = rc->is_generation_known = false;
+    r = ensure(rc, true);
+    return r < 0 ? r : 0;
+}
+
+int reconcile_admit(struct reconcile *rc)
+{
+    int r = rc->is_firewall_known ? ensure_loaded(rc, false) : reconcile_firewall_now(rc);
 
     return r < 0 ? r : 0;
+}
+
+void reconcile_firewall_deinit(struct reconcile *rc)
+{
+    peers_deinit(&rc->peers);
+    members_deinit(&rc->members);
+    free(rc->admitted);
 }

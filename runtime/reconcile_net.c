@@ -7,6 +7,7 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "runtime/fastpath.h"
 #include "runtime/reconcile.h"
 
 /* ---- the MTU --------------------------------------------------------------------------------- */
@@ -32,8 +33,11 @@ static uint32_t guess_mtu(struct reconcile *rc, const struct view *view)
 static void update_mtu(struct reconcile *rc, const struct view *view)
 {
     const struct link_info *overlay = view_find_overlay(view);
+    int ifindex = overlay ? overlay->ifindex : 0;
 
-    rc->overlay_ifindex = overlay ? overlay->ifindex : 0;
+    if (rc->overlay_ifindex != ifindex) /* its entries came before we knew it for the overlay */
+        rc->are_peers_known = false;
+    rc->overlay_ifindex = ifindex;
     if (overlay && overlay->mtu_bytes != rc->state->mtu_bytes) {
         rc->state->mtu_bytes = overlay->mtu_bytes;
         rc->changed_fn(rc->changed_data);
@@ -91,6 +95,8 @@ static void look_at_endpoint(struct reconcile *rc, const struct view *view,
         guard_settle(&rc->guard, key);
     else
         reconcile_note(rc, KERNEL_ENDPOINT, key, r, now_ms);
+    if (r == 0)
+        reconcile_ask(rc, LOOK_FIREWALL); /* which has a chain on its device */
 }
 
 /* A device of ours without a record: a detach whose second half a crash cut off. */
@@ -154,6 +160,20 @@ static void watch(struct reconcile *rc, const struct view *view)
         qsort(rc->watched, rc->watched_count, sizeof *rc->watched, compare_ints);
 }
 
+static void look_at_fastpath(struct reconcile *rc, const struct view *view, int64_t now_ms)
+{
+    static const char key[] = "fast path";
+    int r;
+
+    if (!guard_allows(&rc->guard, key, now_ms))
+        return;
+    r = fastpath_sync(rc->kernel, rc->state, view);
+    if (r < 0)
+        reconcile_note(rc, KERNEL_FASTPATH, key, r, now_ms);
+    else
+        guard_settle(&rc->guard, key);
+}
+
 void reconcile_net(struct reconcile *rc, const struct view *view, int64_t now_ms)
 {
     update_mtu(rc, view);
@@ -164,6 +184,7 @@ void reconcile_net(struct reconcile *rc, const struct view *view, int64_t now_ms
         look_at_endpoint(rc, view, &rc->state->endpoints.items[i], now_ms);
     for (size_t i = 0; i < rc->state->routes.count; i++)
         look_at_route(rc, view, &rc->state->routes.items[i], now_ms);
+    look_at_fastpath(rc, view, now_ms);
 }
 
 void reconcile_sysctls(struct reconcile *rc, int64_t now_ms)

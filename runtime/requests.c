@@ -155,6 +155,15 @@ int request_read_route(const struct state *state, const char *destination,
     return 0;
 }
 
+int request_read_mtu(uint32_t mtu, uint32_t *ret_mtu_bytes)
+{
+    if (mtu != 0 && (mtu < ROUTE_MTU_MIN_BYTES || mtu > ROUTE_MTU_MAX_BYTES))
+        return err_fail(EINVAL, "mtu: %u is out of %d to %d", mtu, ROUTE_MTU_MIN_BYTES,
+                        ROUTE_MTU_MAX_BYTES);
+    *ret_mtu_bytes = mtu;
+    return 0;
+}
+
 int request_read_key(const char *id, const char *ifname, const char **ret_ifname)
 {
     int r;

@@ -24,6 +24,9 @@ int request_read_destination(const struct state *state, const char *destination,
 int request_read_route(const struct state *state, const char *destination,
                        const char *via_interface, const char *gateway, struct route *ret_route);
 
+/* 0: none of its own. */
+int request_read_mtu(uint32_t mtu, uint32_t *ret_mtu_bytes);
+
 /* Checks id, and ifname whose "" becomes eth0. */
 int request_read_key(const char *id, const char *ifname, const char **ret_ifname);
 /* A path that can be opened later, absolute. */

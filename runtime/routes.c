@@ -18,7 +18,7 @@ void route_table_copy(struct route_table *table, const struct route_table *from)
         table->items = mem_copy(from->items, from->count * sizeof *from->items);
 }
 
-static int prefix_compare(struct ip4_prefix a, struct ip4_prefix b)
+int route_prefix_compare(struct ip4_prefix a, struct ip4_prefix b)
 {
     if (a.addr != b.addr)
         return a.addr < b.addr ? -1 : 1;
@@ -32,7 +32,7 @@ static size_t find_place(const struct route_table *table, struct ip4_prefix dst,
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = prefix_compare(table->items[middle].dst, dst);
+        int order = route_prefix_compare(table->items[middle].dst, dst);
 
         if (order == 0) {
             *ret_found = true;
@@ -58,7 +58,7 @@ const struct route *route_table_find(const struct route_table *table, struct ip4
 bool route_equal(const struct route *a, const struct route *b)
 {
     return ip4_prefix_equal(a->dst, b->dst) && a->gateway == b->gateway &&
-           strcmp(a->via, b->via) == 0;
+           a->mtu_bytes == b->mtu_bytes && strcmp(a->via, b->via) == 0;
 }
 
 static void insert_at(struct route_table *table, size_t place, const struct route *route)
@@ -88,6 +88,53 @@ bool route_table_put(struct route_table *table, const struct route *route)
     return true;
 }
 
+/* In the order of destinations, those to one in the order given: their number tells. */
+struct numbered {
+    const struct route *route;
+    size_t number;
+};
+
+static int compare_numbered(const void *a, const void *b)
+{
+    const struct numbered *x = a, *y = b;
+    int order = route_prefix_compare(x->route->dst, y->route->dst);
+
+    if (order != 0)
+        return order;
+    return (x->number > y->number) - (x->number < y->number);
+}
+
+static void append(struct route_table *table, const struct route *route)
+{
+    if (table->count > 0 && ip4_prefix_equal(table->items[table->count - 1].dst, route->dst))
+        table->items[table->count - 1] = *route;
+    else
+        table->items[table->count++] = *route;
+}
+
+void route_table_put_all(struct route_table *table, const struct route *routes, size_t count)
+{
+    AUTO_FREE struct numbered *sorted = mem_array(count + 1, sizeof *sorted);
+    struct route_table merged = {.size = table->count + count + 1};
+    size_t i = 0;
+
+    for (size_t k = 0; k < count; k++)
+        sorted[k] = (struct numbered){&routes[k], k};
+    if (count > 1)
+        qsort(sorted, count, sizeof *sorted, compare_numbered);
+    merged.items = mem_array(merged.size, sizeof *merged.items);
+    for (size_t k = 0; k < count; k++) {
+        while (i < table->count &&
+               route_prefix_compare(table->items[i].dst, sorted[k].route->dst) <= 0)
+            append(&merged, &table->items[i++]);
+        append(&merged, sorted[k].route);
+    }
+    while (i < table->count)
+        append(&merged, &table->items[i++]);
+    route_table_deinit(table);
+    *table = merged;
+}
+
 bool route_table_remove(struct route_table *table, struct ip4_prefix dst)
 {
     bool is_found;
@@ -101,6 +148,29 @@ bool route_table_remove(struct route_table *table, struct ip4_prefix dst)
     return true;
 }
 
+static int compare_prefixes(const void *a, const void *b)
+{
+    return route_prefix_compare(*(const struct ip4_prefix *)a, *(const struct ip4_prefix *)b);
+}
+
+size_t route_table_remove_all(struct route_table *table, struct ip4_prefix *destinations,
+                              size_t count)
+{
+    size_t kept = 0, removed, k = 0;
+
+    if (count > 1)
+        qsort(destinations, count, sizeof *destinations, compare_prefixes);
+    for (size_t i = 0; i < table->count; i++) {
+        while (k < count && route_prefix_compare(destinations[k], table->items[i].dst) < 0)
+            k++;
+        if (k == count || !ip4_prefix_equal(destinations[k], table->items[i].dst))
+            table->items[kept++] = table->items[i];
+    }
+    removed = table->count - kept;
+    table->count = kept;
+    return removed;
+}
+
 struct route_entry route_to_entry(const struct route *route, int ifindex)
 {
     return (struct route_entry){
@@ -111,6 +181,7 @@ struct route_entry route_to_entry(const struct route *route, int ifindex)
         .scope = route->gateway != 0 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
         .protocol = QUILT_ROUTE_PROTOCOL,
         .type = RTN_UNICAST,
+        .mtu_bytes = route->mtu_bytes,
     };
 }
 
@@ -119,13 +190,14 @@ bool route_entry_equal(const struct route_entry *want, const struct route_entry 
     return ip4_prefix_equal(want->dst, have->dst) && want->gateway == have->gateway &&
            want->ifindex == have->ifindex && want->is_onlink == have->is_onlink &&
            want->scope == have->scope && want->protocol == have->protocol &&
-           want->type == have->type && want->metric == have->metric && !have->is_multipath;
+           want->type == have->type && want->metric == have->metric &&
+           want->mtu_bytes == have->mtu_bytes && !have->is_multipath;
 }
 
 static int entry_compare(const void *a, const void *b)
 {
     const struct route_entry *x = a, *y = b;
-    int order = prefix_compare(x->dst, y->dst);
+    int order = route_prefix_compare(x->dst, y->dst);
 
     if (order != 0)
         return order;
@@ -136,6 +208,21 @@ void routes_sort(struct route_entry *entries, size_t count)
 {
     if (count > 0)
         qsort(entries, count, sizeof *entries, entry_compare);
+}
+
+size_t routes_begin(const struct route_entry *sorted, size_t count, struct ip4_prefix dst)
+{
+    size_t low = 0, high = count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (route_prefix_compare(sorted[middle].dst, dst) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 bool routes_have(const struct route_entry *sorted, size_t count, const struct route_entry *want)

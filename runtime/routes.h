@@ -11,7 +11,8 @@
 
 struct route {
     struct ip4_prefix dst;
-    uint32_t gateway; /* host order; 0: none */
+    uint32_t gateway;   /* host order; 0: none */
+    uint32_t mtu_bytes; /* 0: the device's */
     char via[IFNAMSIZ];
 };
 
@@ -27,9 +28,17 @@ void route_table_copy(struct route_table *table, const struct route_table *from)
 const struct route *route_table_find(const struct route_table *table, struct ip4_prefix dst);
 /* Adds the route or replaces the one to this destination. Whether that changed anything. */
 bool route_table_put(struct route_table *table, const struct route *route);
+/* Many at once, in any order; of two to one destination the later one counts. Costs what sorting
+ * them and walking the table costs. */
+void route_table_put_all(struct route_table *table, const struct route *routes, size_t count);
 /* Whether there was one. */
 bool route_table_remove(struct route_table *table, struct ip4_prefix dst);
+/* How many there were. Sorts destinations. */
+size_t route_table_remove_all(struct route_table *table, struct ip4_prefix *destinations,
+                              size_t count);
 
+/* < 0, 0, > 0: the order of tables. */
+int route_prefix_compare(struct ip4_prefix a, struct ip4_prefix b);
 bool route_equal(const struct route *a, const struct route *b);
 
 /* The kernel's form of a route whose device has this index. */
@@ -39,5 +48,7 @@ bool route_entry_equal(const struct route_entry *want, const struct route_entry 
 
 /* Sorts by destination and metric, for routes_have(). */
 void routes_sort(struct route_entry *entries, size_t count);
+/* Where the routes to this destination begin, or would. */
+size_t routes_begin(const struct route_entry *sorted, size_t count, struct ip4_prefix dst);
 /* Whether what is wanted is among the kernel's routes, sorted. */
 bool routes_have(const struct route_entry *sorted, size_t count, const struct route_entry *want);

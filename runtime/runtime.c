@@ -109,7 +109,7 @@ static int start_serving(struct runtime *rt, const struct runtime_options *optio
     if (r == 0)
         r = metrics_start(rt, options->metrics_addr);
     if (r == 0)
-        r = service_start(rt, options->grpc_addr);
+        r = service_start(rt, options->grpc_addr, options->tls.cert_file ? &options->tls : NULL);
     if (r < 0)
         return r;
     reconcile_run(&rt->reconcile, LOOK_ALL);
@@ -137,7 +137,7 @@ static int open_state(const char *dir, struct state_file *ret_file)
 
 static void on_changed(void *data)
 {
-    const struct runtime *rt = data;
+    struct runtime *rt = data;
 
     state_disk_save(&rt->file, &rt->state);
 }
@@ -159,13 +159,21 @@ int runtime_init(struct runtime *rt, const struct runtime_options *options)
     if (r == 0)
         r = load_state(rt);
     if (r == 0)
-        r = reconcile_init(&rt->reconcile, rt->daemon.loop, &rt->kernel, &rt->state, on_changed,
-                           rt);
+        r = reconcile_init(&rt->reconcile, rt->daemon.loop, &rt->kernel, &rt->state,
+                           &options->policy, on_changed, rt);
     return r < 0 ? r : start_serving(rt, options);
+}
+
+/* So that an earlier release, which knows nothing of journals, finds all in the one file. */
+static void save_whole(struct runtime *rt)
+{
+    if (rt->rpc && state_file_has_changes(&rt->file))
+        state_disk_save(&rt->file, &rt->state);
 }
 
 void runtime_deinit(struct runtime *rt)
 {
+    save_whole(rt);
     rpc_server_free(rt->rpc);
     metrics_stop(&rt->metrics);
     batch_deinit(&rt->batch);

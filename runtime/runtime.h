@@ -3,6 +3,7 @@
 
 #include "lib/base/daemon.h"
 #include "lib/base/state_file.h"
+#include "lib/tls/keyring.h"
 #include "runtime/batch.h"
 #include "runtime/kernel.h"
 #include "runtime/metrics.h"
@@ -12,10 +13,12 @@
 struct rpc_server;
 
 struct runtime_options {
-    const char *grpc_addr;    /* "127.0.0.1:50051" or "unix:PATH" */
-    const char *metrics_addr; /* "127.0.0.1:9181" */
+    const char *grpc_addr;        /* "127.0.0.1:50051" or "unix:PATH" */
+    struct tls_keyring_files tls; /* cert_file NULL: no TLS */
+    const char *metrics_addr;     /* "127.0.0.1:9181" */
     const char *state_dir;
     const char *run_dir;
+    struct firewall_policy policy;
 };
 
 struct runtime {

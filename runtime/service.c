@@ -2,13 +2,18 @@
 #include "runtime/service.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/net/owner.h"
 #include "proto/quilt.pb-c.h"
+#include "runtime/drops.h"
 #include "runtime/runtime.h"
 #include "runtime/status.h"
+#include "runtime/visitor.h"
 
 #define SERVICE_NAME "quilt.QuiltRuntime"
 #define GRPC_UNAVAILABLE 14
@@ -44,11 +49,12 @@ static void fill_route(struct route_row *row, struct route *route, char *problem
     if (route->gateway)
         row->message.gateway = ip4_format(route->gateway, row->gateway);
     row->message.in_kernel = !problem;
+    row->message.mtu = route->mtu_bytes;
     if (problem)
         row->message.problem = problem;
 }
 
-static void list_routes(struct rpc_call *call, struct runtime *rt)
+static void list_routes(struct rpc_call *call, const ProtobufCMessage *request, struct runtime *rt)
 {
     size_t count = rt->state.routes.count;
     AUTO_FREE struct route_row *rows = mem_array(count + 1, sizeof *rows);
@@ -95,7 +101,8 @@ static void fill_endpoint(struct endpoint_row *row, struct endpoint *endpoint, c
         row->message.problem = problem;
 }
 
-static void list_endpoints(struct rpc_call *call, struct runtime *rt)
+static void list_endpoints(struct rpc_call *call, const ProtobufCMessage *request,
+                           struct runtime *rt)
 {
     size_t count = rt->state.endpoints.count;
     AUTO_FREE struct endpoint_row *rows = mem_array(count + 1, sizeof *rows);
@@ -120,16 +127,59 @@ static void list_endpoints(struct rpc_call *call, struct runtime *rt)
     view_deinit(&view);
 }
 
-static void get_status(struct rpc_call *call, struct runtime *rt)
+struct drop_rows {
+    Quilt__Drop messages[FIREWALL_REASON_COUNT];
+    Quilt__Drop *pointers[FIREWALL_REASON_COUNT];
+    char reasons[FIREWALL_REASON_COUNT][32];
+};
+
+/* Without its counters a status is still one. */
+static void fill_drops(const struct runtime *rt, struct drop_rows *rows,
+                       Quilt__GetStatusReply *reply)
 {
+    struct drops drops;
+
+    if (drops_load(&rt->kernel, &drops) < 0)
+        log_warn("cannot read what the firewall dropped", LOG_ERR());
+    reply->dropped = rows->pointers;
+    for (size_t i = 0; i < FIREWALL_REASON_COUNT; i++) {
+        Quilt__Drop *message = &rows->messages[reply->n_dropped];
+        char *reason = rows->reasons[reply->n_dropped];
+
+        if (drops.packets[i] == 0)
+            continue;
+        (void)snprintf(reason, sizeof rows->reasons[0], "%s", firewall_reasons[i]);
+        quilt__drop__init(message);
+        message->reason = reason;
+        message->packets = drops.packets[i];
+        rows->pointers[reply->n_dropped++] = message;
+    }
+}
+
+static int find_problems(struct runtime *rt, struct problems *ret)
+{
+    struct view view;
+    int r = view_load(rt->kernel.nl, &view);
+
+    if (r < 0)
+        return r;
+    status_find_problems(&rt->reconcile, &view, ret);
+    view_deinit(&view);
+    return 0;
+}
+
+static void get_status(struct rpc_call *call, const ProtobufCMessage *message, struct runtime *rt)
+{
+    const Quilt__GetStatusRequest *request = (const Quilt__GetStatusRequest *)message;
     char version[] = QUILT_VERSION, subnet[IP4_PREFIX_TEXT_SIZE], cluster[IP4_PREFIX_TEXT_SIZE];
     Quilt__GetStatusReply reply = QUILT__GET_STATUS_REPLY__INIT;
-    struct problems problems;
-    struct view view;
+    struct problems problems = {0};
+    struct drop_rows drops;
 
-    if (!load_view(call, rt, &view))
+    if (!request->is_brief && find_problems(rt, &problems) < 0) {
+        rpc_fail(call, GRPC_UNAVAILABLE, "%s", err_text());
         return;
-    status_find_problems(&rt->reconcile, &view, &problems);
+    }
     reply.version = version;
     if (state_is_configured(&rt->state))
         reply.subnet = ip4_prefix_format(rt->state.subnet, subnet);
@@ -139,49 +189,67 @@ static void get_status(struct rpc_call *call, struct runtime *rt)
     reply.routes = (uint32_t)rt->state.routes.count;
     reply.n_problems = problems.count;
     reply.problems = problems.items;
+    if (!request->is_brief)
+        fill_drops(rt, &drops, &reply);
     rpc_reply(call, &reply.base);
     problems_deinit(&problems);
-    view_deinit(&view);
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
 #define PATH(name) "/" SERVICE_NAME "/" name
 
-/* A method either changes something, in a group, or only looks, at once. */
+/* A method either changes something, in a group, or only looks, at once. Without a rule nobody may
+ * call it. */
 struct method {
     const char *path;
     const ProtobufCMessageDescriptor *request;
+    enum rpc_role may;
     const struct op_kind *op;
-    void (*look)(struct rpc_call *call, struct runtime *rt);
+    void (*look)(struct rpc_call *call, const ProtobufCMessage *request, struct runtime *rt);
 };
 
 static const struct method methods[] = {
     {.path = PATH("ConfigureNodeSubnet"),
      .request = &quilt__configure_node_subnet_request__descriptor,
+     .may = RPC_MASTER,
      .op = &op_configure},
     {.path = PATH("InjectRoute"),
      .request = &quilt__inject_route_request__descriptor,
+     .may = RPC_MASTER,
      .op = &op_inject},
     {.path = PATH("RemoveRoute"),
      .request = &quilt__remove_route_request__descriptor,
+     .may = RPC_MASTER,
      .op = &op_remove},
+    {.path = PATH("ChangeRoutes"),
+     .request = &quilt__change_routes_request__descriptor,
+     .may = RPC_MASTER,
+     .op = &op_change_routes},
     {.path = PATH("ListRoutes"),
      .request = &quilt__list_routes_request__descriptor,
+     .may = RPC_READER,
      .look = list_routes},
     {.path = PATH("AttachEndpoint"),
      .request = &quilt__attach_endpoint_request__descriptor,
+     .may = RPC_MASTER,
      .op = &op_attach},
     {.path = PATH("DetachEndpoint"),
      .request = &quilt__detach_endpoint_request__descriptor,
+     .may = RPC_MASTER,
      .op = &op_detach},
     {.path = PATH("ListEndpoints"),
      .request = &quilt__list_endpoints_request__descriptor,
+     .may = RPC_READER,
      .look = list_endpoints},
     {.path = PATH("GetStatus"),
      .request = &quilt__get_status_request__descriptor,
+     .may = RPC_READER,
      .look = get_status},
-    {.path = PATH("LeaveMesh"), .request = &quilt__leave_mesh_request__descriptor, .op = &op_leave},
+    {.path = PATH("LeaveMesh"),
+     .request = &quilt__leave_mesh_request__descriptor,
+     .may = RPC_MASTER,
+     .op = &op_leave},
 };
 static_assert(ARRAY_LEN(methods) == SERVICE_METHOD_COUNT, "metrics count each method");
 
@@ -201,7 +269,7 @@ static void handle(struct rpc_call *call, const ProtobufCMessage *request, struc
         return;
     }
     metrics_count_call(&rt->metrics, i, true, 0);
-    methods[i].look(call, rt);
+    methods[i].look(call, request, rt);
 }
 
 static void on_call(struct rpc_call *call, const ProtobufCMessage *request, void *data)
@@ -209,17 +277,41 @@ static void on_call(struct rpc_call *call, const ProtobufCMessage *request, void
     handle(call, request, data);
 }
 
-int service_start(struct runtime *rt, const char *listen)
+static int find_uid(const struct rpc_ends *ends, uint32_t *ret_uid, void *data)
 {
+    /* The client's socket: its own end is our far one. */
+    const struct owner_question question = {.local_addr = ends->far_addr,
+                                            .local_port = ends->far_port,
+                                            .remote_addr = ends->near_addr,
+                                            .remote_port = ends->near_port};
+
+    return owner_find(&question, ret_uid);
+}
+
+static enum rpc_role judge(const struct tls_peer *peer, const struct tls_keyring *own, void *data)
+{
+    const struct sha256 own_key = tls_key_spki(own->key);
+
+    return visitor_role(peer, &own->identity, &own_key);
+}
+
+int service_start(struct runtime *rt, const char *listen, const struct tls_keyring_files *files)
+{
+    const struct rpc_tls tls = {.files = files ? *files : (struct tls_keyring_files){0},
+                                .judge = judge};
     struct rpc_method table[SERVICE_METHOD_COUNT];
     const struct rpc_server_config config = {.listen = listen,
                                              .service = SERVICE_NAME,
                                              .methods = table,
                                              .method_count = SERVICE_METHOD_COUNT,
+                                             .find_uid = find_uid,
+                                             .tls = files ? &tls : NULL,
                                              .data = rt};
 
     for (size_t i = 0; i < SERVICE_METHOD_COUNT; i++)
-        table[i] = (struct rpc_method){
-            .path = methods[i].path, .request = methods[i].request, .fn = on_call};
+        table[i] = (struct rpc_method){.path = methods[i].path,
+                                       .request = methods[i].request,
+                                       .fn = on_call,
+                                       .may = methods[i].may};
     return rpc_server_new(rt->daemon.loop, &config, &rt->rpc);
 }

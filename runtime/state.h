@@ -58,5 +58,10 @@ int state_adopt(struct state *state, const struct endpoint *endpoint);
 size_t state_begin_boot(struct state *state, const char *boot_id);
 
 json_t *state_to_json(const struct state *state);
+/* What makes one state the other: {"routes":[...],"removed":["10.42.2.0/24"]}. NULL when more than
+ * routes differ: then all of it is to be saved. Caller frees. */
+char *state_change_to_json(const struct state *from, const struct state *to);
+/* Makes such a change. -EINVAL with a text, the state as it was. */
+int state_change_from_json(const json_t *json, struct state *state);
 /* -EINVAL with a text that names the field; *ret_state is an owned state on success. */
 int state_from_json(const json_t *json, struct state *ret_state);

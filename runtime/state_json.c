@@ -5,6 +5,7 @@
 #include "lib/base/error.h"
 #include "lib/base/parse.h"
 #include "lib/base/random.h"
+#include "lib/base/strbuf.h"
 #include "runtime/state.h"
 
 static_assert(STATE_BOOT_ID_SIZE == UUID_TEXT_SIZE, "a boot id is a UUID");
@@ -42,6 +43,8 @@ static json_t *route_json(const struct route *route)
 
     if (route->gateway)
         json_object_set_new(json, "gateway", addr_json(route->gateway));
+    if (route->mtu_bytes)
+        json_object_set_new(json, "mtu_bytes", json_integer(route->mtu_bytes));
     return json;
 }
 
@@ -64,6 +67,73 @@ json_t *state_to_json(const struct state *state)
     json_object_set_new(json, "routes", routes);
     return json;
 }
+
+/* ---- what has changed ------------------------------------------------------------------------ */
+
+static void add_route(struct strbuf *out, const struct route *route)
+{
+    char dst[IP4_PREFIX_TEXT_SIZE], gateway[IP4_TEXT_SIZE];
+
+    if (out->data[out->len - 1] != '[')
+        strbuf_adds(out, ",");
+    strbuf_addf(out,
+                "{\"destination\":\"%s\",\"via_interface\":", ip4_prefix_format(route->dst, dst));
+    strbuf_add_json(out, route->via);
+    if (route->gateway)
+        strbuf_addf(out, ",\"gateway\":\"%s\"", ip4_format(route->gateway, gateway));
+    if (route->mtu_bytes)
+        strbuf_addf(out, ",\"mtu_bytes\":%u", route->mtu_bytes);
+    strbuf_adds(out, "}");
+}
+
+static void add_removed(struct strbuf *out, const struct route *route)
+{
+    char dst[IP4_PREFIX_TEXT_SIZE];
+
+    strbuf_addf(out, "%s\"%s\"", out->len > 0 ? "," : "", ip4_prefix_format(route->dst, dst));
+}
+
+/* Sorted tables, merged. */
+static void compare_routes(const struct route_table *from, const struct route_table *to,
+                           struct strbuf *put, struct strbuf *removed)
+{
+    size_t f = 0, t = 0;
+
+    while (f < from->count || t < to->count) {
+        const struct route *old = f < from->count ? &from->items[f] : NULL;
+        const struct route *new = t < to->count ? &to->items[t] : NULL;
+        int order = !old ? 1 : !new ? -1 : route_prefix_compare(old->dst, new->dst);
+
+        if (order < 0)
+            add_removed(removed, old);
+        else if (order > 0 || !route_equal(old, new))
+            add_route(put, new);
+        f += order <= 0;
+        t += order >= 0;
+    }
+}
+
+static bool is_same_but_routes(const struct state *a, const struct state *b)
+{
+    return strcmp(a->boot_id, b->boot_id) == 0 && ip4_prefix_equal(a->cluster, b->cluster) &&
+           ip4_prefix_equal(a->subnet, b->subnet) && a->mtu_bytes == b->mtu_bytes &&
+           a->ipam.last == b->ipam.last && endpoint_table_equal(&a->endpoints, &b->endpoints);
+}
+
+char *state_change_to_json(const struct state *from, const struct state *to)
+{
+    AUTO_STRBUF struct strbuf removed = {0};
+    struct strbuf out = {0};
+
+    if (!is_same_but_routes(from, to))
+        return NULL;
+    strbuf_adds(&out, "{\"routes\":[");
+    compare_routes(&from->routes, &to->routes, &out, &removed);
+    strbuf_addf(&out, "],\"removed\":[%s]}", removed.data ? removed.data : "");
+    return strbuf_take(&out);
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static int get_prefix(const json_t *json, const char *key, struct ip4_prefix *ret)
 {
@@ -157,9 +227,16 @@ static int read_endpoints(const json_t *json, struct state *state)
     return 0;
 }
 
+/* A member that may be missing. */
+static int optional(int r)
+{
+    return r == -ENOENT ? 0 : r;
+}
+
 static int read_route(const json_t *json, struct route *ret)
 {
     const char *via;
+    int64_t mtu_bytes = 0;
     int r = get_prefix(json, "destination", &ret->dst);
 
     if (r == 0)
@@ -169,34 +246,45 @@ static int read_route(const json_t *json, struct route *ret)
     if (r < 0)
         return r;
     memcpy(ret->via, via, strlen(via) + 1);
-    r = get_addr(json, "gateway", &ret->gateway);
-    return r == -ENOENT ? 0 : r;
+    r = optional(get_addr(json, "gateway", &ret->gateway));
+    if (r == 0)
+        r = optional(json_get_int(json, "mtu_bytes", 0, UINT16_MAX, &mtu_bytes));
+    ret->mtu_bytes = (uint32_t)mtu_bytes;
+    return r;
 }
 
-static int read_routes(const json_t *json, struct state *state)
+/* Owned by the caller, also when it failed. */
+static int read_routes(const json_t *json, struct route **ret_routes, size_t *ret_count)
 {
     const json_t *list;
     json_t *item;
     size_t i;
     int r = json_get_array(json, "routes", &list);
 
+    *ret_count = 0;
     if (r < 0)
         return r;
+    *ret_routes = mem_array(json_array_size(list) + 1, sizeof **ret_routes);
     json_array_foreach (list, i, item) {
         struct route route = {0};
 
         r = read_route(item, &route);
         if (r < 0)
             return err_wrap(r, "routes[%zu]", i);
-        (void)route_table_put(&state->routes, &route);
+        (*ret_routes)[(*ret_count)++] = route;
     }
     return 0;
 }
 
-/* A member that may be missing. */
-static int optional(int r)
+static int read_all_routes(const json_t *json, struct state *state)
 {
-    return r == -ENOENT ? 0 : r;
+    AUTO_FREE struct route *routes = NULL;
+    size_t count;
+    int r = read_routes(json, &routes, &count);
+
+    if (r == 0)
+        route_table_put_all(&state->routes, routes, count);
+    return r;
 }
 
 static int read_header(const json_t *json, struct state *state)
@@ -249,11 +337,50 @@ int state_from_json(const json_t *json, struct state *ret_state)
     if (r == 0)
         r = read_pool(json, &state);
     if (r == 0)
-        r = read_routes(json, &state);
+        r = read_all_routes(json, &state);
     if (r < 0) {
         state_deinit(&state);
         return r == -ENOENT ? -EINVAL : r;
     }
     *ret_state = state;
+    return 0;
+}
+
+static int read_removed(const json_t *json, struct ip4_prefix **ret_removed, size_t *ret_count)
+{
+    const json_t *list;
+    json_t *item;
+    size_t i;
+    int r = json_get_array(json, "removed", &list);
+
+    *ret_count = 0;
+    if (r < 0)
+        return r;
+    *ret_removed = mem_array(json_array_size(list) + 1, sizeof **ret_removed);
+    json_array_foreach (list, i, item) {
+        const char *text = json_string_value(item);
+
+        r = ip4_prefix_parse(text ? text : "", &(*ret_removed)[i]);
+        if (r < 0)
+            return err_wrap(r, "removed[%zu]", i);
+        (*ret_count)++;
+    }
+    return 0;
+}
+
+int state_change_from_json(const json_t *json, struct state *state)
+{
+    AUTO_FREE struct ip4_prefix *removed = NULL;
+    AUTO_FREE struct route *routes = NULL;
+    size_t removed_count, count;
+    int r = read_removed(json, &removed, &removed_count);
+
+    if (r == 0)
+        r = read_routes(json, &routes, &count);
+    if (r < 0)
+        return -EINVAL;
+    for (size_t i = 0; i < removed_count; i++)
+        (void)route_table_remove(&state->routes, removed[i]);
+    route_table_put_all(&state->routes, routes, count);
     return 0;
 }

@@ -1,0 +1,60 @@
+/* The words that the firewall's rules are made of: expressions of libnftables' JSON (man 5
+ * libnftables-json), in the form that the kernel lists them back. Pure; each returns a new
+ * reference.
+ */
+#pragma once
+
+#include "lib/base/ip4.h"
+#include "lib/base/json.h"
+
+/* value, or the end of the process when there is no memory. */
+json_t *word(json_t *value);
+
+json_t *word_match(const char *op, json_t *left, json_t *right);
+json_t *word_meta(const char *key);
+json_t *word_field(const char *protocol, const char *field);
+/* An address of the packet, "saddr" or "daddr", but for the bits that mask lacks. */
+json_t *word_masked(const char *field, uint32_t mask);
+json_t *word_addr(uint32_t addr);
+json_t *word_prefix(struct ip4_prefix prefix);
+json_t *word_concat(json_t *first, json_t *second, json_t *third /* or NULL */);
+
+/* Whole conditions. */
+json_t *word_in_from(const char *op, const char *device);
+json_t *word_to(const char *op, struct ip4_prefix prefix);
+json_t *word_udp_port(uint16_t port);
+json_t *word_is_to_this_host(void);
+/* The route back to the source leads to another device than the packet came by, or nowhere. */
+json_t *word_is_routed_elsewhere(void);
+json_t *word_is_answer(void);
+json_t *word_is_echo_request(void);
+
+/* What happens. */
+json_t *word_count(const char *counter);
+json_t *word_verdict(const char *verdict); /* "accept", "drop", "notrack" */
+json_t *word_go(const char *chain);        /* and does not come back */
+/* The packet's priority becomes what the map says of its source or destination ("saddr", "daddr");
+ * when it says nothing, the rule ends there. map: "@" and its name. */
+json_t *word_look_up(const char *field, const char *map);
+
+/* ---- what they are put into ---------------------------------------------------------------- */
+
+struct words_table {
+    const char *family, *name;
+};
+
+struct words_hook {
+    const char *name; /* of the chain */
+    const char *type, *hook;
+    const char *device; /* NULL: all of them */
+    int priority;
+};
+
+void words_add_entry(json_t *ruleset, const char *type, json_t *body);
+void words_add_table(json_t *ruleset, const struct words_table *table);
+void words_add_counter(json_t *ruleset, const struct words_table *table, const char *name);
+void words_add_chain(json_t *ruleset, const struct words_table *table, const char *name);
+void words_add_base_chain(json_t *ruleset, const struct words_table *table,
+                          const struct words_hook *hook);
+/* Words, json_t *, up to NULL. */
+void words_add_rule(json_t *ruleset, const struct words_table *table, const char *chain, ...);
