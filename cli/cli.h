@@ -12,7 +12,7 @@
 struct cli {
     struct option_list control_planes; /* none: the first question finds it */
     const char *control_plane;         /* the one that was asked last; NULL: none yet */
-    const char *runtime;               /* "http://HOST:PORT" or "unix:PATH" */
+    const char *runtime;               /* "http://HOST:PORT", "https://..." or "unix:PATH" */
     const char *agent;                 /* URL without a final slash */
     const char *state_dir;             /* the agent's */
     const char *tls_dir;               /* the control plane's */
@@ -24,8 +24,10 @@ struct cli {
     const char *role;
     int64_t ttl_s; /* 0: for ever; so is the next */
     int64_t ttl_secs;
-    int64_t max_uses; /* 0: any number */
+    int64_t max_uses;    /* 0: any number */
+    int64_t patience_ms; /* with one question; 0: the usual. A backup has its own */
     bool is_forced;
+    bool is_fixing;
     enum output_format format;
 };
 
@@ -48,6 +50,9 @@ int cmd_endpoint_attach(struct cli *cli, char **args);
 int cmd_endpoint_detach(struct cli *cli, char **args);
 int cmd_endpoint_ls(struct cli *cli, char **args);
 int cmd_route_ls(struct cli *cli, char **args);
+int cmd_mesh(struct cli *cli, char **args);
 int cmd_status(struct cli *cli, char **args);
+int cmd_doctor(struct cli *cli, char **args);
+int cmd_trace(struct cli *cli, char **args);
 int cmd_backup(struct cli *cli, char **args);
 int cmd_version(struct cli *cli, char **args);

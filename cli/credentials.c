@@ -170,11 +170,33 @@ static int use_files(const struct cli *cli, size_t attempt, struct credentials *
     return 0;
 }
 
+static bool is_whole(const struct credentials *c)
+{
+    return c->ca_file && c->cert_file && c->key_file;
+}
+
+int credentials_for_runtime(const struct cli *cli, struct credentials *ret_credentials)
+{
+    AUTO_CREDENTIALS struct credentials c = CREDENTIALS_NONE;
+    int r = use_files(cli, 0, &c);
+
+    if (r < 0)
+        return r;
+    if (!is_whole(&c))
+        return err_fail(ENOKEY,
+                        "%s wants to see a certificate: be root on its node or on the "
+                        "control plane's host, or give --tls-ca, --tls-cert and --tls-key",
+                        cli->runtime);
+    *ret_credentials = c;
+    c = CREDENTIALS_NONE;
+    return 0;
+}
+
 /* ---- all of it ------------------------------------------------------------------------------- */
 
 static int fill(struct cli *cli, const char *base, size_t attempt, struct credentials *c)
 {
-    bool is_plain = strncmp(base, "http:", strlen("http:")) == 0;
+    bool is_plain = !http_url_is_tls(base);
     bool has_token = cli->token || cli->token_file;
 
     if (is_plain && has_token)

@@ -33,6 +33,9 @@ enum credentials_outcome { CREDENTIALS_NO_MORE = 1 };
  * only, and as http_fetch() when the CA cannot be had. */
 int credentials_find(struct cli *cli, const char *base, size_t attempt,
                      struct credentials *ret_credentials);
+/* What a runtime over TLS is shown, a node's or the admin's: files, for it takes no tokens. 0, or
+ * negative with a text: -ENOKEY when there is nothing that this user may show. */
+int credentials_for_runtime(const struct cli *cli, struct credentials *ret_credentials);
 void credentials_deinit(struct credentials *credentials);
 
 #define AUTO_CREDENTIALS CLEANUP(credentials_deinit)

@@ -3,13 +3,12 @@
 
 #include <string.h>
 
+#include "cli/credentials.h"
 #include "cli/edge_internal.h"
 #include "lib/base/error.h"
 #include "lib/rpc/client.h"
 
 #define CALL_TIMEOUT_MS 10000
-/* Leaving detaches every endpoint of the node. */
-#define LEAVE_TIMEOUT_MS 60000
 #define ANSWER_MAX_BYTES (64 * 1024 * 1024)
 
 int edge_fail(int r, const char *what, const char *advice)
@@ -68,11 +67,8 @@ int edge_agent(const struct cli *cli, const char *method, const char *path, cons
 {
     AUTO_FREE char *bearer = token ? mem_printf("Authorization: Bearer %s", token) : NULL;
     const char *const headers[] = {bearer, NULL};
-    const struct question question = {.method = method,
-                                      .path = path,
-                                      .headers = headers,
-                                      .timeout_ms =
-                                          strcmp(path, "/leave") == 0 ? LEAVE_TIMEOUT_MS : 0};
+    const struct question question = {
+        .method = method, .path = path, .headers = headers, .timeout_ms = cli->patience_ms};
     struct http_reply reply = {0};
     int r;
 
@@ -90,9 +86,15 @@ int edge_runtime(const struct cli *cli, const char *method, const ProtobufCMessa
                  const ProtobufCMessageDescriptor *reply_type, const char *what,
                  ProtobufCMessage **ret_reply)
 {
+    AUTO_CREDENTIALS struct credentials shown = CREDENTIALS_NONE;
     AUTO_FREE char *path = mem_printf("/quilt.QuiltRuntime/%s", method);
-    int r = rpc_call_once(cli->runtime, path, request, reply_type, CALL_TIMEOUT_MS, ret_reply);
+    struct rpc_client_tls tls = {0};
+    int r = rpc_target_is_tls(cli->runtime) ? credentials_for_runtime(cli, &shown) : 0;
 
+    tls.files = (struct tls_keyring_files){shown.cert_file, shown.key_file, shown.ca_file};
+    if (r == 0)
+        r = rpc_call_once(cli->runtime, &tls, path, request, reply_type,
+                          cli->patience_ms > 0 ? cli->patience_ms : CALL_TIMEOUT_MS, ret_reply);
     if (r == -ECONNREFUSED || r == -ETIMEDOUT)
         return edge_fail(r, what, "is quilt-runtime running? --runtime URL names another place");
     if (r == -EOPNOTSUPP)

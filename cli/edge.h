@@ -15,6 +15,10 @@
 int edge_control(struct cli *cli, const char *method, const char *path, const char *what,
                  json_t **ret_body);
 
+/* As edge_control() with GET, for an object that has an array as this member; one that has none is
+ * -EREMOTEIO. */
+int edge_control_list(struct cli *cli, const char *path, const char *member, const char *what,
+                      json_t **ret_body);
 /* As edge_control(), with a JSON text as the request's body. */
 int edge_control_send(struct cli *cli, const char *method, const char *path, const char *json,
                       const char *what, json_t **ret_body);

@@ -76,8 +76,9 @@ static bool is_away(int r)
 
 static int fail_foreign(const struct cli *cli, const char *what, const struct answer *answer)
 {
-    if (answer->shown.pinned_fd >=
-        0) /* it has told the right CA, and shows another's certificate */
+    bool has_told_right_ca = answer->shown.pinned_fd >= 0; /* and shows another's certificate */
+
+    if (has_told_right_ca)
         return err_fail(EKEYREJECTED,
                         "%s: %s shows a certificate that is not from the CA that %s pins: it is "
                         "not the control plane; it was shown nothing",
@@ -103,7 +104,7 @@ static int fail_to_reach(const struct cli *cli, int r, const char *what,
  * frees. */
 static char *advice_for(unsigned int status, const char *base, const char *shown)
 {
-    bool is_plain = strncmp(base, "http:", strlen("http:")) == 0;
+    bool is_plain = !http_url_is_tls(base);
 
     if (status == 426 && is_plain)
         return mem_printf("; give it as https%s", base + strlen("http"));
@@ -113,9 +114,10 @@ static char *advice_for(unsigned int status, const char *base, const char *shown
     if (status == 401)
         return mem_printf("; it was shown %s", shown);
     if (status == 403 && !is_plain)
-        return mem_printf("; it was shown %s, and this is for an admin: root on its host, or who "
-                          "has a token of the role admin (--token-file FILE)",
-                          shown ? shown : "nothing");
+        return mem_printf(
+            "; it was shown %s; be root on its host, who is an admin, or give a token of "
+            "such a role (--token-file FILE)",
+            shown ? shown : "nothing");
     return mem_strdup("");
 }
 
@@ -197,7 +199,8 @@ int edge_control_bytes(struct cli *cli, const char *path, const char *what, char
 int edge_control_send(struct cli *cli, const char *method, const char *path, const char *json,
                       const char *what, json_t **ret_body)
 {
-    const struct question question = {.method = method, .path = path, .json = json};
+    const struct question question = {
+        .method = method, .path = path, .json = json, .timeout_ms = cli->patience_ms};
     AUTO_ANSWER struct answer answer = NO_ANSWER;
     int r = ask(cli, &question, what, &answer);
 
@@ -208,4 +211,17 @@ int edge_control(struct cli *cli, const char *method, const char *path, const ch
                  json_t **ret_body)
 {
     return edge_control_send(cli, method, path, NULL, what, ret_body);
+}
+
+int edge_control_list(struct cli *cli, const char *path, const char *member, const char *what,
+                      json_t **ret_body)
+{
+    AUTO_JSON json_t *body = NULL;
+    int r = edge_control(cli, "GET", path, what, &body);
+
+    if (r == 0 && !json_is_array(json_object_get(body, member)))
+        r = err_fail(EREMOTEIO, "%s: the answer has no list; is this the right URL?", what);
+    if (r == 0)
+        *ret_body = TAKE_PTR(body);
+    return r;
 }

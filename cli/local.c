@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "lib/base/error.h"
+#include "lib/base/ip4.h"
 #include "lib/tls/pem_file.h"
 
 /* Where the control plane keeps its CA: as README has it, and as its unit has it. */
@@ -92,7 +93,7 @@ static size_t add_side(const uint32_t *from, size_t count, bool is_loopback, uin
     size_t added = 0;
 
     for (size_t i = 0; i < count; i++)
-        if (LOCAL_IS_LOOPBACK(from[i]) == is_loopback)
+        if (ip4_is_loopback(from[i]) == is_loopback)
             addrs[added++] = from[i];
     return added;
 }

@@ -38,7 +38,6 @@ void local_deinit(struct local *local);
 /* The addresses in the certificate of the control plane that has its directory here: loopback comes
  * first, then in their order. 0: there is none, or this user may not know. */
 size_t local_addrs(const struct cli *cli, uint32_t ret_addrs[static LOCAL_ADDRS_MAX]);
-#define LOCAL_IS_LOOPBACK(addr) ((addr) >> 24 == 127)
 
 /* This node's certificate. -ENOENT: there is none; or another error with a text. */
 int local_node_cert(const struct cli *cli, struct tls_cert **ret_cert);

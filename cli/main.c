@@ -37,7 +37,12 @@ static const struct verb verbs[] = {
      cmd_endpoint_detach},
     {"endpoint", "ls", "", 0, 0, "List the endpoints of this node", cmd_endpoint_ls},
     {"route", "ls", "", 0, 0, "List the routes to the other nodes", cmd_route_ls},
+    {NULL, "mesh", "", 0, 0, "How the nodes reach each other", cmd_mesh},
     {NULL, "status", "", 0, 0, "Is this node healthy, and what is wrong", cmd_status},
+    {NULL, "doctor", "", 0, VERB_TAKES_FIX, "What is wrong with this node, why, and what mends it",
+     cmd_doctor},
+    {NULL, "trace", "SRC DST PROTO PORT", 2, 0,
+     "Follow a packet and say where it dies (PROTO, PORT: as you like)", cmd_trace, 2},
     {NULL, "backup", "FILE", 1, 0, "Save the control plane's state to a file", cmd_backup},
     {NULL, "version", "", 0, 0, "Print the version", cmd_version},
 };
@@ -80,20 +85,22 @@ static int option_runtime(const char *text, void *out)
 static int option_role(const char *text, void *out)
 {
     static const char *const roles[] = {"node", "viewer", "admin"};
+    size_t i;
+    int r = option_choose(text, roles, ARRAY_LEN(roles), &i);
 
-    for (size_t i = 0; i < ARRAY_LEN(roles); i++)
-        if (strcmp(text, roles[i]) == 0) {
-            *(const char **)out = roles[i];
-            return 0;
-        }
-    return err_fail(EINVAL, "'%.64s' is not one of node, viewer, admin", text);
+    if (r == 0)
+        *(const char **)out = roles[i];
+    return r;
 }
 
 static int option_ttl(const char *text, void *out)
 {
-    if (strcmp(text, "0") != 0)
-        return option_lifetime(text, out);
-    *(int64_t *)out = 0;
+    int r = strcmp(text, "0") != 0 ? option_lifetime(text, out) : 0;
+
+    if (r < 0)
+        return err_fail(-r, "%s; 0 is for ever", err_text());
+    if (strcmp(text, "0") == 0)
+        *(int64_t *)out = 0;
     return 0;
 }
 
@@ -119,7 +126,7 @@ static const struct option_spec specs[] = {
      .default_text = "http://127.0.0.1:50051",
      .parse = option_runtime,
      .out = &cli.runtime,
-     .help = "This node's runtime, http://HOST:PORT or unix:PATH"},
+     .help = "This node's runtime, http://HOST:PORT, https://ADDR:PORT or unix:PATH"},
     {.name = "agent",
      .arg = "URL",
      .default_text = "http://127.0.0.1:9180",
@@ -206,6 +213,9 @@ static const struct option_spec specs[] = {
     {.name = "force",
      .out = &cli.is_forced,
      .help = "Do not wait for nodes that are down (ca rotate)"},
+    {.name = "fix",
+     .out = &cli.is_fixing,
+     .help = "Mend what is ours to mend, and say what was done (doctor)"},
 };
 
 static void check_verb_options(const struct options *options, const struct verb *verb)
@@ -222,6 +232,7 @@ static void check_verb_options(const struct options *options, const struct verb 
         {"ttl-secs", cli.ttl_secs != CLI_NOT_GIVEN, VERB_TAKES_TOKENS},
         {"max-uses", cli.max_uses != CLI_NOT_GIVEN, VERB_TAKES_TOKENS},
         {"force", cli.is_forced, VERB_TAKES_FORCE},
+        {"fix", cli.is_fixing, VERB_TAKES_FIX},
     };
     AUTO_STRBUF struct strbuf name = {0};
 
@@ -261,7 +272,7 @@ static int run(const struct verb *verb, char **args)
 int main(int argc, char **argv)
 {
     AUTO_FREE char *epilogue = verbs_help(verbs, ARRAY_LEN(verbs));
-    char *words[WORDS_MAX];
+    char *words[WORDS_MAX + 1] = {0};
     struct options options = {.program = "quiltctl",
                               .summary = "Looks at a Quilt Mesh and changes it.",
                               .args_doc = "VERB [ARGUMENT...]",

@@ -3,13 +3,17 @@
 #include <string.h>
 
 #include "cli/edge.h"
+#include "cli/view.h"
 #include "lib/api/node.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
 #include "lib/base/parse.h"
+#include "lib/http/client.h"
 
 #define STATE_MAX_BYTES (64 * 1024 * 1024)
+/* Leaving detaches every endpoint of the node. */
+#define LEAVE_PATIENCE_MS 60000
 
 static void cleanup_nodes(struct api_node **nodes)
 {
@@ -18,17 +22,7 @@ static void cleanup_nodes(struct api_node **nodes)
 
 static int fetch_nodes(struct cli *cli, json_t **ret_body)
 {
-    AUTO_JSON json_t *body = NULL;
-    const json_t *list;
-    int r;
-
-    r = edge_control(cli, "GET", "/api/nodes", "list nodes", &body);
-    if (r == 0 && json_get_array(body, "nodes", &list) < 0)
-        r = err_fail(EREMOTEIO, "list nodes: the answer has no list; is this the right URL?");
-    if (r < 0)
-        return r;
-    *ret_body = TAKE_PTR(body);
-    return 0;
+    return edge_control_list(cli, "/api/nodes", "nodes", "list nodes", ret_body);
 }
 
 static void add_number(struct table *table, int64_t n, const char *unit)
@@ -99,7 +93,7 @@ static int fail_ambiguous(const json_t *list, const char *hostname)
     size_t i;
 
     json_array_foreach (list, i, node)
-        if (json_get_string(node, "hostname", &name) == 0 && strcmp(name, hostname) == 0 &&
+        if (json_get_string(node, "hostname", &name) == 0 && strcasecmp(name, hostname) == 0 &&
             json_get_string(node, "node_id", &id) == 0)
             strbuf_addf(&ids, " %s", id);
     return err_fail(EINVAL, "find node %s: several nodes have this name; give one of the ids%s",
@@ -191,13 +185,37 @@ static int say_done(const struct cli *cli, const char *done, const json_t *node,
 
 static void warn_of_agent(const struct cli *cli)
 {
-    bool is_plain = strncmp(cli->control_plane, "http:", strlen("http:")) == 0;
-
     (void)fprintf(stderr, "quiltctl: the node was up; %s\n",
-                  is_plain ? "while its agent runs it will register again ('quiltctl node leave' "
-                             "over there ends that)"
-                           : "it is cut off now, and comes back as a new node if it is given a new "
-                             "access token");
+                  http_url_is_tls(cli->control_plane)
+                      ? "it is cut off now, and comes back as a new node if it is given an access "
+                        "token that is made from now on"
+                      : "while its agent runs it will register again ('quiltctl node leave' over "
+                        "there ends that)");
+}
+
+static int find_joining_tokens(struct cli *cli, struct strbuf *ids)
+{
+    AUTO_JSON json_t *body = NULL;
+    int r = edge_control_list(cli, "/api/tokens", "tokens", "list tokens", &body);
+
+    return r < 0 ? r : view_joining_tokens(json_object_get(body, "tokens"), clock_unix_s(), ids);
+}
+
+/* The tokens that there are do not let it in again from its address; but hosts have others. */
+static void warn_of_tokens(struct cli *cli)
+{
+    AUTO_STRBUF struct strbuf ids = {0};
+
+    if (!http_url_is_tls(cli->control_plane))
+        return;
+    if (find_joining_tokens(cli, &ids) < 0)
+        (void)fprintf(stderr, "quiltctl: whether tokens to join with are left is not known: %s\n",
+                      err_text());
+    else if (ids.len > 0)
+        (void)fprintf(stderr,
+                      "quiltctl: from another address it could join as another node with a token "
+                      "that is still good:%s; 'quiltctl token rm ID' ends one\n",
+                      ids.data);
 }
 
 /* The node of this id or host name; *ret_path: "/api/nodes/ID" and the suffix. Caller frees. */
@@ -231,6 +249,7 @@ int cmd_node_rm(struct cli *cli, char **args)
         return r;
     if (json_get_string(node, "status", &status) == 0 && strcmp(status, "up") == 0)
         warn_of_agent(cli);
+    warn_of_tokens(cli);
     return say_done(cli, "removed", node, "");
 }
 
@@ -244,8 +263,11 @@ int cmd_node_revoke(struct cli *cli, char **args)
         r = edge_control(cli, "POST", path, "revoke node", NULL);
     if (r < 0)
         return r;
-    return say_done(cli, "revoked", node,
-                    "; it comes back, with its subnet, when its agent is given a new access token");
+    warn_of_tokens(cli);
+    return say_done(
+        cli, "revoked", node,
+        "; it comes back, with its subnet, when its agent is given an access token that "
+        "is made from now on");
 }
 
 /* {"content":{"identity":{"node_token":"..."}}}, as the agent keeps it. what: the wish, in words.
@@ -317,6 +339,7 @@ int cmd_node_leave(struct cli *cli, char **args)
     r = read_token(cli, "leave the mesh", &token);
     if (r < 0)
         return r;
+    cli->patience_ms = LEAVE_PATIENCE_MS;
     r = edge_agent(cli, "POST", "/leave", token, "leave the mesh", &body);
     return r < 0 ? r : tell_leaving(cli, body);
 }

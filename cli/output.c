@@ -3,22 +3,22 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #include "lib/base/error.h"
+#include "lib/base/options.h"
 
 static const char *const format_names[] = {"table", "json", "wide"};
 static_assert(ARRAY_LEN(format_names) == OUTPUT_WIDE + 1, "a name a format");
 
 int option_output(const char *text, void *out)
 {
-    for (size_t i = 0; i < ARRAY_LEN(format_names); i++)
-        if (strcmp(text, format_names[i]) == 0) {
-            *(enum output_format *)out = (enum output_format)i;
-            return 0;
-        }
-    return err_fail(EINVAL, "'%.64s' is not one of table, json, wide", text);
+    size_t i;
+    int r = option_choose(text, format_names, ARRAY_LEN(format_names), &i);
+
+    if (r == 0)
+        *(enum output_format *)out = (enum output_format)i;
+    return r;
 }
 
 char *span_format(int64_t span_s, char ret_text[static AGE_TEXT_SIZE])

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/checksum.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -21,44 +22,39 @@
 
 static int open_socket(const char *device)
 {
+    int probe = IP_PMTUDISC_PROBE;
     int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_ICMP);
 
     if (fd < 0)
         return err_sys(errno, "open a socket for pings");
-    if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) < 0) {
+    if (device &&
+        setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) < 0) {
         int r = err_sys(errno, "ping over %s", device);
 
         (void)close(fd);
         return r;
     }
+    (void)setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof probe);
     return fd;
 }
 
-/* RFC 1071, over a header alone: four words of 16 bits. */
-static uint16_t checksum(const struct icmphdr *header)
-{
-    uint16_t words[sizeof *header / 2];
-    uint32_t sum = 0;
-
-    memcpy(words, header, sizeof words);
-    for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        sum += words[i];
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t) ~(sum + (sum >> 16));
-}
-
 /* One that cannot be sent is one that is not answered. */
-static void send_echo(int fd, uint32_t addr, uint16_t id)
+static void send_echo(int fd, const struct probe_target *target, uint16_t id, uint16_t index)
 {
-    struct icmphdr echo = {.type = ICMP_ECHO, .un.echo.id = id};
-    const struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(addr)};
+    struct icmphdr echo = {.type = ICMP_ECHO, .un.echo = {.id = id, .sequence = htons(index)}};
+    const struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(target->addr)};
+    size_t least = sizeof(struct iphdr) + sizeof echo;
+    size_t size =
+        target->size_bytes > least ? target->size_bytes - sizeof(struct iphdr) : sizeof echo;
+    AUTO_FREE char *packet = mem_zalloc(size);
 
-    echo.checksum = checksum(&echo);
-    (void)sendto(fd, &echo, sizeof echo, 0, (const struct sockaddr *)&to, sizeof to);
+    echo.checksum = checksum_inet(&echo, sizeof echo);
+    memcpy(packet, &echo, sizeof echo);
+    (void)sendto(fd, packet, size, 0, (const struct sockaddr *)&to, sizeof to);
 }
 
 /* A raw socket hears every ICMP packet of the host, IP header first. */
-static bool is_our_answer(const uint8_t *packet, size_t n, uint16_t id)
+static bool is_our_answer(const uint8_t *packet, size_t n, uint16_t id, uint16_t *ret_index)
 {
     size_t ip_header = n > 0 ? (packet[0] & 15u) * 4u : 0;
     struct icmphdr answer;
@@ -66,28 +62,24 @@ static bool is_our_answer(const uint8_t *packet, size_t n, uint16_t id)
     if (n < ip_header + sizeof answer)
         return false;
     memcpy(&answer, packet + ip_header, sizeof answer);
+    *ret_index = ntohs(answer.un.echo.sequence);
     return answer.type == ICMP_ECHOREPLY && answer.un.echo.id == id;
-}
-
-static void note_answer(struct probe_target *targets, size_t count, uint32_t addr)
-{
-    for (size_t i = 0; i < count; i++)
-        if (targets[i].addr == addr)
-            targets[i].has_answered = true;
 }
 
 static void take_answers(int fd, struct probe_target *targets, size_t count, uint16_t id)
 {
     uint8_t packet[IP_HEADER_MAX + sizeof(struct icmphdr)];
     struct sockaddr_in from;
+    uint16_t index;
     ssize_t n;
 
     do {
         socklen_t size = sizeof from;
 
         n = recvfrom(fd, packet, sizeof packet, 0, (struct sockaddr *)&from, &size);
-        if (n > 0 && is_our_answer(packet, (size_t)n, id))
-            note_answer(targets, count, ntohl(from.sin_addr.s_addr));
+        if (n > 0 && is_our_answer(packet, (size_t)n, id, &index) && index < count &&
+            targets[index].addr == ntohl(from.sin_addr.s_addr))
+            targets[index].has_answered = true;
     } while (n >= 0);
 }
 
@@ -121,7 +113,7 @@ int probe_run(const char *device, struct probe_target *targets, size_t count)
     for (int round = 0; round < ROUNDS && !all_answered(targets, count); round++) {
         for (size_t i = 0; i < count; i++)
             if (!targets[i].has_answered)
-                send_echo(fd, targets[i].addr, id);
+                send_echo(fd, &targets[i], id, (uint16_t)i);
         listen_for_a_round(fd, targets, count, id);
     }
     (void)close(fd);

@@ -279,15 +279,17 @@ static void add_row(struct table *table, const char *part, bool is_well, char *d
 static void add_node_row(struct table *table, const json_t *agent)
 {
     bool has_joined = text_of(agent, "node_id")[0] != '\0';
+    const json_t *control = json_object_get(agent, "control_plane");
+    bool is_barred = json_is_true(json_object_get(control, "barred"));
 
     if (!has_joined) {
         add_row(table, "node", false, mem_strdup("has not joined yet"));
         return;
     }
-    add_row(table, "node", true,
-            mem_printf("%s, %s, subnet %s, id %s", text_of(agent, "hostname"),
-                       text_of(agent, "host_ip"), text_of(agent, "subnet"),
-                       text_of(agent, "node_id")));
+    add_row(table, "node", !is_barred,
+            mem_printf("%s%s, %s, subnet %s, id %s", is_barred ? "removed or revoked: " : "",
+                       text_of(agent, "hostname"), text_of(agent, "host_ip"),
+                       text_of(agent, "subnet"), text_of(agent, "node_id")));
 }
 
 static void add_device_row(struct table *table, const json_t *agent)
@@ -304,6 +306,16 @@ static void add_device_row(struct table *table, const json_t *agent)
         add_row(table, "device", true,
                 mem_printf("%s, mtu %lld", text_of(device, "name"),
                            (long long)json_integer_value(json_object_get(device, "mtu"))));
+}
+
+/* Agents of earlier versions say nothing of it. */
+static void add_dataplane_row(struct table *table, const json_t *agent)
+{
+    const char *name = text_of(agent, "dataplane"), *reason = text_of(agent, "dataplane_reason");
+
+    if (name[0] != '\0' && !is_dry(agent))
+        add_row(table, "data path", true,
+                reason[0] ? mem_printf("%s (%s)", name, reason) : mem_strdup(name));
 }
 
 static json_int_t int_of(const json_t *object, const char *key)
@@ -369,6 +381,21 @@ static void add_runtime_row(struct table *table, const json_t *runtime)
                        subnet[0] ? subnet : "not configured", endpoints, addresses, routes));
 }
 
+/* No problem of the node's: others tried. */
+static void add_firewall_row(struct table *table, const json_t *dropped)
+{
+    AUTO_STRBUF struct strbuf details = {0};
+    const char *reason;
+    json_t *packets;
+
+    if (json_object_size(dropped) == 0)
+        return;
+    json_object_foreach ((json_t *)dropped, reason, packets)
+        strbuf_addf(&details, "%s%s %lld", details.len > 0 ? ", " : "dropped: ", reason,
+                    (long long)json_integer_value(packets));
+    add_row(table, "firewall", true, mem_strdup(details.data));
+}
+
 /* How old what the agent knows is, while it cannot ask; owned by the caller. */
 static char *staleness(const json_t *of_agent)
 {
@@ -427,8 +454,10 @@ static void add_rows(struct table *table, const json_t *report)
     else
         add_row(table, "agent", false, mem_strdup("does not answer"));
     add_runtime_row(table, json_object_get(report, "runtime"));
+    add_firewall_row(table, json_object_get(json_object_get(report, "runtime"), "dropped"));
     if (json_is_object(agent)) {
         add_device_row(table, agent);
+        add_dataplane_row(table, agent);
         add_peers_row(table, agent, json_object_get(report, "overlay_ping"));
     }
 }

@@ -30,13 +30,11 @@ int cmd_reservation_ls(struct cli *cli, char **args)
 {
     AUTO_JSON json_t *body = NULL;
     const json_t *list;
-    int r = edge_control(cli, "GET", "/api/reservations", "list reservations", &body);
+    int r = edge_control_list(cli, "/api/reservations", "reservations", "list reservations", &body);
 
-    if (r == 0 && json_get_array(body, "reservations", &list) < 0)
-        r = err_fail(EREMOTEIO,
-                     "list reservations: the answer has no list; is this the right URL?");
     if (r < 0)
         return r;
+    list = json_object_get(body, "reservations");
     return cli->format == OUTPUT_JSON ? output_json(list) : print_table(list);
 }
 

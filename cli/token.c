@@ -28,7 +28,7 @@ static char *url_for_others(const struct cli *cli)
         return mem_strdup(url);
     count = local_addrs(cli, addrs);
     for (size_t i = 0; i < count; i++)
-        if (!LOCAL_IS_LOOPBACK(addrs[i]))
+        if (!ip4_is_loopback(addrs[i]))
             return mem_printf("https://%s%s", ip4_format(addrs[i], text), port ? port : "");
     return mem_printf("https://CONTROL_PLANE%s", port ? port : "");
 }
@@ -125,12 +125,11 @@ int cmd_token_ls(struct cli *cli, char **args)
 {
     AUTO_JSON json_t *body = NULL;
     const json_t *list;
-    int r = edge_control(cli, "GET", "/api/tokens", "list tokens", &body);
+    int r = edge_control_list(cli, "/api/tokens", "tokens", "list tokens", &body);
 
-    if (r == 0 && json_get_array(body, "tokens", &list) < 0)
-        r = err_fail(EREMOTEIO, "list tokens: the answer has no list; is this the right URL?");
     if (r < 0)
         return r;
+    list = json_object_get(body, "tokens");
     return cli->format == OUTPUT_JSON ? output_json(list) : print_tokens(cli, list);
 }
 

@@ -54,11 +54,14 @@ static int check_args(const struct verb *verb, size_t given)
 {
     AUTO_STRBUF struct strbuf name = {0};
 
-    if (given == verb->arg_count)
+    if (given >= verb->arg_count && given <= verb->arg_count + verb->optional_count)
         return 0;
     verb_add_name(verb, &name);
     if (verb->arg_count == 0)
         return err_fail(EINVAL, "'%s' takes no arguments", name.data);
+    if (verb->optional_count > 0)
+        return err_fail(EINVAL, "'%s' takes %zu to %zu arguments: %s", name.data, verb->arg_count,
+                        verb->arg_count + verb->optional_count, verb->args_doc);
     return err_fail(EINVAL, "'%s' takes %zu argument%s: %s", name.data, verb->arg_count,
                     verb->arg_count == 1 ? "" : "s", verb->args_doc);
 }

@@ -12,7 +12,8 @@ enum verb_option {
     VERB_TAKES_IFNAME = 1,
     VERB_TAKES_IP = 2,
     VERB_TAKES_TOKENS = 4, /* --role, --ttl, --ttl-secs, --max-uses */
-    VERB_TAKES_FORCE = 8
+    VERB_TAKES_FORCE = 8,
+    VERB_TAKES_FIX = 16
 };
 
 struct verb {
@@ -22,8 +23,9 @@ struct verb {
     size_t arg_count;
     unsigned int options; /* enum verb_option */
     const char *help;
-    /* 0; positive: the exit code, all has been said; negative with a text. */
+    /* args ends with NULL. 0; positive: the exit code, all has been said; negative with a text. */
     int (*run)(struct cli *cli, char **args);
+    size_t optional_count; /* arguments more than arg_count that may be left out */
 };
 
 /* The verb of these words and where its arguments begin. -EINVAL with a text that says which words

@@ -109,6 +109,31 @@ int view_tokens(const json_t *list, int64_t now_s, bool is_wide, struct table *r
     return 0;
 }
 
+#define NAMED_MAX 5
+
+int view_joining_tokens(const json_t *list, int64_t now_s, struct strbuf *out)
+{
+    struct token_view token;
+    const json_t *json;
+    size_t i, count = 0;
+
+    json_array_foreach (list, i, json) {
+        int r = read_token(json, &token);
+
+        if (r < 0)
+            return r;
+        if (strcmp(token.role, "node") != 0 || strcmp(state_of(&token, now_s), "good") != 0)
+            continue;
+        if (count++ < NAMED_MAX) {
+            strbuf_adds(out, " ");
+            strbuf_add_printable(out, token.id);
+        }
+    }
+    if (count > NAMED_MAX)
+        strbuf_addf(out, " and %zu more", count - NAMED_MAX);
+    return 0;
+}
+
 int view_token_use(const json_t *json, struct strbuf *out)
 {
     struct token_view token;

@@ -11,6 +11,10 @@
  * -EINVAL with a text: the answer makes no sense; the table can be freed all the same. */
 int view_tokens(const json_t *list, int64_t now_s, bool is_wide, struct table *ret_table);
 
+/* Appends the ids of those that let a node in, " 7ovuowvh 90zd728n", or nothing; the first few, and
+ * how many more. -EINVAL with a text. */
+int view_joining_tokens(const json_t *list, int64_t now_s, struct strbuf *out);
+
 /* What a new token is good for: "good for 24h, for 1 node". -EINVAL with a text. */
 int view_token_use(const json_t *token, struct strbuf *out);
 

@@ -1,0 +1,28 @@
+/* The questions that `status` and `doctor` ask: the agent, the runtime, the control plane, this
+ * node's certificate, the peers. Talks to all of them. */
+#pragma once
+
+#include "cli/cli.h"
+#include "cli/report.h"
+
+/* The answers; what is NULL was not answered, and then its error says why. */
+struct checkup {
+    json_t *agent;
+    json_t *runtime;
+    char *agent_error;
+    char *runtime_error;
+    char *control_error;
+    char *control_unasked;
+    struct report_cert cert;
+    bool has_cert;
+    char *cert_error;
+    struct probe_target *targets;
+    size_t target_count;
+    char *probe_error;
+};
+void checkup_deinit(struct checkup *c);
+
+/* Asks the daemons, and looks at the certificate. */
+void checkup_ask(struct cli *cli, struct checkup *c);
+/* Pings the peers that the agent has programmed, over the overlay. */
+void checkup_ping(struct checkup *c);

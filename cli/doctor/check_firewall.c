@@ -1,0 +1,43 @@
+/* Other programs' firewalls that drop what is forwarded. */
+#include "cli/doctor/checks.h"
+#include "cli/doctor/ruleset.h"
+#include "lib/api/mesh.h"
+
+#include <string.h>
+
+static char *mend_forward(const struct ruleset_place *place)
+{
+    if (place->has_docker_user)
+        return mem_strdup("iptables -I DOCKER-USER -i " MESH_DEVICE_NAME
+                          " -j ACCEPT; iptables -I DOCKER-USER -o " MESH_DEVICE_NAME " -j ACCEPT");
+    if (strcmp(place->table, "firewalld") == 0)
+        return mem_strdup(
+            "firewall-cmd --permanent --zone=trusted --add-interface=" MESH_DEVICE_NAME
+            "; firewall-cmd --reload");
+    return mem_printf("nft insert rule %s %s %s iifname { \"" MESH_DEVICE_NAME
+                      "\", \"qv*\" } accept; nft insert rule %s %s %s oifname { \"" MESH_DEVICE_NAME
+                      "\", \"qv*\" } accept",
+                      place->family, place->table, place->chain, place->family, place->table,
+                      place->chain);
+}
+
+void check_firewall(const struct facts *facts, struct findings *findings)
+{
+    struct ruleset_place place;
+
+    if (facts_is_dry(facts) ||
+        !ruleset_find_forward_drop(facts->firewall, facts_cluster(facts), &place))
+        return;
+    findings_add(
+        findings,
+        (struct finding){
+            .cause = "forward-policy-drop",
+            .severity = SEVERITY_ERROR,
+            .what = mem_printf("the firewall table %s %s drops what is forwarded, and with "
+                               "it what containers send and get",
+                               place.family, place.table),
+            .shows = mem_printf("chain %s has the policy drop, and no rule of the table "
+                                "lets " MESH_DEVICE_NAME " or the cluster's network pass",
+                                place.chain),
+            .mend = mend_forward(&place)});
+}

@@ -1,0 +1,296 @@
+/* The ways to the peers: which packets get through, and what that says. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/doctor/checks.h"
+#include "cli/doctor/ruleset.h"
+#include "lib/api/mesh.h"
+
+#define NAMES_MAX 5
+#define REVERSE_PATH_STRICT 1
+
+typedef bool (*path_test)(const struct facts *facts, const struct path *path);
+
+struct group {
+    struct strbuf names; /* "node2 (192.168.1.11), node3 (192.168.1.12)" */
+    size_t count;
+    const struct path *first;
+};
+
+static void group_deinit(struct group *group)
+{
+    strbuf_deinit(&group->names);
+}
+#define AUTO_GROUP CLEANUP(group_deinit)
+
+/* The peers that it is so with. */
+static struct group gather(const struct facts *f, path_test test)
+{
+    struct group group = {0};
+    char text[IP4_TEXT_SIZE];
+
+    for (size_t i = 0; i < f->path_count; i++) {
+        const struct path *path = &f->paths[i];
+
+        if (!path->is_examined || !test(f, path))
+            continue;
+        if (group.count == 0)
+            group.first = path;
+        if (group.count < NAMES_MAX)
+            strbuf_addf(&group.names, "%s%s (%s)", group.count > 0 ? ", " : "", path->hostname,
+                        ip4_format(path->host_ip, text));
+        else if (group.count == NAMES_MAX)
+            strbuf_adds(&group.names, ", ...");
+        group.count++;
+    }
+    return group;
+}
+
+static int64_t reverse_path_drops(const struct facts *f)
+{
+    return f->counts_after.reverse_path_drops - f->counts_before.reverse_path_drops;
+}
+
+static bool is_rp_filter_at_work(const struct facts *f)
+{
+    return f->rp_filter == REVERSE_PATH_STRICT && reverse_path_drops(f) > 0;
+}
+
+/* ---- tests: each peer is of one group at most ------------------------------------------------ */
+
+static bool is_silent(const struct facts *f, const struct path *path)
+{
+    return !path->answers_ping;
+}
+
+static bool is_dropped_here(const struct facts *f, const struct path *path)
+{
+    return !path->answers_ping && path->is_heard;
+}
+
+static bool is_unreachable(const struct facts *f, const struct path *path)
+{
+    return !path->answers_ping && !path->is_heard && !path->answers_host;
+}
+
+static bool is_lost(const struct facts *f, const struct path *path)
+{
+    return !path->answers_ping && !path->is_heard && path->answers_host;
+}
+
+static bool is_black_hole(const struct facts *f, const struct path *path)
+{
+    return path->answers_ping && path->largest_bytes < path->mtu_bytes;
+}
+
+static bool is_wrong_sum(const struct facts *f, const struct path *path)
+{
+    return path->answers_ping && !path->answers_tcp && path->answers_summed;
+}
+
+static const char *underlay_of(const struct facts *f)
+{
+    return f->underlay_device ? f->underlay_device : "DEVICE";
+}
+
+/* ---- causes ---------------------------------------------------------------------------------- */
+
+static void add_rp_filter(const struct facts *f, struct findings *findings)
+{
+    AUTO_GROUP struct group silent = gather(f, is_silent);
+    const char *device = f->rp_filter_device ? f->rp_filter_device : "all";
+
+    findings_add(
+        findings,
+        (struct finding){
+            .cause = "rp-filter",
+            .severity = SEVERITY_ERROR,
+            .what = mem_printf("strict reverse path filtering drops what %s send%s: it comes by "
+                               "another device than the route back leads to",
+                               silent.names.data, silent.count == 1 ? "s" : ""),
+            .shows = mem_printf("rp_filter is 1 for %s, and %" PRId64
+                                " packets were dropped for it meanwhile (IPReversePathFilter)",
+                                device, reverse_path_drops(f)),
+            .mend = mem_printf("sysctl -w net.ipv4.conf.all.rp_filter=2; sysctl -w "
+                               "net.ipv4.conf.%s.rp_filter=2",
+                               device)});
+}
+
+static char *mend_port(const struct ruleset_place *place)
+{
+    if (strcmp(place->table, "firewalld") == 0)
+        return mem_strdup("firewall-cmd --permanent --add-port=4789/udp; firewall-cmd --reload");
+    return mem_printf("nft insert rule %s %s %s udp dport %d accept", place->family, place->table,
+                      place->chain, MESH_VXLAN_PORT);
+}
+
+static void add_rule(const struct ruleset_place *place, struct findings *findings,
+                     const struct group *silent)
+{
+    findings_add(findings,
+                 (struct finding){
+                     .cause = "vxlan-dropped-here",
+                     .severity = SEVERITY_ERROR,
+                     .what = mem_printf("the firewall of this host drops VXLAN: the table %s %s",
+                                        place->family, place->table),
+                     .shows = mem_printf(
+                         "%s in chain %s; %s: pings over the overlay lost, VXLAN %s this "
+                         "host's device",
+                         place->is_policy ? "the policy is to drop, and no rule names UDP 4789,"
+                                          : "a rule drops UDP 4789",
+                         place->chain, silent->names.data,
+                         silent->first->is_heard ? "reaches" : "does not come back to"),
+                     .mend = mend_port(place)});
+}
+
+static void add_dropped_here(const struct facts *f, const struct group *group,
+                             struct findings *findings)
+{
+    findings_add(
+        findings,
+        (struct finding){
+            .cause = "vxlan-dropped-here",
+            .severity = SEVERITY_ERROR,
+            .what = mem_printf("VXLAN of %s reaches this host's device and is dropped on the host",
+                               group->names.data),
+            .shows = mem_strdup("its answers are seen on the device and do not come out of "
+                                "the overlay; no nftables rule that names the port explains it"),
+            .mend = mem_printf("look for rules at the device and of the old iptables: tc filter "
+                               "show dev %s ingress; iptables-legacy -L -v; then nft monitor trace",
+                               underlay_of(f))});
+}
+
+static void add_unreachable(const struct group *group, struct findings *findings)
+{
+    findings_add(findings,
+                 (struct finding){
+                     .cause = "peer-unreachable",
+                     .severity = SEVERITY_ERROR,
+                     .what = mem_printf("%s cannot be reached at all", group->names.data),
+                     .shows = mem_strdup("neither pings of the host itself nor of its end of the "
+                                         "overlay are answered"),
+                     .mend = mem_strdup("see to the host, its cable and the network between")});
+}
+
+static void add_lost(const struct facts *f, const struct group *group, struct findings *findings)
+{
+    const char *driver = f->underlay_driver ? f->underlay_driver : "";
+    bool is_vmware = strcmp(driver, "vmxnet3") == 0;
+
+    findings_add(
+        findings,
+        (struct finding){
+            .cause = "vxlan-lost",
+            .severity = SEVERITY_ERROR,
+            .what = mem_printf("%s: the host is reached, but VXLAN (UDP 4789) is lost: a firewall "
+                               "over there, or the network between, drops it",
+                               group->names.data),
+            .shows =
+                mem_strdup("pings of the host are answered, pings through the overlay are not, "
+                           "and no VXLAN of it reaches this host"),
+            .mend =
+                mem_printf("run quiltctl doctor over there; let UDP (not TCP) 4789 pass in both "
+                           "directions%s",
+                           is_vmware ? "; VMware NSX keeps 4789 for itself" : "")});
+}
+
+static void add_black_hole(const struct facts *f, const struct group *group,
+                           struct findings *findings)
+{
+    const struct path *path = group->first;
+
+    findings_add(
+        findings,
+        (struct finding){
+            .cause = "mtu-black-hole",
+            .severity = SEVERITY_ERROR,
+            .what =
+                mem_printf("large packets to %s vanish: the network between carries smaller ones "
+                           "than this host thinks",
+                           group->names.data),
+            .shows = mem_printf("%u bytes pass, %u do not, which the overlay promises",
+                                path->largest_bytes, path->mtu_bytes),
+            .mend = mem_printf("let the network carry %u bytes, or set the MTU of the device below "
+                               "to %u: ip link set dev %s mtu %u",
+                               path->mtu_bytes + MESH_OVERHEAD_BYTES,
+                               path->largest_bytes + MESH_OVERHEAD_BYTES, underlay_of(f),
+                               path->largest_bytes + MESH_OVERHEAD_BYTES)});
+}
+
+static void add_wrong_sum(const struct facts *f, const struct group *group,
+                          struct findings *findings)
+{
+    const char *driver = f->underlay_driver ? f->underlay_driver : "unknown";
+
+    findings_add(
+        findings,
+        (struct finding){
+            .cause = "checksum-offload",
+            .severity = SEVERITY_ERROR,
+            .remedy = REMEDY_CHECKSUM,
+            .what =
+                mem_printf("the checksums of TCP and UDP inside VXLAN are left to a device that "
+                           "does not compute them, on the way to %s",
+                           group->names.data),
+            .shows = mem_printf("ICMP passes, TCP does not, and TCP does when its checksum is "
+                                "computed before it is sent (driver of the device below: %s)",
+                                driver),
+            .mend = mem_strdup("ethtool -K " MESH_DEVICE_NAME " tx-checksum-ip-generic off (doctor "
+                               "--fix does it); with the eBPF path, on the device below, too")});
+}
+
+/* What is in the way of everything with these peers, the surest explanation first. */
+static void check_silence(const struct facts *f, struct findings *findings)
+{
+    AUTO_GROUP struct group silent = gather(f, is_silent);
+    AUTO_GROUP struct group dropped = gather(f, is_dropped_here);
+    AUTO_GROUP struct group unreachable = gather(f, is_unreachable);
+    AUTO_GROUP struct group lost = gather(f, is_lost);
+    struct ruleset_place place;
+
+    if (silent.count > 0 && is_rp_filter_at_work(f)) {
+        add_rp_filter(f, findings);
+        return;
+    }
+    if (dropped.count > 0 && ruleset_find_port_drop(f->firewall, MESH_VXLAN_PORT, true, &place))
+        add_rule(&place, findings, &dropped);
+    else if (dropped.count > 0)
+        add_dropped_here(f, &dropped, findings);
+    if (lost.count > 0 && ruleset_find_port_drop(f->firewall, MESH_VXLAN_PORT, false, &place))
+        add_rule(&place, findings, &lost);
+    else if (lost.count > 0)
+        add_lost(f, &lost, findings);
+    if (unreachable.count > 0)
+        add_unreachable(&unreachable, findings);
+}
+
+/* It was silent while the doctor tried: whoever sends them is not this host. */
+static void check_incoming_sums(const struct facts *f, struct findings *findings)
+{
+    int64_t errors = f->counts_after.checksum_errors - f->counts_before.checksum_errors;
+
+    if (errors <= 0)
+        return;
+    findings_add(
+        findings,
+        (struct finding){
+            .cause = "checksum-errors",
+            .severity = SEVERITY_WARNING,
+            .what = mem_strdup("this host gets TCP or UDP with wrong checksums: a peer "
+                               "leaves them to a device that does not compute them"),
+            .shows = mem_printf("%" PRId64 " more while the doctor looked (InCsumErrors)", errors),
+            .mend = mem_strdup("run quiltctl doctor on the peers")});
+}
+
+void check_paths(const struct facts *facts, struct findings *findings)
+{
+    AUTO_GROUP struct group holes = gather(facts, is_black_hole);
+    AUTO_GROUP struct group sums = gather(facts, is_wrong_sum);
+
+    check_silence(facts, findings);
+    if (holes.count > 0)
+        add_black_hole(facts, &holes, findings);
+    if (sums.count > 0)
+        add_wrong_sum(facts, &sums, findings);
+    check_incoming_sums(facts, findings);
+}

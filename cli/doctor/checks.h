@@ -1,0 +1,20 @@
+/* The doctor's families of checks. Each looks at the facts and adds what it finds; the later ones
+ * see what the earlier ones found, and say nothing about what is explained already. Pure. */
+#pragma once
+
+#include "cli/doctor/facts.h"
+#include "cli/doctor/finding.h"
+
+/* The three daemons: away, refused, clocks, certificates, room for addresses. */
+void check_daemons(const struct facts *facts, struct findings *findings);
+/* Who is in the way of our devices and addresses. */
+void check_devices(const struct facts *facts, struct findings *findings);
+/* The kernel's settings and tables, and the disk. */
+void check_settings(const struct facts *facts, struct findings *findings);
+/* Other programs' firewalls that drop what is forwarded. */
+void check_firewall(const struct facts *facts, struct findings *findings);
+/* The ways to the peers. */
+void check_paths(const struct facts *facts, struct findings *findings);
+
+/* All of them; and what the daemons told besides, when nothing explains it. */
+void diagnose(const struct facts *facts, struct findings *ret_findings);

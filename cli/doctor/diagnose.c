@@ -1,0 +1,35 @@
+/* All checks, one after the other. */
+#include "cli/doctor/checks.h"
+
+#include <string.h>
+
+/* What a daemon told, which no cause explains: better than silence. */
+static void add_told(const json_t *answer, const char *who, struct findings *findings)
+{
+    const json_t *told = json_object_get(answer, "problems"), *p;
+    size_t i;
+
+    json_array_foreach (told, i, p)
+        findings_add(findings, (struct finding){.cause = "told",
+                                                .severity = SEVERITY_ERROR,
+                                                .what = mem_printf("the %s has trouble", who),
+                                                .shows = mem_strdup(json_string_value(p)
+                                                                        ? json_string_value(p)
+                                                                        : "(no text)"),
+                                                .mend = mem_printf("look at the %s's log", who)});
+}
+
+void diagnose(const struct facts *facts, struct findings *ret_findings)
+{
+    static void (*const checks[])(const struct facts *, struct findings *) = {
+        check_daemons, check_devices, check_settings, check_firewall, check_paths,
+    };
+
+    *ret_findings = (struct findings){0};
+    for (size_t i = 0; i < ARRAY_LEN(checks); i++)
+        checks[i](facts, ret_findings);
+    if (findings_have_error(ret_findings))
+        return;
+    add_told(facts->agent, "agent", ret_findings);
+    add_told(facts->runtime, "runtime", ret_findings);
+}

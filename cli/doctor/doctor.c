@@ -1,0 +1,85 @@
+/* quiltctl doctor: gathers facts, judges them, mends what may be mended, prints. */
+#include "cli/doctor/checks.h"
+#include "cli/doctor/fix.h"
+#include "cli/doctor/gather.h"
+#include "lib/base/error.h"
+
+/* A daemon on this host that needs longer is as good as away; and the whole is to take less than
+ * ten seconds. */
+#define PATIENCE_MS 2000
+
+/* Without root no packet is sent: then silence is no health. */
+static void note_blind(char *blind, struct findings *findings)
+{
+    AUTO_FREE char *reason = blind;
+
+    if (reason)
+        findings_add(findings,
+                     (struct finding){.cause = "not-tried",
+                                      .severity = SEVERITY_WARNING,
+                                      .what = mem_strdup("the ways to the peers were not tried"),
+                                      .shows = mem_strdup(reason),
+                                      .mend = mem_strdup("run it as root")});
+}
+
+static void examine(struct cli *cli, struct findings *ret_findings)
+{
+    CLEANUP(checkup_deinit) struct checkup checkup = {0};
+    CLEANUP(facts_deinit) struct facts facts;
+    char *blind;
+
+    checkup_ask(cli, &checkup);
+    gather_facts(cli, &checkup, &facts, &blind);
+    diagnose(&facts, ret_findings);
+    note_blind(blind, ret_findings);
+}
+
+/* What was mended is looked at again. */
+static int fix(struct cli *cli, struct findings *findings, json_t *done)
+{
+    int r = fix_apply(findings, done);
+
+    if (r == 0 && json_array_size(done) > 0) {
+        findings_deinit(findings);
+        examine(cli, findings);
+    }
+    return r;
+}
+
+static int print(const struct cli *cli, const struct findings *findings, const json_t *done)
+{
+    AUTO_STRBUF struct strbuf text = {0};
+    const json_t *line;
+    size_t i;
+
+    json_array_foreach (done, i, line)
+        strbuf_addf(&text, "Mended: %s.\n", json_string_value(line));
+    findings_print(findings, &text);
+    if (findings->count == 0)
+        strbuf_adds(&text, "Nothing is wrong with this node, as far as can be seen from here.\n");
+    return output_text(text.data);
+}
+
+int cmd_doctor(struct cli *cli, char **args)
+{
+    CLEANUP(findings_deinit) struct findings findings = {0};
+    AUTO_JSON json_t *done = json_array(), *report = NULL;
+    int r = 0;
+
+    cli->patience_ms = PATIENCE_MS;
+    examine(cli, &findings);
+    if (cli->is_fixing)
+        r = fix(cli, &findings, done);
+    if (r < 0)
+        return r;
+    if (cli->format == OUTPUT_JSON) {
+        report = json_pack("{s:b, s:o, s:O}", "healthy", findings_are_healthy(&findings),
+                           "findings", findings_to_json(&findings), "mended", done);
+        r = output_json(report);
+    } else {
+        r = print(cli, &findings, done);
+    }
+    if (r < 0)
+        return r;
+    return findings_are_healthy(&findings) ? 0 : EXIT_FAILURE;
+}

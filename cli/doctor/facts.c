@@ -1,0 +1,73 @@
+/* The smallest questions about the facts. */
+#include "cli/doctor/facts.h"
+
+#include <string.h>
+
+#include "lib/api/mesh.h"
+
+void facts_deinit(struct facts *facts)
+{
+    free(facts->links);
+    free(facts->routes);
+    json_decref(facts->firewall);
+    free(facts->port_owner);
+    free(facts->rp_filter_device);
+    free(facts->underlay_device);
+    free(facts->underlay_driver);
+    free(facts->forwarding_file);
+    free(facts->networkd_devices);
+    free(facts->network_manager_devices);
+    free(facts->paths);
+    *facts = (struct facts){0};
+}
+
+const struct link_info *facts_overlay(const struct facts *facts)
+{
+    for (size_t i = 0; i < facts->link_count; i++)
+        if (strcmp(facts->links[i].name, MESH_DEVICE_NAME) == 0)
+            return &facts->links[i];
+    return NULL;
+}
+
+bool facts_overlay_is_up(const struct facts *facts)
+{
+    const struct link_info *overlay = facts_overlay(facts);
+
+    return overlay && overlay->is_up &&
+           strncmp(overlay->alias, MESH_ALIAS_PREFIX, strlen(MESH_ALIAS_PREFIX)) == 0;
+}
+
+const struct link_info *facts_link(const struct facts *facts, int ifindex)
+{
+    for (size_t i = 0; i < facts->link_count; i++)
+        if (facts->links[i].ifindex == ifindex)
+            return &facts->links[i];
+    return NULL;
+}
+
+bool facts_is_our_name(const char *name)
+{
+    return strcmp(name, MESH_DEVICE_NAME) == 0 || strncmp(name, "qv", 2) == 0;
+}
+
+const char *facts_text(const json_t *object, const char *key)
+{
+    const char *s = json_string_value(json_object_get(object, key));
+
+    return s ? s : "";
+}
+
+struct ip4_prefix facts_cluster(const struct facts *facts)
+{
+    struct ip4_prefix cluster;
+
+    if (ip4_prefix_parse(facts_text(facts->agent, "cluster_cidr"), &cluster) == 0 ||
+        ip4_prefix_parse(facts_text(facts->runtime, "cluster_cidr"), &cluster) == 0)
+        return cluster;
+    return MESH_CLUSTER_DEFAULT;
+}
+
+bool facts_is_dry(const struct facts *facts)
+{
+    return strcmp(facts_text(facts->agent, "dataplane"), "none") == 0;
+}

@@ -1,0 +1,101 @@
+/* All that the doctor knows when it judges. gather.h fills it, diagnose.h judges it; in between is
+ * no I/O, so that each cause has a table of tests.
+ */
+#pragma once
+
+#include "cli/report.h"
+#include "lib/net/link.h"
+#include "lib/net/route.h"
+
+#define FACTS_UNKNOWN (-1)
+
+/* What was tried to one peer. */
+struct path {
+    const char *hostname; /* borrowed from the agent's answer */
+    uint32_t host_ip, vtep;
+    bool answers_ping;      /* over the overlay, with a small packet */
+    bool is_examined;       /* the following were tried */
+    bool answers_host;      /* to a ping of its host IP, past the overlay */
+    bool is_heard;          /* VXLAN of it reached this host's device meanwhile */
+    bool answers_tcp;       /* over the overlay, as programs do it */
+    bool answers_summed;    /* likewise, with a checksum that was computed before it was sent */
+    uint32_t mtu_bytes;     /* what the overlay promises */
+    uint32_t largest_bytes; /* what came through, of what was tried; 0: nothing */
+};
+
+/* What the kernel counts, that should stand still. */
+struct counts {
+    int64_t checksum_errors; /* UDP and TCP */
+    int64_t reverse_path_drops;
+};
+
+struct disk {
+    const char *path;
+    int64_t free_bytes, size_bytes; /* FACTS_UNKNOWN: there is no such directory */
+};
+#define FACTS_DISKS 2
+
+/* A daemon of ours on this host, and its open files. */
+struct daemon_files {
+    const char *program;
+    int64_t pid; /* 0: it does not run here, or is not ours to look at */
+    int64_t open, limit;
+};
+#define FACTS_DAEMONS 3
+
+/* Numbers are FACTS_UNKNOWN and texts NULL when they are not known. */
+struct facts {
+    int64_t now_s; /* Unix seconds */
+
+    /* What the daemons say, borrowed. */
+    const json_t *agent;
+    const char *agent_error;
+    const json_t *runtime;
+    const char *runtime_error;
+    const char *control_url;
+    const char *control_error;
+    const struct report_cert *cert;
+
+    /* What the kernel has. */
+    struct link_info *links;
+    size_t link_count;
+    struct route_entry *routes;
+    size_t route_count;
+    json_t *firewall; /* every table but ours: nftables' objects as JSON */
+    char *port_owner; /* the program that has UDP 4789 while our device has not */
+    int64_t forwarding;
+    int64_t rp_filter; /* the strictest of those that hold for the overlay and what is below */
+    char *rp_filter_device;
+    char *underlay_device, *underlay_driver; /* of the way to the first peer */
+    int64_t conntrack_count, conntrack_max;
+    int64_t neigh_count, neigh_max;
+    bool has_bpffs;
+    struct counts counts_before, counts_after;
+
+    /* What lies on the disk. */
+    char *forwarding_file; /* the file that switches forwarding off at boot */
+    char *networkd_devices, *network_manager_devices; /* of ours, that they manage: "vxlan100" */
+    bool has_nm_cloud_setup;
+    struct disk disks[FACTS_DISKS];
+    struct daemon_files daemons[FACTS_DAEMONS];
+
+    /* What was tried. */
+    struct path *paths;
+    size_t path_count;
+};
+void facts_deinit(struct facts *facts);
+
+/* The overlay's device; NULL when there is none. */
+const struct link_info *facts_overlay(const struct facts *facts);
+/* Whether it is ours and up. */
+bool facts_overlay_is_up(const struct facts *facts);
+/* NULL when there is none. */
+const struct link_info *facts_link(const struct facts *facts, int ifindex);
+/* Whether a device of this name is one of ours. */
+bool facts_is_our_name(const char *name);
+struct ip4_prefix facts_cluster(const struct facts *facts);
+/* The agent is there for development only and touches nothing. */
+bool facts_is_dry(const struct facts *facts);
+
+/* A member's text; "" when it is none. */
+const char *facts_text(const json_t *object, const char *key);

@@ -1,0 +1,184 @@
+/* The kernel's facts, and the order of all. */
+#include "cli/doctor/gather.h"
+
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "cli/doctor/proc.h"
+#include "cli/doctor/try_paths.h"
+#include "lib/api/mesh.h"
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
+#include "lib/net/neigh.h"
+#include "lib/net/nft.h"
+
+#define OUR_TABLE "quilt"
+#define PATH_SIZE 128
+
+static void take_daemons(const struct cli *cli, const struct checkup *c, struct facts *f)
+{
+    f->now_s = clock_unix_s();
+    f->agent = c->agent;
+    f->agent_error = c->agent_error;
+    f->runtime = c->runtime;
+    f->runtime_error = c->runtime_error;
+    f->control_url = cli->control_plane;
+    f->control_error = c->control_error;
+    f->cert = c->has_cert ? &c->cert : NULL;
+}
+
+/* ---- netlink, nftables -------------------------------------------------------------------------
+ */
+
+static void gather_underlay(struct nl *nl, struct facts *f)
+{
+    const json_t *peer = json_array_get(json_object_get(f->agent, "peers"), 0);
+    const struct link_info *link;
+    struct route_path way;
+    char path[PATH_SIZE], target[PATH_SIZE];
+    uint32_t addr;
+    ssize_t n;
+
+    if (ip4_parse(facts_text(peer, "host_ip"), &addr) < 0 || route_lookup(nl, addr, &way) < 0)
+        return;
+    link = facts_link(f, way.ifindex);
+    if (!link)
+        return;
+    f->underlay_device = mem_strdup(link->name);
+    (void)snprintf(path, sizeof path, "/sys/class/net/%s/device/driver", link->name);
+    n = readlink(path, target, sizeof target - 1);
+    if (n <= 0)
+        return;
+    target[n] = '\0';
+    f->underlay_driver = mem_strdup(strrchr(target, '/') ? strrchr(target, '/') + 1 : target);
+}
+
+/* Those that the kernel may throw away: permanent ones are not counted against its limit. */
+static void gather_neighbours(struct nl *nl, struct facts *f)
+{
+    AUTO_FREE struct neigh_entry *entries = NULL;
+    size_t count;
+
+    f->neigh_max = proc_number("/proc/sys/net/ipv4/neigh/default/gc_thresh3");
+    f->neigh_count = FACTS_UNKNOWN;
+    if (neigh_dump(nl, 0, &entries, &count) < 0)
+        return;
+    f->neigh_count = 0;
+    for (size_t i = 0; i < count; i++)
+        f->neigh_count += !entries[i].is_permanent && !entries[i].is_external;
+}
+
+static void gather_netlink(struct facts *f)
+{
+    AUTO_NL struct nl *nl = NULL;
+
+    f->neigh_count = f->neigh_max = FACTS_UNKNOWN;
+    if (nl_open(&nl) < 0)
+        return;
+    if (link_dump(nl, NULL, &f->links, &f->link_count) < 0)
+        f->link_count = 0;
+    if (route_dump(nl, 0, 0, &f->routes, &f->route_count) < 0)
+        f->route_count = 0;
+    gather_underlay(nl, f);
+    gather_neighbours(nl, f);
+}
+
+static bool is_of_our_table(const json_t *object)
+{
+    static const char *const kinds[] = {"table", "chain", "rule", "set"};
+
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        const json_t *body = json_object_get(object, kinds[i]);
+
+        if (body && strcmp(facts_text(body, "family"), "inet") == 0 &&
+            strcmp(facts_text(body, i == 0 ? "name" : "table"), OUR_TABLE) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void gather_firewall(struct facts *f)
+{
+    AUTO_NFT struct nft *nft = NULL;
+    AUTO_JSON json_t *objects = NULL;
+    json_t *object;
+    size_t i;
+
+    if (nft_new(&nft) < 0 || nft_list_all(nft, &objects) < 0)
+        return;
+    f->firewall = json_array();
+    json_array_foreach (objects, i, object)
+        if (!is_of_our_table(object))
+            (void)json_array_append(f->firewall, object);
+}
+
+/* ---- settings and counters ---------------------------------------------------------------------
+ */
+
+static int64_t setting_of(const char *device, const char *name)
+{
+    char path[PATH_SIZE];
+
+    (void)snprintf(path, sizeof path, "/proc/sys/net/ipv4/conf/%s/%s", device, name);
+    return proc_number(path);
+}
+
+/* The larger of all and the device's own holds: 2 (loose) is milder than 1 (strict). */
+static void gather_rp_filter(struct facts *f)
+{
+    int64_t all = setting_of("all", "rp_filter");
+
+    for (size_t i = 0; i < f->link_count; i++) {
+        const char *name = f->links[i].name;
+        int64_t own = setting_of(name, "rp_filter");
+
+        if (strcmp(name, "lo") == 0 || (own > all ? own : all) != 1)
+            continue;
+        f->rp_filter = 1;
+        f->rp_filter_device = mem_strdup(name);
+        return;
+    }
+}
+
+static struct counts read_counts(void)
+{
+    AUTO_FREE char *snmp = proc_text("/proc/net/snmp");
+    AUTO_FREE char *more = proc_text("/proc/net/netstat");
+
+    return (struct counts){.checksum_errors = proc_counter(snmp, "Udp", "InCsumErrors") +
+                                              proc_counter(snmp, "Tcp", "InCsumErrors"),
+                           .reverse_path_drops =
+                               proc_counter(more, "TcpExt", "IPReversePathFilter")};
+}
+
+static void gather_settings(struct facts *f)
+{
+    struct statfs bpf;
+
+    f->forwarding = proc_number("/proc/sys/net/ipv4/ip_forward");
+    f->conntrack_count = proc_number("/proc/sys/net/netfilter/nf_conntrack_count");
+    f->conntrack_max = proc_number("/proc/sys/net/netfilter/nf_conntrack_max");
+    f->has_bpffs = statfs("/sys/fs/bpf", &bpf) == 0 && bpf.f_type == BPF_FS_MAGIC;
+    gather_rp_filter(f);
+}
+
+void gather_facts(const struct cli *cli, const struct checkup *checkup, struct facts *f,
+                  char **ret_blind)
+{
+    *f = (struct facts){0};
+    *ret_blind = NULL;
+    take_daemons(cli, checkup, f);
+    f->counts_before = read_counts();
+    gather_netlink(f);
+    gather_firewall(f);
+    gather_settings(f);
+    gather_files(cli, f);
+    gather_daemon_files(f);
+    if (!facts_overlay_is_up(f) && !facts_is_dry(f))
+        f->port_owner = gather_port_owner(MESH_VXLAN_PORT);
+    if (facts_overlay_is_up(f) && try_paths(f) < 0)
+        *ret_blind = mem_strdup(err_text());
+    f->counts_after = read_counts();
+}

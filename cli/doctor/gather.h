@@ -1,0 +1,20 @@
+/* Gathers the facts: from the kernel, from files, and from peers that are tried. Changes nothing.
+ */
+#pragma once
+
+#include "cli/checkup.h"
+#include "cli/doctor/facts.h"
+
+/* checkup must have been asked; the facts borrow from it. What cannot be had stays unknown;
+ * *ret_blind says why packets could not be sent, NULL when they were. Caller frees it. */
+void gather_facts(const struct cli *cli, const struct checkup *checkup, struct facts *ret_facts,
+                  char **ret_blind);
+
+/* ---- for gather.c ---- */
+
+/* Files of programs that set up the host. */
+void gather_files(const struct cli *cli, struct facts *facts);
+/* The program that has this UDP port, "dnsmasq (pid 12)". Caller frees; NULL: nobody. */
+char *gather_port_owner(uint16_t port);
+/* What our daemons have open. */
+void gather_daemon_files(struct facts *facts);

@@ -1,0 +1,276 @@
+/* Reads nftables' JSON; man 5 libnftables-json. */
+#include "cli/doctor/ruleset.h"
+
+#include <string.h>
+
+#include "lib/api/mesh.h"
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *s = json_string_value(json_object_get(object, key));
+
+    return s ? s : "";
+}
+
+static bool is_text(const json_t *object, const char *key, const char *text)
+{
+    return strcmp(text_of(object, key), text) == 0;
+}
+
+/* The statement of this name in a rule. */
+static bool does(const json_t *rule, const char *verdict)
+{
+    const json_t *expr = json_object_get(rule, "expr"), *e;
+    size_t i;
+
+    json_array_foreach (expr, i, e)
+        if (json_object_get(e, verdict))
+            return true;
+    return false;
+}
+
+static bool has_condition(const json_t *rule)
+{
+    return does(rule, "match") || does(rule, "xt") || does(rule, "vmap");
+}
+
+static bool is_in_table(const json_t *object, const json_t *chain)
+{
+    return is_text(object, "family", text_of(chain, "family")) &&
+           is_text(object, "table", text_of(chain, "table"));
+}
+
+/* ---- whom a rule speaks of ------------------------------------------------------------------- */
+
+static bool names_our_device(const char *name)
+{
+    return strcmp(name, MESH_DEVICE_NAME) == 0 || strcmp(name, "vxlan*") == 0 ||
+           strncmp(name, "qv", 2) == 0;
+}
+
+static bool covers_cluster(const json_t *value, struct ip4_prefix cluster)
+{
+    const json_t *prefix = json_object_get(value, "prefix");
+    struct ip4_prefix p = {0};
+    int64_t len;
+
+    if (!prefix || ip4_parse(text_of(prefix, "addr"), &p.addr) < 0 ||
+        json_get_int(prefix, "len", 0, 32, &len) < 0)
+        return false;
+    p.len = (uint8_t)len;
+    return ip4_prefix_covers(p, cluster);
+}
+
+/* A value, or one of a set of them. */
+static bool speaks_of_cluster(const json_t *value, struct ip4_prefix cluster)
+{
+    const json_t *set = json_object_get(value, "set"), *item;
+    size_t i;
+
+    if (json_is_string(value))
+        return names_our_device(json_string_value(value));
+    json_array_foreach (set, i, item)
+        if (json_is_string(item) ? names_our_device(json_string_value(item))
+                                 : covers_cluster(item, cluster))
+            return true;
+    return covers_cluster(value, cluster);
+}
+
+static bool speaks_of_port(const json_t *value, uint16_t port)
+{
+    const json_t *set = json_object_get(value, "set"), *range, *item;
+    size_t i;
+
+    if (json_is_integer(value))
+        return json_integer_value(value) == port;
+    json_array_foreach (set, i, item)
+        if (speaks_of_port(item, port))
+            return true;
+    range = json_object_get(value, "range");
+    return json_array_size(range) == 2 && json_integer_value(json_array_get(range, 0)) <= port &&
+           json_integer_value(json_array_get(range, 1)) >= port;
+}
+
+static bool is_equality(const json_t *match)
+{
+    return is_text(match, "op", "==") || is_text(match, "op", "in");
+}
+
+static bool matches_cluster(const json_t *rule, struct ip4_prefix cluster)
+{
+    const json_t *expr = json_object_get(rule, "expr"), *e;
+    size_t i;
+
+    json_array_foreach (expr, i, e) {
+        const json_t *match = json_object_get(e, "match");
+
+        if (match && is_equality(match) &&
+            speaks_of_cluster(json_object_get(match, "right"), cluster))
+            return true;
+    }
+    return false;
+}
+
+static bool matches_port(const json_t *rule, uint16_t port)
+{
+    const json_t *expr = json_object_get(rule, "expr"), *e;
+    size_t i;
+
+    json_array_foreach (expr, i, e) {
+        const json_t *match = json_object_get(e, "match");
+        const json_t *payload = json_object_get(json_object_get(match, "left"), "payload");
+
+        if (payload && is_equality(match) && is_text(payload, "field", "dport") &&
+            !is_text(payload, "protocol", "tcp") &&
+            speaks_of_port(json_object_get(match, "right"), port))
+            return true;
+    }
+    return false;
+}
+
+/* ---- chains ---------------------------------------------------------------------------------- */
+
+static bool drops_by_policy(const json_t *chain, const char *hook)
+{
+    return is_text(chain, "hook", hook) && is_text(chain, "policy", "drop");
+}
+
+static struct ruleset_place place_of(const json_t *ruleset, const json_t *chain)
+{
+    struct ruleset_place place = {.family = text_of(chain, "family"),
+                                  .table = text_of(chain, "table"),
+                                  .chain = text_of(chain, "name"),
+                                  .hook = text_of(chain, "hook")};
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (ruleset, i, item) {
+        const json_t *other = json_object_get(item, "chain");
+
+        place.has_docker_user |=
+            other && is_in_table(other, chain) && is_text(other, "name", "DOCKER-USER");
+    }
+    return place;
+}
+
+static bool table_accepts_cluster(const json_t *ruleset, const json_t *chain,
+                                  struct ip4_prefix cluster)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (ruleset, i, item) {
+        const json_t *rule = json_object_get(item, "rule");
+
+        if (rule && is_in_table(rule, chain) && does(rule, "accept") &&
+            (matches_cluster(rule, cluster) ||
+             (is_text(rule, "chain", text_of(chain, "name")) && !has_condition(rule))))
+            return true;
+    }
+    return false;
+}
+
+bool ruleset_find_forward_drop(const json_t *ruleset, struct ip4_prefix cluster,
+                               struct ruleset_place *ret)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (ruleset, i, item) {
+        const json_t *chain = json_object_get(item, "chain");
+
+        if (!chain || !drops_by_policy(chain, "forward") || is_text(chain, "family", "ip6") ||
+            table_accepts_cluster(ruleset, chain, cluster))
+            continue;
+        *ret = place_of(ruleset, chain);
+        ret->is_policy = true;
+        return true;
+    }
+    return false;
+}
+
+static const json_t *chain_of_rule(const json_t *ruleset, const json_t *rule)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (ruleset, i, item) {
+        const json_t *chain = json_object_get(item, "chain");
+
+        if (chain && is_in_table(chain, rule) && is_text(chain, "name", text_of(rule, "chain")))
+            return chain;
+    }
+    return NULL;
+}
+
+/* A chain that others jump to may be on either way. */
+static bool is_on_way(const json_t *chain, bool is_incoming)
+{
+    static const char *const in[] = {"", "ingress", "prerouting", "input"};
+    static const char *const out[] = {"", "egress", "postrouting", "output"};
+    const char *const *hooks = is_incoming ? in : out;
+
+    for (size_t i = 0; i < ARRAY_LEN(in); i++)
+        if (is_text(chain, "hook", hooks[i]))
+            return true;
+    return false;
+}
+
+static bool find_port_rule(const json_t *ruleset, uint16_t port, bool is_incoming,
+                           struct ruleset_place *ret)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (ruleset, i, item) {
+        const json_t *rule = json_object_get(item, "rule");
+        const json_t *chain;
+
+        if (!rule || !(does(rule, "drop") || does(rule, "reject")) || !matches_port(rule, port))
+            continue;
+        chain = chain_of_rule(ruleset, rule);
+        if (!chain || !is_on_way(chain, is_incoming))
+            continue;
+        *ret = place_of(ruleset, chain);
+        return true;
+    }
+    return false;
+}
+
+static bool table_accepts_port(const json_t *ruleset, const json_t *chain, uint16_t port)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (ruleset, i, item) {
+        const json_t *rule = json_object_get(item, "rule");
+
+        if (rule && is_in_table(rule, chain) && does(rule, "accept") &&
+            (matches_port(rule, port) ||
+             (is_text(rule, "chain", text_of(chain, "name")) && !has_condition(rule))))
+            return true;
+    }
+    return false;
+}
+
+bool ruleset_find_port_drop(const json_t *ruleset, uint16_t port, bool is_incoming,
+                            struct ruleset_place *ret)
+{
+    const char *hook = is_incoming ? "input" : "output";
+    const json_t *item;
+    size_t i;
+
+    if (find_port_rule(ruleset, port, is_incoming, ret))
+        return true;
+    json_array_foreach (ruleset, i, item) {
+        const json_t *chain = json_object_get(item, "chain");
+
+        if (!chain || !drops_by_policy(chain, hook) || is_text(chain, "family", "ip6") ||
+            table_accepts_port(ruleset, chain, port))
+            continue;
+        *ret = place_of(ruleset, chain);
+        ret->is_policy = true;
+        return true;
+    }
+    return false;
+}

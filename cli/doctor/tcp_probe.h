@@ -1,0 +1,20 @@
+/* Does TCP get through the overlay, and does it when its checksum is computed before it is sent?
+ *
+ * Asked of a port that nobody is likely to have: a refusal is an answer. Once as programs do it,
+ * with the checksum left to the device; once through a raw socket, with the checksum in place.
+ * Touches the network.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tcp_target {
+    uint32_t addr;
+    bool answers;        /* as programs do it */
+    bool answers_summed; /* with its checksum in place */
+};
+
+/* A second at most. Negative: nothing was sent. */
+int tcp_probe_run(const char *device, struct tcp_target *targets, size_t count);
