@@ -158,7 +158,7 @@ static int send_change(struct crowd *crowd)
                      crowd->mark);
 
     n = snprintf(request, sizeof request,
-                 "POST /api/nodes/register HTTP/1.1\r\nHost: bench\r\n"
+                 "POST /api/nodes/register HTTP/1.1\r\nHost: localhost\r\n"
                  "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
                  n, body);
     return dial_send(writer_of(crowd)->fd, request, (size_t)n);
@@ -187,7 +187,7 @@ static int open_one(struct crowd *crowd, size_t number)
 /* The first change founds the node. Then each watcher reads its snapshot to the end. */
 static int open_all(struct crowd *crowd)
 {
-    static const char watch[] = "GET /api/nodes HTTP/1.1\r\nHost: bench\r\n"
+    static const char watch[] = "GET /api/nodes HTTP/1.1\r\nHost: localhost\r\n"
                                 "Accept: text/event-stream\r\n\r\n";
     int r = open_one(crowd, crowd->watcher_count);
 

@@ -79,7 +79,7 @@ static int make_register(uint64_t number, uint64_t ram_mb, char request[static R
                      (unsigned)(number & 255), ram_mb);
 
     return snprintf(request, REQUEST_SIZE,
-                    "POST /api/nodes/register HTTP/1.1\r\nHost: bench\r\n"
+                    "POST /api/nodes/register HTTP/1.1\r\nHost: localhost\r\n"
                     "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
                     n, body);
 }
@@ -87,7 +87,7 @@ static int make_register(uint64_t number, uint64_t ram_mb, char request[static R
 static int make_heartbeat(const char *id, char request[static REQUEST_SIZE])
 {
     return snprintf(request, REQUEST_SIZE,
-                    "POST /api/nodes/%s/heartbeat HTTP/1.1\r\nHost: bench\r\n"
+                    "POST /api/nodes/%s/heartbeat HTTP/1.1\r\nHost: localhost\r\n"
                     "Content-Length: 0\r\n\r\n",
                     id);
 }
@@ -101,7 +101,8 @@ static int make_request(struct load *load, uint64_t number, char request[static 
     case HEARTBEAT:
         return make_heartbeat(load->ids[number % load->id_count], request);
     case LIST:
-        return snprintf(request, REQUEST_SIZE, "GET /api/nodes HTTP/1.1\r\nHost: bench\r\n\r\n");
+        return snprintf(request, REQUEST_SIZE,
+                        "GET /api/nodes HTTP/1.1\r\nHost: localhost\r\n\r\n");
     case CHANGE:
         return make_register(number % load->host_count, CHANGED_RAM_MB + number, request);
     case REGISTER:

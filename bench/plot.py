@@ -1,7 +1,13 @@
-"""A small line plot as SVG, so that the growth of a cost is seen and not only told."""
+"""Small plots as SVG, so that figures are seen and not only told."""
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 320, 56, 44, 40, 130
 COLOURS = ("#1b6ca8", "#c0392b")
+BAR_COLOURS = ("#9aa5b1", "#d9a441", "#1b6ca8", "#2e8b57", "#c0392b")
+BAR, BAR_GAP, BAR_LEFT, BAR_WIDTH = 12, 12, 240, 720
+
+
+def text(at_x, at_y, words, extra=""):
+    return f'<text x="{at_x:.1f}" y="{at_y:.1f}" {extra}>{words}</text>'
 
 
 def growth_svg(title, sizes, curves, limit):
@@ -13,9 +19,6 @@ def growth_svg(title, sizes, curves, limit):
 
     def y(value):
         return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * value / top
-
-    def text(at_x, at_y, words, extra=""):
-        return f'<text x="{at_x:.1f}" y="{at_y:.1f}" {extra}>{words}</text>'
 
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
            'font-family="sans-serif" font-size="12">',
@@ -37,4 +40,28 @@ def growth_svg(title, sizes, curves, limit):
         out += [f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>',
                 text(WIDTH - RIGHT + 8, HEIGHT - BOTTOM - 40 + 18 * number, name,
                      f'fill="{colour}"')]
+    return "\n".join([*out, "</svg>", ""])
+
+
+def bars_svg(title, names, groups):
+    """Groups of bars that lie: groups: words -> one value a name, the first one's being 1."""
+    longest = max(1.0, *(value for bars in groups.values() for value in bars))
+    scale = (BAR_WIDTH - BAR_LEFT - 60) / longest
+    group_height = len(names) * BAR + BAR_GAP
+    height = 60 + len(groups) * group_height + 10
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {BAR_WIDTH} {height}" '
+           'font-family="sans-serif" font-size="12">',
+           f'<rect width="{BAR_WIDTH}" height="{height}" fill="white"/>',
+           text(12, 20, title, 'font-size="13"')]
+    for number, name in enumerate(names):
+        at = BAR_LEFT + number * 115
+        out += [f'<rect x="{at}" y="32" width="10" height="10" fill="{BAR_COLOURS[number]}"/>', text(at + 14, 41, name)]
+    for place, (words, bars) in enumerate(groups.items()):
+        top = 56 + place * group_height
+        out.append(text(BAR_LEFT - 8, top + len(names) * BAR / 2 + 4, words, 'text-anchor="end"'))
+        for number, value in enumerate(bars):
+            y = top + number * BAR
+            out += [f'<rect x="{BAR_LEFT}" y="{y}" width="{value * scale:.1f}" height="{BAR - 2}" '
+                    f'fill="{BAR_COLOURS[number]}"/>',
+                    text(BAR_LEFT + value * scale + 5, y + BAR - 3, f"{value:.2f}", 'font-size="10"')]
     return "\n".join([*out, "</svg>", ""])

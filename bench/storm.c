@@ -83,7 +83,7 @@ static int start_agent(struct storm *storm)
                      (unsigned)(number & 255));
 
     n = snprintf(request, sizeof request,
-                 "POST /api/nodes/register HTTP/1.1\r\nHost: bench\r\n"
+                 "POST /api/nodes/register HTTP/1.1\r\nHost: localhost\r\n"
                  "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
                  n, body);
     return r < 0 ? r : dial_send(a->fd, request, (size_t)n);
@@ -91,7 +91,7 @@ static int start_agent(struct storm *storm)
 
 static int open_stream(struct storm *storm, struct agent *a)
 {
-    static const char watch[] = "GET /api/nodes HTTP/1.1\r\nHost: bench\r\n"
+    static const char watch[] = "GET /api/nodes HTTP/1.1\r\nHost: localhost\r\n"
                                 "Accept: text/event-stream\r\n\r\n";
     int r;
 
@@ -165,7 +165,7 @@ static int beat(struct storm *storm, struct agent *a)
     if (a->is_waiting || bench_now_us() < a->beat_due_us)
         return 0;
     n = snprintf(request, sizeof request,
-                 "POST /api/nodes/%s/heartbeat HTTP/1.1\r\nHost: bench\r\n"
+                 "POST /api/nodes/%s/heartbeat HTTP/1.1\r\nHost: localhost\r\n"
                  "Content-Length: 0\r\n\r\n",
                  storm->ids[storm->beats++ % storm->id_count]);
     a->is_waiting = true;
