@@ -36,13 +36,13 @@ class Agent:
     def log(self):
         return self.log_path.read_text()
 
-    def _get(self, path):
+    def ask(self, path):
         port = wait_for(lambda: re.search(r'msg="ready".* status_port=(\d+)', self.log()), 20, self.log).group(1)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as reply:
             return reply.read().decode()
 
     def status(self):
-        return json.loads(self._get("/status"))
+        return json.loads(self.ask("/status"))
 
     def programmed(self):
         """The peers' subnets that it would have routes to."""
@@ -50,7 +50,7 @@ class Agent:
 
     def heartbeats(self):
         """So many have been answered."""
-        return int(re.search(r"^quilt_agent_heartbeats_total (\d+)", self._get("/metrics"), re.MULTILINE).group(1))
+        return int(re.search(r"^quilt_agent_heartbeats_total (\d+)", self.ask("/metrics"), re.MULTILINE).group(1))
 
     def wait_beat(self, deadline_s):
         """Until it has been answered a heartbeat, just now."""

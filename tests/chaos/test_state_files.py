@@ -10,10 +10,10 @@ import signal
 
 import grpc
 import pytest
-import test_runtime as runtime
 from agents import Agent
 from disk import Disk
 from lab.wait import Timeout, wait_for
+from runtime_host import Host
 
 WHOLE = re.compile(rb'\{"sha256":"([0-9a-f]{64})","content":(.*)\}\n?\Z', re.DOTALL)
 
@@ -105,7 +105,7 @@ def test_runtime_state_file(tmp_path, monkeypatch, figure, full):
         directory = tmp_path / f"host{step}"
         directory.mkdir()
         disk = Disk(directory / "state", directory)
-        host = runtime.Host(directory)
+        host = Host(directory)
         try:
             for word, value in disk.env().items():
                 monkeypatch.setenv(word, value)

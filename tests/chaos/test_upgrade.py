@@ -29,6 +29,7 @@ def facts_of(plane, scratch):
         "next": "next" in objects and "next_by_kind" in objects,
         "padded": one("SELECT count(*) FROM records WHERE body ->> '$.padding' IS NOT NULL"),
         "records": one("SELECT count(*) FROM records"),
+        "rows": "row" in [row[1] for row in database.execute("PRAGMA table_info(records)")],
         "form": "form" in [row[1] for row in database.execute("PRAGMA table_info(subnets)")],
         "nodes": dict(database.execute("SELECT node_id, subnet FROM nodes"))}
     database.close()
@@ -40,6 +41,7 @@ def check_form(facts, newest):
     version, is_next = facts["version"], facts["version"] == newest + 1
     assert 1 <= version <= newest + 1
     assert facts["reservations"] == (version >= 2)
+    assert facts["rows"] == (version >= 3)
     assert facts["next"] == facts["form"] == is_next
     assert facts["padded"] == (facts["records"] if is_next else 0)
 
@@ -60,10 +62,38 @@ def old(disk, make_plane, tmp_path):
     return plane
 
 
+# The tables and views of the first release, filled with what there is.
+FIRST_RELEASE = """
+    DROP VIEW nodes; DROP VIEW subnets; DROP VIEW reservations;
+    ALTER TABLE records RENAME TO later_records;
+    ALTER TABLE changes RENAME TO later_changes;
+    CREATE TABLE records(
+      kind TEXT NOT NULL, id TEXT NOT NULL,
+      created_revision INTEGER NOT NULL, revision INTEGER NOT NULL,
+      key TEXT, body TEXT NOT NULL,
+      PRIMARY KEY(kind, id), UNIQUE(kind, key)) STRICT, WITHOUT ROWID;
+    CREATE TABLE changes(
+      revision INTEGER NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,
+      verb TEXT NOT NULL CHECK(verb IN ('create', 'update', 'delete')),
+      at INTEGER NOT NULL, PRIMARY KEY(revision, kind, id)) STRICT, WITHOUT ROWID;
+    INSERT INTO records SELECT kind, id, created_revision, revision, key, body FROM later_records;
+    INSERT INTO changes SELECT revision, kind, id, verb, at FROM later_changes;
+    DROP TABLE later_records; DROP TABLE later_changes;
+    CREATE VIEW nodes AS SELECT id AS node_id, body ->> '$.hostname' AS hostname,
+      body ->> '$.host_ip' AS host_ip, body ->> '$.subnet' AS subnet,
+      body ->> '$.status' AS status, body ->> '$.has_left' AS has_left,
+      datetime(body ->> '$.registered_at', 'unixepoch') AS registered_at, revision
+      FROM records WHERE kind = 'node' ORDER BY created_revision;
+    CREATE VIEW subnets AS SELECT id AS subnet, body ->> '$.state' AS state,
+      body ->> '$.node_id' AS node_id, revision FROM records WHERE kind = 'lease';
+    PRAGMA user_version=1;
+"""
+
+
 def make_older(plane):
     """The kept file becomes one of the first release."""
     database = sqlite3.connect(plane.kept / plane.db.name)
-    database.executescript("DROP VIEW reservations; PRAGMA user_version=1")
+    database.executescript(FIRST_RELEASE)
     database.close()
 
 

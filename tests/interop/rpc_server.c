@@ -56,9 +56,11 @@ static void on_remove(struct rpc_call *call, const ProtobufCMessage *message, vo
 
 static const struct rpc_method methods[] = {
     {"/quilt.QuiltRuntime/ConfigureNodeSubnet", &quilt__configure_node_subnet_request__descriptor,
-     on_configure},
-    {"/quilt.QuiltRuntime/InjectRoute", &quilt__inject_route_request__descriptor, on_inject},
-    {"/quilt.QuiltRuntime/RemoveRoute", &quilt__remove_route_request__descriptor, on_remove},
+     on_configure, RPC_MASTER},
+    {"/quilt.QuiltRuntime/InjectRoute", &quilt__inject_route_request__descriptor, on_inject,
+     RPC_MASTER},
+    {"/quilt.QuiltRuntime/RemoveRoute", &quilt__remove_route_request__descriptor, on_remove,
+     RPC_MASTER},
 };
 
 static void on_stopped(void *data)

@@ -212,6 +212,19 @@ def test_nobody_without_the_token_makes_the_node_leave(agent, header):
     assert agent.programmed() == {"10.42.2.0/24"}
 
 
+@pytest.mark.parametrize("headers, code", [
+    ({"Host": "attacker.example"}, 421), ({"Host": "127.0.0.1.attacker.example:9180"}, 421),
+    ({"Origin": "http://attacker.example"}, 403), ({"Origin": "null"}, 403), ({"Host": "localhost"}, 200), ({}, 200)])
+@pytest.mark.parametrize("path", ["/status", "/metrics", "/livez"])
+def test_a_web_page_learns_nothing_through_a_browser_on_this_host(agent, path, headers, code):
+    request = urllib.request.Request(agent.url + path, headers=headers)
+    try:
+        answered = urllib.request.urlopen(request, timeout=DEADLINE_S).status
+    except urllib.error.HTTPError as refused:
+        answered = refused.code
+    assert answered == code
+
+
 def test_thousands_of_impossible_peers_are_counted_and_not_told_one_by_one(liar, agent):
     crowd = [node(i, f"127.{i >> 16}.{i >> 8 & 255}.{i & 255}", "10.42.3.0/24") for i in range(10, 30010)]
     liar.nodes = [node(2, "192.168.1.12"), node(4, "192.168.1.14"), *crowd]

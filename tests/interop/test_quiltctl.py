@@ -399,15 +399,15 @@ def test_endpoints_are_listed(runtime):
 
 
 def test_routes_are_listed(runtime):
-    good = {"destination": "10.42.2.0/24", "via_interface": "vxlan100", "gateway": "10.42.2.0", "in_kernel": True,
-            "problem": ""}
-    bad = {"destination": "10.42.3.0/24", "via_interface": "vxlan100", "gateway": "", "in_kernel": False,
+    good = {"destination": "10.42.2.0/24", "via_interface": "vxlan100", "gateway": "10.42.2.0", "mtu": 1350,
+            "in_kernel": True, "problem": ""}
+    bad = {"destination": "10.42.3.0/24", "via_interface": "vxlan100", "gateway": "", "mtu": 0, "in_kernel": False,
            "problem": "vxlan100 is down"}
     runtime.replies["ListRoutes"] = {"routes": [message("Route")(**good), message("Route")(**bad)]}
     assert run("route", "ls", runtime=runtime).stdout == (
-        "DESTINATION   GATEWAY    INTERFACE  IN-KERNEL  PROBLEM\n"
-        "10.42.2.0/24  10.42.2.0  vxlan100   yes        -\n"
-        "10.42.3.0/24  -          vxlan100   no         vxlan100 is down\n")
+        "DESTINATION   GATEWAY    INTERFACE  MTU   IN-KERNEL  PROBLEM\n"
+        "10.42.2.0/24  10.42.2.0  vxlan100   1350  yes        -\n"
+        "10.42.3.0/24  -          vxlan100   -     no         vxlan100 is down\n")
     assert json.loads(run("route", "ls", "-o", "json", runtime=runtime).stdout) == [good, bad]
 
 

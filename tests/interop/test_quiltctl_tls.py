@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "rest"))
+from plane import Plane  # noqa: E402 (of the tests of the REST API)
 from secure import Node, SecurePlane, openssl  # noqa: E402 (of the tests of the REST API)
 
 from lab.wait import wait_for  # noqa: E402 (the tests' own package)
@@ -99,9 +100,15 @@ def test_root_of_the_control_planes_host_needs_nothing(here):
 def test_a_node_looks_as_itself(on_node):
     assert [node["hostname"] for node in on_node.json("node", "ls")] == ["node1"]
     assert on_node.fails("node", "rm", "node1") == (
-        f"remove node: a node may not DELETE /api/nodes/:id of another node (HTTP 403 from {on_node.url}); it was "
-        f"shown {on_node.state_dir}/tls/node.pem, and this is for an admin: root on its host, or who has a token of "
-        "the role admin (--token-file FILE)")
+        f"remove node: a node may not DELETE /api/nodes/:id; this is for an admin (HTTP 403 from {on_node.url}); it was "
+        f"shown {on_node.state_dir}/tls/node.pem; be root on its host, who is an admin, or give a token of such a role "
+        "(--token-file FILE)")
+    assert "a node may not GET /api/reservations; this is for a viewer or an admin" in on_node.fails("reservation", "ls")
+
+
+def test_who_has_a_token_to_join_with_is_told_what_it_is_for(plane, afar):
+    said = afar.fails("node", "ls", env={"QUILT_TOKEN": plane.join_token})
+    assert "who has a token to become a node with may not GET /api/nodes; this is for a node or a viewer or an admin" in said
 
 
 def test_who_has_nothing_is_told_what_would_help(plane, afar):
@@ -119,7 +126,7 @@ def test_given_files_are_shown_instead_of_those_that_are_here(plane, on_node):
 
 
 def test_a_revoked_node_is_told_so(plane, here, on_node):
-    here.ok("node", "revoke", "node1")
+    here.run("node", "revoke", "node1")
     said = on_node.fails("node", "ls")
     assert "join again" in said and said.endswith(f"it was shown {on_node.state_dir}/tls/node.pem")
 
@@ -152,10 +159,10 @@ def test_a_token_pins_the_ca_and_needs_no_file_of_it(plane, afar, tmp_path, how)
     Node(plane, tmp_path, 1).join()
     if how == "environment":
         assert len(afar.json("node", "ls", env={"QUILT_TOKEN": token})) == 1
-    elif how == "pipe":  # which can be read but once; to revoke takes two requests
+    elif how == "pipe":  # which can be read but once; to revoke takes three requests
         os.mkfifo(tmp_path / "pipe")
         threading.Thread(target=(tmp_path / "pipe").write_text, args=(token,)).start()
-        assert "revoked node node1" in afar.ok("--token-file", tmp_path / "pipe", "node", "revoke", "node1")
+        assert "revoked node node1" in afar.run("--token-file", tmp_path / "pipe", "node", "revoke", "node1").stdout
     else:
         assert len(afar.json("node", "ls", env={"QUILT_TOKEN_FILE": str(file)})) == 1
 
@@ -177,7 +184,7 @@ def test_a_token_that_others_can_read_is_warned_of(plane, afar, tmp_path):
 def test_a_token_that_may_less_is_named_without_its_secret(plane, afar):
     made = plane.token(role="viewer")
     said = afar.fails("token", "ls", env={"QUILT_TOKEN": made["token"]})
-    assert f"it was shown the token {made['id']}, and this is for an admin" in said and "quilt1" not in said
+    assert "this is for an admin" in said and f"it was shown the token {made['id']}; " in said and "quilt1" not in said
 
 
 def test_a_token_that_is_gone_is_told_so(plane, here, afar):
@@ -293,21 +300,33 @@ def test_wrong_words_are_usage_errors(afar, words):
     assert result.returncode == 2 and result.stdout == ""
 
 
+def test_a_wrong_lifetime_is_told_all_that_it_may_be(afar):
+    assert "(1s to 3650d); 0 is for ever" in afar.run("token", "create", "--ttl", "0s").stderr
+
+
 # ---- revoking, replacing the CA, saving --------------------------------------------------------------
 
 
 def test_a_node_is_revoked_by_name_and_by_id(plane, here, tmp_path):
     one, two = Node(plane, tmp_path, 1).join(), Node(plane, tmp_path, 2).join(plane.token()["token"])
-    assert here.ok("node", "revoke", "node1") == (
-        f"revoked node node1 ({one.id}); it comes back, with its subnet, when its agent is given a new access token\n")
+    first = plane.join_token.split("-")[2]
+    said = here.run("node", "revoke", "node1")
+    assert said.stdout == (f"revoked node node1 ({one.id}); it comes back, with its subnet, when its agent is given an "
+                           "access token that is made from now on\n")
+    assert said.stderr == ("quiltctl: from another address it could join as another node with a token that is still "
+                           f"good: {first}; 'quiltctl token rm ID' ends one\n")
     assert plane.ask_as(one, "GET", "/api/nodes").status == 401
+    here.ok("token", "rm", first)  # the other one is used up
     assert here.json("node", "revoke", two.id) == {"revoked": two.id, "hostname": "node2"}
     assert here.fails("node", "revoke", "node9") == "find node node9: there is none; 'quiltctl node ls' lists them"
 
 
 def test_who_is_removed_is_said_not_to_come_back_by_itself(plane, here, tmp_path):
     Node(plane, tmp_path, 1).join()
-    assert "comes back as a new node if it is given a new access token" in here.run("node", "rm", "node1").stderr
+    more = [plane.token(max_uses=0)["id"] for _ in range(6)]
+    said = here.run("node", "rm", "node1").stderr
+    assert "comes back as a new node if it is given an access token that is made from now on" in said
+    assert f"still good: {plane.join_token.split('-')[2]} {' '.join(more[:4])} and 2 more;" in said
 
 
 def test_the_ca_is_replaced_and_whom_it_waits_for_is_said(plane, here, tmp_path):
@@ -382,6 +401,17 @@ def test_https_to_a_plain_port_is_told_so(plane, here):
     plane.restart()
     assert "does the server speak TLS there" in here.fails("node", "ls", url=f"https://127.0.0.1:{plane.port}")
     assert "plain HTTP" in here.fails("token", "create", url=f"http://127.0.0.1:{plane.port}")
+
+
+def test_of_nodes_of_one_name_all_ids_are_told_however_it_is_written(plane, here):
+    """In plain HTTP two can have one."""
+    plane.options[:] = ["--tls", "off"]
+    plane.restart()
+    url = f"http://127.0.0.1:{plane.port}"
+    ids = [Plane.ask(plane, "POST", "/api/nodes/register", {"hostname": "node2", "host_ip": f"192.168.1.{number}"},
+                     connection=Plane.connect(plane)).json()["node_id"] for number in (1, 2)]
+    assert here.fails("node", "show", "NODE2", url=url) == (
+        f"find node NODE2: several nodes have this name; give one of the ids {ids[0]} {ids[1]}")
 
 
 def test_a_token_is_not_shown_in_plain_http(plane, afar):

@@ -5,7 +5,6 @@
 #include <sched.h>
 #include <spawn.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/wait.h>
 
 #include "lib/base/strbuf.h"
@@ -104,15 +103,4 @@ int lab_vxlan(struct nl *nl)
     ifindex = lab_ifindex(nl, "vxlan100");
     assert_ok(vxlan_set_up(nl, ifindex));
     return ifindex;
-}
-
-size_t lab_count(const char *text, const char *needle)
-{
-    size_t count = 0;
-
-    while ((text = strstr(text, needle))) {
-        text += strlen(needle);
-        count++;
-    }
-    return count;
 }

@@ -7,8 +7,6 @@
 #include "lib/net/netlink.h"
 #include "tests/unit/cmocka.h"
 
-#define LAB_EXIT_SKIP 77 /* meson: skipped */
-
 /* Expectations that show the error text. */
 #define assert_ok(call)                                        \
     do {                                                       \
@@ -42,5 +40,3 @@ int lab_teardown(void **state);
 int lab_ifindex(struct nl *nl, const char *name);
 /* vxlan100 (VNI 100, port 4789, local 192.0.2.1), up. Returns its index. */
 int lab_vxlan(struct nl *nl);
-/* How often needle stands in text. */
-size_t lab_count(const char *text, const char *needle);

@@ -1,6 +1,8 @@
 /* Our table: what was set is what is read, in one step, and other tables stay. */
 #include "lib/net/nft.h"
+#include "lib/net/nft_elements.h"
 
+#include <arpa/inet.h>
 #include <malloc.h>
 #include <string.h>
 #include <time.h>
@@ -183,9 +185,10 @@ static void assert_elements(struct nft *nft, const char *set, const char *elemen
 
 static void fill(struct nft *nft, const char *set, const char *elements)
 {
-    AUTO_JSON json_t *value = quoted_json(elements);
+    AUTO_JSON json_t *sets =
+        json_pack("[{s:{s:s, s:o}}]", "set", "name", set, "elem", quoted_json(elements));
 
-    assert_ok(nft_set_fill(nft, "inet", "quilt", set, value));
+    assert_ok(nft_sets_fill(nft, "inet", "quilt", sets));
 }
 
 static void filling_a_set_replaces_its_elements(void **state)
@@ -207,10 +210,58 @@ static void filling_a_set_replaces_its_elements(void **state)
     nft_free(nft);
 }
 
+static void sets_and_maps_are_filled_in_one_step(void **state)
+{
+    AUTO_JSON json_t *want = quoted_json(
+        "[{'table':{'family':'inet','name':'quilt'}},"
+        " {'map':{'family':'inet','table':'quilt','name':'marks','type':'ipv4_addr',"
+        "         'map':'classid','elem':[['192.0.2.1','c000:201']]}},"
+        " {'set':{'family':'inet','table':'quilt','name':'peers','type':'ipv4_addr'}}]");
+    AUTO_JSON json_t *wrong = quoted_json("[{'map':{'name':'marks'}},{'set':{'name':'nosuch'}}]");
+    AUTO_JSON json_t *right =
+        quoted_json("[{'map':{'name':'marks','elem':[['192.0.2.9','c000:209']]}},"
+                    " {'set':{'name':'peers','elem':['192.0.2.9']}}]");
+    AUTO_JSON json_t *have = NULL;
+    struct nft *nft = open_nft();
+
+    assert_ok(nft_table_set(nft, "inet", "quilt", want));
+    assert_error(nft_sets_fill(nft, "inet", "quilt", wrong), EIO);
+    assert_ok(nft_table_get(nft, "inet", "quilt", &have));
+    assert_true(nft_ruleset_equal(want, have));
+    assert_ok(nft_sets_fill(nft, "inet", "quilt", right));
+    assert_elements(nft, "peers", "['192.0.2.9']");
+    nft_free(nft);
+}
+
+static void counters_are_read_by_name(void **state)
+{
+    AUTO_JSON json_t *want = quoted_json(
+        "[{'table':{'family':'inet','name':'quilt'}},"
+        " {'counter':{'family':'inet','table':'quilt','name':'seen'}},"
+        " {'counter':{'family':'inet','table':'quilt','name':'unseen'}},"
+        " {'chain':{'family':'inet','table':'quilt','name':'out','type':'filter','hook':'output',"
+        "           'prio':0,'policy':'accept'}},"
+        " {'rule':{'family':'inet','table':'quilt','chain':'out','expr':[{'counter':'seen'},"
+        "          {'accept':null}]}}]");
+    AUTO_JSON json_t *packets = NULL, *other = NULL;
+    struct nft *nft = open_nft();
+
+    assert_error(nft_counters_get(nft, "inet", "quilt", &other), ENOENT);
+    assert_ok(nft_table_set(nft, "inet", "quilt", want));
+    lab_do("ip", "link", "set", "lo", "up");
+    lab_do("ping", "-q", "-c", "3", "-i", "0.01", "127.0.0.1");
+    assert_ok(nft_counters_get(nft, "inet", "quilt", &packets));
+    /* Three requests and their answers. */
+    assert_int_equal(json_integer_value(json_object_get(packets, "seen")), 6);
+    assert_int_equal(json_integer_value(json_object_get(packets, "unseen")), 0);
+    assert_int_equal(json_object_size(packets), 2);
+    nft_free(nft);
+}
+
 static void ten_thousand_elements_fit(void **state)
 {
     AUTO_JSON json_t *want = quoted_json(ruleset_text);
-    AUTO_JSON json_t *elements = json_array();
+    AUTO_JSON json_t *elements = json_array(), *sets = NULL;
     AUTO_JSON json_t *have = NULL;
     struct nft *nft = open_nft();
 
@@ -220,9 +271,111 @@ static void ten_thousand_elements_fit(void **state)
         json_array_append_new(elements, json_string(ip4_format(0xc6120000 + n, text)));
     }
     assert_ok(nft_table_set(nft, "inet", "quilt", want));
-    assert_ok(nft_set_fill(nft, "inet", "quilt", "peers", elements));
+    sets = json_pack("[{s:{s:s, s:O}}]", "set", "name", "peers", "elem", elements);
+    assert_ok(nft_sets_fill(nft, "inet", "quilt", sets));
     assert_ok(nft_table_get(nft, "inet", "quilt", &have));
     assert_ok(nft_table_set(nft, "inet", "quilt", have));
+    nft_free(nft);
+}
+
+/* Of the set of peers; host order. */
+static struct nft_element element(uint32_t addr, bool is_removal)
+{
+    struct nft_element element = {.set = "peers", .is_removal = is_removal, .key_bytes = 4};
+    uint32_t addr_be = htonl(addr);
+
+    memcpy(element.key, &addr_be, sizeof addr_be);
+    return element;
+}
+
+static void elements_come_and_go_one_by_one_and_each_is_a_generation(void **state)
+{
+    const struct nft_element first[] = {element(0xc0000203, false), element(0xc0000204, false)};
+    const struct nft_element second[] = {element(0xc0000203, true), element(0xc0000205, false)};
+    AUTO_JSON json_t *want = quoted_json(ruleset_text);
+    AUTO_NL struct nl *nl = NULL;
+    struct nft *nft = open_nft();
+    uint32_t before, after;
+
+    assert_ok(nft_elements_open(&nl));
+    assert_ok(nft_table_set(nft, "inet", "quilt", want));
+    fill(nft, "peers", "[]");
+    assert_ok(nft_generation(nl, &before));
+    assert_ok(nft_elements_change(nl, "quilt", first, 2));
+    assert_elements(nft, "peers", "['192.0.2.3','192.0.2.4']");
+    assert_ok(nft_elements_change(nl, "quilt", second, 2));
+    assert_elements(nft, "peers", "['192.0.2.4','192.0.2.5']");
+    assert_ok(nft_elements_change(nl, "quilt", &second[1], 1)); /* it is there */
+    assert_ok(nft_generation(nl, &after));
+    assert_int_equal(after, before + 2); /* what changes nothing is no transaction */
+    nft_free(nft);
+}
+
+static void maps_and_sets_change_in_one_transaction_or_not_at_all(void **state)
+{
+    AUTO_JSON json_t *want = quoted_json(
+        "[{'table':{'family':'inet','name':'quilt'}},"
+        " {'map':{'family':'inet','table':'quilt','name':'marks','type':'ipv4_addr',"
+        "         'map':'classid','elem':[['192.0.2.1','c000:201']]}},"
+        " {'set':{'family':'inet','table':'quilt','name':'peers','type':'ipv4_addr'}}]");
+    AUTO_JSON json_t *changed =
+        quoted_json("[{'table':{'family':'inet','name':'quilt'}},"
+                    " {'map':{'family':'inet','table':'quilt','name':'marks','type':'ipv4_addr',"
+                    "         'map':'classid','elem':[['192.0.2.9','c000:209']]}},"
+                    " {'set':{'family':'inet','table':'quilt','name':'peers','type':'ipv4_addr',"
+                    "         'elem':['192.0.2.9']}}]");
+    struct nft_element changes[] = {element(0xc0000201, true), element(0xc0000209, false),
+                                    element(0xc0000209, false), element(0xc0000208, true)};
+    AUTO_JSON json_t *kept = NULL, *have = NULL;
+    AUTO_NL struct nl *nl = NULL;
+    struct nft *nft = open_nft();
+
+    changes[0].set = changes[1].set = "marks";
+    changes[1].has_value = true;
+    changes[1].value = 0xc0000209;
+    assert_ok(nft_elements_open(&nl));
+    assert_ok(nft_table_set(nft, "inet", "quilt", want));
+    assert_int_equal(nft_elements_change(nl, "quilt", changes, 4), -ENOENT);
+    assert_ok(nft_table_get(nft, "inet", "quilt", &kept));
+    assert_true(nft_ruleset_equal(want, kept));
+    assert_ok(nft_elements_change(nl, "quilt", changes, 3)); /* the socket is usable */
+    assert_ok(nft_table_get(nft, "inet", "quilt", &have));
+    assert_true(nft_ruleset_equal(changed, have));
+    nft_free(nft);
+}
+
+static void elements_of_a_table_or_set_that_is_not_there_are_refused(void **state)
+{
+    AUTO_JSON json_t *want = quoted_json(ruleset_text);
+    struct nft_element one = element(0xc0000203, false);
+    AUTO_NL struct nl *nl = NULL;
+    struct nft *nft = open_nft();
+
+    assert_ok(nft_elements_open(&nl));
+    assert_int_equal(nft_elements_change(nl, "quilt", &one, 1), -ENOENT);
+    assert_ok(nft_table_set(nft, "inet", "quilt", want));
+    one.set = "nosuch";
+    assert_int_equal(nft_elements_change(nl, "quilt", &one, 1), -ENOENT);
+    nft_free(nft);
+}
+
+static void twenty_thousand_elements_come_and_go(void **state)
+{
+    AUTO_JSON json_t *want = quoted_json(ruleset_text);
+    AUTO_FREE struct nft_element *elements = mem_array(20000, sizeof *elements);
+    AUTO_NL struct nl *nl = NULL;
+    struct nft *nft = open_nft();
+
+    assert_ok(nft_elements_open(&nl));
+    assert_ok(nft_table_set(nft, "inet", "quilt", want));
+    fill(nft, "peers", "[]");
+    for (uint32_t n = 0; n < 20000; n++)
+        elements[n] = element(0xc6120000 + n, false);
+    assert_ok(nft_elements_change(nl, "quilt", elements, 20000));
+    for (uint32_t n = 0; n < 20000; n++)
+        elements[n].is_removal = true;
+    assert_ok(nft_elements_change(nl, "quilt", elements + 1, 19999));
+    assert_elements(nft, "peers", "['198.18.0.0']");
     nft_free(nft);
 }
 
@@ -299,7 +452,13 @@ int main(void)
         LAB_TEST(an_entry_of_another_table_is_refused),
         LAB_TEST(a_missing_table_is_enoent_and_deleting_it_succeeds),
         LAB_TEST(filling_a_set_replaces_its_elements),
+        LAB_TEST(sets_and_maps_are_filled_in_one_step),
+        LAB_TEST(counters_are_read_by_name),
         LAB_TEST(ten_thousand_elements_fit),
+        LAB_TEST(elements_come_and_go_one_by_one_and_each_is_a_generation),
+        LAB_TEST(maps_and_sets_change_in_one_transaction_or_not_at_all),
+        LAB_TEST(elements_of_a_table_or_set_that_is_not_there_are_refused),
+        LAB_TEST(twenty_thousand_elements_come_and_go),
         LAB_TEST(a_thousand_commands_do_not_grow_the_process),
         LAB_TEST(a_change_by_anybody_is_heard_once_a_round),
     };

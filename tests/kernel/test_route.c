@@ -89,6 +89,20 @@ static void replacing_changes_the_way_in_place(void **state)
     assert_shown("10.42.2.0/24 dev vxlan100 proto 81 scope link \n");
 }
 
+static void a_route_has_the_mtu_that_it_was_given(void **state)
+{
+    struct route_entry entry = peer_route(lab_vxlan(*state), 2), found;
+
+    entry.mtu_bytes = 1350;
+    assert_ok(route_add(*state, &entry));
+    assert_shown("10.42.2.0/24 via 10.42.2.0 dev vxlan100 proto 81 onlink mtu 1350 \n");
+    assert_ok(route_find(*state, entry.dst, &found));
+    assert_int_equal(found.mtu_bytes, 1350);
+    entry.mtu_bytes = 0;
+    assert_ok(route_replace(*state, &entry));
+    assert_shown("10.42.2.0/24 via 10.42.2.0 dev vxlan100 proto 81 onlink \n");
+}
+
 static void deleting_takes_only_what_is_ours(void **state)
 {
     AUTO_FREE char *before = NULL;
@@ -213,6 +227,7 @@ int main(void)
         LAB_TEST(a_route_to_a_peer_has_our_form),
         LAB_TEST(a_route_without_gateway_is_a_link_route),
         LAB_TEST(replacing_changes_the_way_in_place),
+        LAB_TEST(a_route_has_the_mtu_that_it_was_given),
         LAB_TEST(deleting_takes_only_what_is_ours),
         LAB_TEST(all_routes_to_a_destination_show_whoever_made_them),
         LAB_TEST(a_dump_keeps_to_protocol_and_device),

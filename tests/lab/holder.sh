@@ -29,6 +29,7 @@ for path; do
 done
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
+[ ! -d /sys/fs/bpf ] || mount -t bpf -o mode=700 bpf /sys/fs/bpf
 mount -t tmpfs -o mode=755 tmpfs /run
 mount -t tmpfs -o mode=755 tmpfs /var/lib
 mkdir /run/netns /run/lock

@@ -37,7 +37,7 @@ LIES = {
     "hang": lambda method: lambda *_: threading.Event().wait(),
     "success": lambda method: lambda *_: SUCCESS,
     "refusal": lambda method: refuse,
-    "routes": lambda method: refuse if method.endswith("Route") else lambda *_: SUCCESS,
+    "routes": lambda method: refuse if "Route" in method else lambda *_: SUCCESS,
     "huge": lambda method: lambda *_: b"\x12\x80\x80\x80\x08" + b"x" * (16 << 20),
     "garbage": lambda method: lambda *_: b"\xff" * 100,
     "fields": lambda method: lambda *_: b"\x0a\x03abc\x10\x05",

@@ -1,4 +1,5 @@
 """Where programs run: a host of the laboratory, or a container's network on such a host."""
+import os
 import subprocess
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class Place:
         """A clean environment; QUILT_LAB is how a process of ours is known."""
         env = {"PATH": f"{self.lab.bin_path()}:{SYSTEM_PATH}", "LC_ALL": "C.UTF-8",
                "HOME": "/root", "QUILT_LAB": self.lab.id}
+        if "QUILT_DATAPLANE" in os.environ:  # every agent that is not told otherwise
+            env["QUILT_DATAPLANE"] = os.environ["QUILT_DATAPLANE"]
         env.update({key: value.replace("@PLACE@", self.name)
                     for key, value in self.lab.extra_env.items()})
         env.update(extra or {})

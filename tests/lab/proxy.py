@@ -1,8 +1,11 @@
 """A control plane without a stream: a reverse proxy that refuses every event-stream request with
 406 and passes all else on, as an older control plane would behave. Run on a host:
 
-    proxy.py LISTEN_ADDRESS PORT UPSTREAM_URL
+    proxy.py LISTEN_ADDRESS PORT UPSTREAM_URL [SKEW_S]
+
+SKEW_S turns the clock that the control plane tells.
 """
+import json
 import sys
 import urllib.error
 import urllib.request
@@ -16,6 +19,7 @@ TIMEOUT_S = 10
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     upstream = ""
+    skew_s = 0
 
     def pass_on(self):
         if "text/event-stream" in self.headers.get("Accept", ""):
@@ -28,13 +32,20 @@ class Handler(BaseHTTPRequestHandler):
                                          method=self.command)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:
-                self.answer(reply.status, reply.headers, reply.read())
+                self.answer(reply.status, reply.headers, self.turned(reply.read()))
         except urllib.error.HTTPError as error:
             self.answer(error.code, error.headers, error.read())
         except OSError:
             self.answer(502, {}, b"")
 
     do_GET = do_POST = do_DELETE = pass_on
+
+    def turned(self, body):
+        if not self.skew_s or b'"server_time"' not in body:
+            return body
+        value = json.loads(body)
+        value["server_time"] += self.skew_s
+        return json.dumps(value).encode()
 
     def answer(self, status, headers, body):
         self.send_response(status)
@@ -50,6 +61,7 @@ class Handler(BaseHTTPRequestHandler):
 
 if __name__ == "__main__":
     Handler.upstream = sys.argv[3]
+    Handler.skew_s = int(sys.argv[4]) if len(sys.argv) > 4 else 0
     server = ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Handler)
     print("listening", flush=True)
     server.serve_forever()

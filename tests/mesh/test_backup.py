@@ -14,8 +14,9 @@ def test_a_backup_is_for_the_own_host_only_and_restores_the_mesh(bed):
     first.run("quiltctl", "backup", COPY)  # by the host's own address, as its agent has it
     before = mesh.listed()
     mesh.control.stop()
-    first.run("sh", "-c", f"rm -f /var/lib/quilt-mesh/quilt-mesh.db-wal && "
-              f"cp {COPY} /var/lib/quilt-mesh/quilt-mesh.db")
+    first.run("sh", "-e", "-c", f"""cd /var/lib/quilt-mesh/.
+        install -m 0600 -o $(stat -c %u .) -g $(stat -c %g .) {COPY} quilt-mesh.db.new &&
+            rm -f quilt-mesh.db-wal && mv quilt-mesh.db.new quilt-mesh.db""")
     mesh.start_control()
     wait_for(lambda: all(node["status"] == "up" for node in mesh.listed().values()), 20, "both to be up")
     assert {name: (node["node_id"], node["subnet"]) for name, node in mesh.listed().items()} == {

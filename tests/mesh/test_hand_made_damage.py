@@ -49,6 +49,8 @@ DAMAGES = {
     "a container's device is set down": "ip link set {veth} down",
     "the firewall table is deleted": "nft delete table inet quilt",
     "the firewall table is emptied": "nft flush table inet quilt",
+    "the firewall's endpoints are emptied": "nft flush set inet quilt endpoints",
+    "the firewall's origins are emptied": "nft flush set inet quilt origins",
     "forwarding is switched off": "sysctl -w net.ipv4.ip_forward=0",
 }
 FOREIGN = (

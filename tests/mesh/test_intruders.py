@@ -1,21 +1,47 @@
-"""Who is no node gets nothing into the mesh, and a container cannot pretend to be another."""
+"""Who is no node gets nothing into the mesh, a node nothing that is not its own, and a container cannot
+pretend to be another nor reach what is not meant for it. On either data path: each attack is dropped and
+counted with its reason, and the honest traffic goes on."""
 import json
+import re
 
 import pytest
 
-from lab import kernel
-from lab.traffic import Flow
+from lab.traffic import ping
+from lab.wait import wait_for
 
 COUNT = 20
 PORT = 7200
 VTEP_MAC_2 = "02:51:0a:2a:02:00"
+DROPPED = re.compile(r'^quilt_runtime_firewall_dropped_total\{reason="(\w+)"\} (\d+)$', re.MULTILINE)
+LISTEN = ["/usr/bin/python3", "-c", "import socket, time\ns = socket.create_server(('', 22))\n"
+          "print('listening', flush=True)\ntime.sleep(600)"]
 
 
-@pytest.fixture(scope="module")
-def mesh(module_bed):
-    mesh = module_bed.mesh(hosts=2)
+@pytest.fixture(scope="module", params=["kernel", "ebpf"])
+def mesh(module_bed, request):
+    mesh = module_bed.mesh(hosts=2, agent_options=f"--dataplane {request.param}")
+    mesh.last_port = 65535 if request.param == "ebpf" else 3000  # the rules are the same ones
+    mesh.neighbour = mesh.add_container(mesh.nodes[0], "d1")
     mesh.stranger = mesh.lab.host("stranger", "192.168.1.66")
+    for node in mesh.nodes:
+        node.start(LISTEN, "ssh").wait_log("listening")
     return mesh
+
+
+def drops(node):
+    """reason -> packets"""
+    text = node.out("curl", "-sS", "-f", "-m", "5", "http://127.0.0.1:9181/metrics")
+    return {reason: int(packets) for reason, packets in DROPPED.findall(text)}
+
+
+def difference(before, after):
+    """What has changed. Containers' own IPv6 looks for routers now and then, a few packets."""
+    return {key: after[key] - before[key] for key in after
+            if after[key] - before[key] > (COUNT - 1 if key == "ipv6" else 0)}
+
+
+def forge(mesh, place, *words):
+    place.run("/usr/bin/python3", "-B", mesh.lab.tool("forge.py"), *words)
 
 
 def arrived(mesh, place, *words, target=None):
@@ -23,16 +49,26 @@ def arrived(mesh, place, *words, target=None):
     target = target or mesh.containers[1]
     flow = str(mesh.lab.build / "tests" / "lab" / "flow")
     receiver = target.start([flow, "recv", str(PORT)], "intruded").wait_log("receiving")
-    place.run("/usr/bin/python3", "-B", mesh.lab.tool("forge.py"), *words, PORT, COUNT)
-    # What comes later than this real flow, over the same way, does not come.
-    with Flow(mesh.containers[0], target, port=PORT + 1):
-        pass
+    forge(mesh, place, *words, PORT, COUNT)
+    # What comes later than these pings, over the same way, does not come.
+    assert ping(mesh.containers[0], mesh.containers[1].ip, count=5)
     receiver.stop()
     return json.loads(receiver.log().splitlines()[-1])["received"]
 
 
-def vxlan_words(mesh, source):
-    return ["vxlan", mesh.nodes[1].ip, VTEP_MAC_2, source, mesh.containers[1].ip]
+def assert_dropped(mesh, node, reason, place, *words, target=None):
+    """None arrives, and the node says of all of them why."""
+    before = drops(node)
+    assert arrived(mesh, place, *words, target=target) == 0
+    after = drops(node)
+    assert difference(before, after) == {reason: COUNT}
+
+
+def vxlan_words(mesh, source, target=None):
+    return ["vxlan", mesh.nodes[1].ip, VTEP_MAC_2, source, target or mesh.containers[1].ip]
+
+
+# ---- the hosts' network ----------------------------------------------------------------------
 
 
 def test_a_peer_can_send_by_hand_so_the_forged_frames_are_well_formed(mesh):
@@ -41,55 +77,192 @@ def test_a_peer_can_send_by_hand_so_the_forged_frames_are_well_formed(mesh):
 
 
 def test_vxlan_from_a_stranger_on_the_underlay_is_dropped(mesh):
+    assert_dropped(mesh, mesh.nodes[1], "no_peer", mesh.stranger, *vxlan_words(mesh, mesh.containers[0].ip))
+
+
+@pytest.mark.parametrize("source", ["10.42.2.77", "10.42.3.1", "192.168.1.10", "8.8.8.8", "127.0.0.1"])
+def test_a_peer_speaks_for_its_own_subnet_only(mesh, source):
+    assert_dropped(mesh, mesh.nodes[1], "other_origin", mesh.nodes[0], *vxlan_words(mesh, source))
+
+
+@pytest.mark.parametrize("target", ["192.168.1.11", "127.0.0.1", "8.8.8.8", "10.42.3.1", "224.0.0.1"])
+def test_a_peer_reaches_nobody_but_this_node_through_its_vxlan(mesh, target):
+    node = mesh.nodes[1]
+    node.run("sysctl", "-q", "net.ipv4.conf.all.route_localnet=1")
+    assert_dropped(mesh, node, "stray", mesh.nodes[0], *vxlan_words(mesh, "10.42.1.1", target), target=node)
+
+
+def underlay_mac(node):
+    return json.loads(node.net("ip", "-j", "link", "show", "eth0").stdout)[0]["address"]
+
+
+def test_an_address_of_the_mesh_is_not_believed_on_the_underlay(mesh):
+    second, node = mesh.containers[1], mesh.nodes[1]
+    assert_dropped(mesh, node, "outside", mesh.stranger, "to", underlay_mac(node), mesh.containers[0].ip, second.ip)
+    # A host that routes to this node reaches containers under its own address.
+    assert arrived(mesh, mesh.stranger, "to", underlay_mac(node), mesh.stranger.ip, second.ip) == COUNT
+
+
+def test_loopback_is_reached_from_nowhere_though_somebody_has_set_route_localnet(mesh):
+    for node in mesh.nodes:
+        node.run("sysctl", "-q", "net.ipv4.conf.all.route_localnet=1")
+    assert_dropped(mesh, mesh.nodes[1], "loopback", mesh.stranger, "to", underlay_mac(mesh.nodes[1]),
+                   mesh.stranger.ip, "127.0.0.1", target=mesh.nodes[1])
+    first = mesh.containers[0]
+    assert_dropped(mesh, mesh.nodes[0], "loopback", first, "frame", first.ip, "127.0.0.1", target=mesh.nodes[0])
+
+
+def test_all_of_it_stands_while_the_runtime_is_dead(mesh):
+    runtime = mesh.runtimes["node2"]
+    runtime.kill()
     assert arrived(mesh, mesh.stranger, *vxlan_words(mesh, mesh.containers[0].ip)) == 0
+    runtime.start().wait_ready()
+    assert_dropped(mesh, mesh.nodes[1], "no_peer", mesh.stranger, *vxlan_words(mesh, mesh.containers[0].ip))
 
 
-def test_vxlan_made_by_a_container_is_dropped_though_its_host_is_a_peer(mesh):
-    assert arrived(mesh, mesh.containers[0], *vxlan_words(mesh, mesh.containers[0].ip)) == 0
+# ---- VXLAN of a container --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["192.168.1.11", "192.168.1.11:8472", "192.168.1.10", "192.168.1.66", "10.42.2.0",
+                                  "10.42.2.1"])
+def test_vxlan_made_by_a_container_is_dropped_though_its_host_is_a_peer(mesh, host):
+    first = mesh.containers[0]
+    assert_dropped(mesh, mesh.nodes[0], "vxlan_of_container", first, "vxlan", host, *vxlan_words(mesh, first.ip)[2:])
+
+
+@pytest.mark.parametrize("form, reason", [("fragments", "vxlan_of_container"), ("options", "vxlan_of_container"),
+                                          ("ipip", "tunnel")])
+def test_and_nothing_hides_its_port(mesh, form, reason):
+    first = mesh.containers[0]
+    assert_dropped(mesh, mesh.nodes[0], reason, first, form, first.ip, *vxlan_words(mesh, first.ip)[1:])
+
+
+def test_and_not_when_another_table_has_changed_the_port_to_vxlans(mesh):
+    first, node = mesh.containers[0], mesh.nodes[0]
+    node.run("nft", "add table ip foreign; add chain ip foreign pre { type nat hook prerouting priority -100 ; }; "
+             "add rule ip foreign pre udp dport 4000 dnat to 192.168.1.66:4789")
+    assert_dropped(mesh, node, "vxlan_of_container", first, "vxlan", "192.168.1.66:4000",
+                   *vxlan_words(mesh, first.ip)[2:])
+    node.run("nft", "delete table ip foreign")
+
+
+# ---- pretending ------------------------------------------------------------------------------
 
 
 def test_a_container_can_send_raw_packets_in_its_own_name(mesh):
-    first, second = mesh.containers
+    first, second = mesh.containers[:2]
     assert arrived(mesh, first, "ip", first.ip, second.ip) == COUNT
 
 
-@pytest.mark.parametrize("source", ["10.42.1.200", "10.42.2.200", "192.168.1.10", "8.8.8.8"])
+@pytest.mark.parametrize("source", ["10.42.1.200", "10.42.2.200", "192.168.1.10", "8.8.8.8", "10.42.1.2", "10.42.1.0"])
 def test_a_containers_forged_source_is_dropped(mesh, source):
-    assert arrived(mesh, mesh.containers[0], "ip", source, mesh.containers[1].ip) == 0
+    assert mesh.neighbour.ip == "10.42.1.2"
+    assert_dropped(mesh, mesh.nodes[0], "forged_source", mesh.containers[0], "ip", source, mesh.containers[1].ip)
 
 
 @pytest.mark.parametrize("source, target", [
     ("0.0.0.0", "255.255.255.255"), ("127.0.0.1", "192.168.1.10"), ("127.0.0.1", "127.0.0.1"),
-    ("10.42.1.0", "192.168.1.10"), ("169.254.1.1", "192.168.1.10"), ("10.42.1.1", "127.0.0.1"),
-    ("192.168.1.11", "192.168.1.10")])
+    ("10.42.1.0", "192.168.1.10"), ("169.254.1.1", "192.168.1.10"), ("192.168.1.11", "192.168.1.10")])
 def test_what_a_host_would_take_for_its_own_or_for_nobodys_is_dropped(mesh, source, target):
+    assert_dropped(mesh, mesh.nodes[0], "forged_source", mesh.containers[0], "frame", source, target,
+                   target=mesh.nodes[0])
+
+
+@pytest.mark.parametrize("target", ["10.42.2.1", "10.42.1.2", "192.168.1.66"])
+def test_a_containers_forged_mac_is_dropped(mesh, target):
     first = mesh.containers[0]
-    assert first.ip == "10.42.1.1"
-    assert arrived(mesh, first, "frame", source, target, target=mesh.nodes[0]) == 0
-
-
-def test_a_container_can_send_frames_to_its_host_in_its_own_name(mesh):
-    first, node = mesh.containers[0], mesh.nodes[0]
-    # Broadcast frames reach a datagram socket only when the packet is a broadcast, too.
-    assert arrived(mesh, first, "frame", first.ip, "255.255.255.255", target=node) == COUNT
-
-
-def test_a_vlan_tag_gets_nothing_past_the_firewall(mesh):
-    assert arrived(mesh, mesh.containers[0], "vlan", "8.8.8.8", "255.255.255.255",
-                   target=mesh.nodes[0]) == 0
+    assert_dropped(mesh, mesh.nodes[0], "forged_mac", first, "mac", first.ip, target)
 
 
 @pytest.mark.parametrize("target", ["192.168.1.10", "10.42.1.0", "169.254.1.1", "10.42.2.1"])
 def test_arp_from_a_container_teaches_its_host_nothing(mesh, target):
     node = mesh.nodes[0]
-    forge = ("/usr/bin/python3", "-B", mesh.lab.tool("forge.py"))
-    veth = next(name for name in kernel.interfaces(node) if name.startswith("qv"))
 
     def neighbours():
-        return node.net("ip", "-4", "neigh", "show", "dev", veth, "nud", "all").stdout
+        return node.net("ip", "-4", "neigh", "show", "dev", "qv0a2a0101", "nud", "all").stdout
 
-    before = neighbours()
+    before, seen = neighbours(), drops(node)
     assert before.startswith(f"{mesh.containers[0].ip} ")
-    mesh.containers[0].run(*forge, "arp", "203.0.113.1", target, PORT, COUNT)
-    mesh.containers[0].run(*forge, "arp", mesh.nodes[1].ip, target, PORT, 1)
+    forge(mesh, mesh.containers[0], "arp", "203.0.113.1", target, PORT, COUNT)
     assert neighbours() == before
+    assert difference(seen, drops(node)) == {"arp": COUNT}
+
+
+@pytest.mark.parametrize("kind, reason", [("answers", "arp"), ("vlan", "vlan"), ("qinq", "vlan"),
+                                          ("lldp", "frame"), ("stp", "frame")])
+def test_a_containers_frames_are_ipv4_or_dropped(mesh, kind, reason):
+    node, first = mesh.nodes[0], mesh.containers[0]
+    words = [first.ip, "255.255.255.255", PORT, COUNT] if kind == "vlan" else [COUNT]
+    before = drops(node)
+    forge(mesh, first, kind, *words)
+    assert difference(before, drops(node)) == {reason: COUNT}
+    assert ping(first, mesh.containers[1].ip)
+
+
+def test_a_container_that_comes_and_goes_takes_its_filters_along(mesh):
+    node = mesh.nodes[0]
+    guest = mesh.add_container(node, "e1")
+    name = "qv" + "".join(f"{int(octet):02x}" for octet in guest.ip.split("."))
+    assert ping(guest, mesh.containers[1].ip)
+    before = drops(node)
+    forge(mesh, guest, "ra", COUNT)
+    assert difference(before, drops(node))["ipv6"] >= COUNT
+    assert name in node.out("nft", "list", "ruleset")
+    node.out("quiltctl", "endpoint", "detach", guest.name)
+    mesh.containers.remove(guest)
+    wait_for(lambda: name not in node.out("nft", "list", "ruleset"), 5, "its chain and its element to be gone")
+
+
+# ---- what a container reaches ----------------------------------------------------------------
+
+
+def scan(mesh, target, *last):
+    first = mesh.containers[0]
+    return json.loads(first.out("/usr/bin/python3", "-B", mesh.lab.tool("scan.py"), first.ip, target, *last))
+
+
+def test_a_scan_finds_what_is_there(mesh):
+    mesh.stranger.start(LISTEN, "ssh").wait_log("listening")
+    found = scan(mesh, mesh.stranger.ip, 40)
+    assert found["tcp open"] == {"count": 1, "first": [22]}
+    assert found["tcp closed"]["count"] == 39
+
+
+@pytest.mark.parametrize("target", ["192.168.1.10", "10.42.1.0", "169.254.1.1", "192.168.1.11", "10.42.2.0",
+                                    "169.254.169.254"])
+def test_a_scan_of_the_hosts_finds_nothing(mesh, target):
+    assert scan(mesh, target, mesh.last_port) == {}
+
+
+def test_pings_and_answers_are_let_through(mesh):
+    first = mesh.containers[0]
+    for target in ("192.168.1.10", "10.42.1.0", "192.168.1.11", "10.42.2.0", mesh.stranger.ip):
+        assert ping(first, target), target
+    server = first.start(LISTEN, "ssh").wait_log("listening")
+    for node in mesh.nodes:  # and a host reaches a container, near or far
+        node.run("/usr/bin/python3", "-c", f"import socket; socket.create_connection(('{first.ip}', 22), 5)")
+    server.cease()
+
+
+def test_what_the_operator_opens_is_found_and_nothing_else(mesh):
+    runtimes = [mesh.runtimes[node.name] for node in mesh.nodes]
+    for runtime in runtimes:
+        runtime.stop()
+        runtime.argv += ["--open-to-containers", "22/tcp,7/udp"]
+        runtime.start().wait_ready()
+    for target in ("192.168.1.10", "10.42.2.0", "192.168.1.11"):
+        found = scan(mesh, target, 2000)
+        assert found["tcp open"] == {"count": 1, "first": [22]}, target
+        assert found["udp closed"] == {"count": 1, "first": [7]}, target
+        assert len(found) == 2
+    for runtime in runtimes:
+        runtime.stop()
+        del runtime.argv[-2:]
+        runtime.start().wait_ready()
+    wait_for(lambda: "tcp open" not in scan(mesh, "192.168.1.10", 100), 5, "the port to be shut again")
+
+
+def test_an_operator_sees_what_was_dropped(mesh):
+    forge(mesh, mesh.containers[0], "ip", "8.8.8.8", mesh.containers[1].ip, PORT, COUNT)
+    text = mesh.nodes[0].out("quiltctl", "status")
+    assert re.search(r"^firewall +ok +dropped: .*forged_source \d+", text, re.MULTILINE)

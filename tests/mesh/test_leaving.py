@@ -31,6 +31,20 @@ def test_quiltctl_node_leave_removes_all_that_is_ours(bed):
     wait_for(lambda: mesh.routes_of(stayer) == set(), 2, "the peer's route to go")
 
 
+def test_who_leaves_while_the_control_plane_is_away_is_told_what_is_left_to_do(bed):
+    mesh = bed.mesh(hosts=2)
+    leaver = mesh.nodes[1]
+    node_id = mesh.listed()[leaver.name]["node_id"]
+    assert mesh.control.stop() == 0
+    mesh.agents[leaver.name].was_told_to_end = True
+    said = leaver.run("quiltctl", "node", "leave", check=False)
+    assert said.returncode == 1
+    assert f"; there the node is still one: on the control plane's host, quiltctl node rm {node_id}\n" in said.stdout
+    assert mesh.agents[leaver.name].wait_end() == 0
+    assert kernel.overlay_link(leaver) is None
+    mesh.control.start().wait_ready()
+
+
 def test_an_agent_told_to_leave_on_stop_leaves(bed):
     mesh = bed.mesh(hosts=2, agent_options="--on-stop leave")
     leaver = mesh.nodes[1]

@@ -121,7 +121,8 @@ def test_a_container_reaches_the_underlay_in_its_hosts_name_and_the_mesh_in_its_
     listen = ["/usr/bin/python3", "-c", "import socket\n"
               "s = socket.create_server(('', 7100))\nprint('listening', flush=True)\n"
               "for _ in range(1):\n    print('from', s.accept()[1][0], flush=True)"]
-    for target, address, expected in ((mesh.nodes[1], mesh.nodes[1].ip, mesh.nodes[0].ip),
+    outside = mesh.lab.host("outside", "192.168.1.77")
+    for target, address, expected in ((outside, outside.ip, mesh.nodes[0].ip),
                                       (second, second.ip, first.ip)):
         server = target.start(listen, f"server-{target.name}").wait_log("listening")
         first.run("curl", "-s", "-m", "5", f"http://{address}:7100/", check=False)

@@ -1,3 +1,4 @@
+"""The tests of the REST API: a control plane of its own for each."""
 import sys
 from pathlib import Path
 

@@ -98,9 +98,38 @@ def test_a_node_that_missed_the_answer_is_known_by_the_token_it_proposed(plane):
 
 def test_a_process_that_registers_twice_begins_one_generation(plane):
     here, there = "aaaaaaaa-0000-4000-8000-000000000001", "bbbbbbbb-0000-4000-8000-000000000002"
-    assert [plane.join(1, instance_id=who)["generation"] for who in (here, here, there, there)] == [1, 1, 2, 2]
+    home = "eeeeeeee-0000-8000-8000-000000000001"
+    generations = [plane.join(1, instance_id=who, home_id=home, revision=int(plane.metric("quilt_control_revision")))
+                   ["generation"] for who in (here, here, there, there)]
+    assert generations == [1, 1, 2, 2]
     plane.restart()
     assert plane.join(1, instance_id=there)["generation"] == 2
+
+
+def test_another_process_has_to_know_of_the_latest_change(plane):
+    one = plane.join(1, instance_id="aaaaaaaa-0000-4000-8000-000000000001")
+    late = {"instance_id": "bbbbbbbb-0000-4000-8000-000000000002", "host_ip": "172.16.0.9",
+            "node_id": one["node_id"], "node_token": one["node_token"]}
+    said = problem(plane.register(1, **late), 409, "register again")
+    assert (said["code"], said["cluster_id"], said["revision"]) == (
+        "stale_generation", one["cluster_id"], one["revision"])
+    assert plane.nodes()[0]["host_ip"] == "192.168.0.2"
+
+
+def test_a_live_nodes_twin_is_refused(plane):
+    one = plane.join(1, instance_id="aaaaaaaa-0000-4000-8000-000000000001")
+    twin = {"instance_id": "bbbbbbbb-0000-4000-8000-000000000002", "host_ip": "172.16.0.9",
+            "node_id": one["node_id"], "node_token": one["node_token"], "revision": one["revision"]}
+    reply = plane.register(1, **twin)
+    said = problem(reply, 409, "node1 at 192.168.0.2", "a moment ago")
+    assert said["code"] == "identity_conflict" and 1 <= int(reply.headers["Retry-After"]) <= 20
+    assert plane.beat(one["node_id"]) == 200
+    reply = plane.register(1, **twin)
+    assert problem(reply, 409, "another agent is running")["code"] == "identity_conflict"
+    assert "Retry-After" not in reply.headers
+    assert plane.log().count("two agents run as one node") == 1
+    assert plane.metric("quilt_control_identity_conflicts_total") == 2
+    assert plane.nodes()[0]["host_ip"] == "192.168.0.2"
 
 
 def test_identity_is_node_id_and_token(plane):

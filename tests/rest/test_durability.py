@@ -12,6 +12,7 @@ import pytest
 from lab.wait import wait_for
 from load import check_file, start_load
 from plane import problem
+from secure import SecurePlane
 
 FULL = os.environ.get("QUILT_TEST_FULL") == "1"
 KILL_ROUNDS = int(os.environ.get("QUILT_KILL_ROUNDS", "200" if FULL else "20"))
@@ -193,6 +194,34 @@ def fill(disk):
     with open(disk / "filler", "wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(b"x" * 512)
+
+
+def full_secure(small_disk, tmp_path):
+    """Over TLS, with a log elsewhere, and no room for anything."""
+    plane = SecurePlane(small_disk)
+    plane.log_path = tmp_path / "control.log"
+    plane.start()
+    fill(small_disk)
+    return plane
+
+
+@pytest.mark.parametrize("finds", ["a token", "the probe"])
+def test_whoever_finds_the_disk_full_has_it_logged_with_the_file(small_disk, tmp_path, finds):
+    plane = full_secure(small_disk, tmp_path)
+    try:
+        if finds == "a token":
+            replies = wait_for(lambda: [reply for reply in [plane.ask("POST", "/api/tokens", {})] if reply.status != 201],
+                               20, "no room for a token")
+            problem(replies[0], 507, "storage full", str(plane.db))
+        else:
+            wait_for(lambda: plane.ask("GET", "/health").status == 503, 20, "no room for the probe")
+        assert plane.log().count("the store is full") == 1 and str(plane.db) in plane.log().split("the store is full")[1]
+        problem(plane.ask("POST", "/api/ca/rotate", {}), 507, "No space left on device")
+        (small_disk / "filler").unlink()
+        wait_for(lambda: plane.ask("GET", "/health").status == 200, 5, "health to be 200")
+        assert "the store has room again" in plane.log()
+    finally:
+        plane.end()
 
 
 def test_a_full_disk_refuses_changes_and_nothing_else(small_disk, make_plane, tmp_path):

@@ -41,7 +41,7 @@ def test_requests_with_one_byte_changed(plane):
     etag = plane.ask("GET", "/api/nodes").headers["ETag"]
     chance = random.Random(8)
     request = (b"POST /api/nodes/00000000-0000-4000-8000-000000000000/heartbeat HTTP/1.1\r\n"
-               b"Host: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+               b"Host: localhost\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
     for _ in range(300):
         mutant = bytearray(request)
         mutant[chance.randrange(len(mutant))] = chance.randrange(256)
@@ -68,7 +68,7 @@ def test_a_slow_sender_delays_nobody(plane):
     slow = []
     for _ in range(100):
         raw = socket.create_connection(("127.0.0.1", plane.port))
-        raw.sendall(b"POST /api/nodes/register HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        raw.sendall(b"POST /api/nodes/register HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         slow.append(raw)
     began = time.monotonic()
     assert [plane.beat(node_id) for _ in range(20)] == [200] * 20
@@ -79,7 +79,7 @@ def test_a_slow_sender_delays_nobody(plane):
 
 def test_clients_that_leave_before_the_answer(plane):
     body = b'{"hostname":"gone","host_ip":"192.168.9.9"}'
-    request = (b"POST /api/nodes/register HTTP/1.1\r\nHost: x\r\nContent-Length: "
+    request = (b"POST /api/nodes/register HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
                + str(len(body)).encode() + b"\r\n\r\n" + body)
     for _ in range(50):
         send_raw(plane, request, read=False)

@@ -1,6 +1,7 @@
 """Many at once: the cluster's limit, clients that all come together, one client that comes often."""
 import threading
 
+from lab.wait import wait_for
 from plane import problem
 
 
@@ -33,11 +34,26 @@ def test_254_of_300_registrations_succeed(plane):
     assert len({grant["node_id"] for grant in granted}) == 254
     for reply in replies[254:]:
         problem(reply, 507, "no subnet left", "254 in use")
+    assert plane.log().count("new nodes are refused") == 1
     assert len(plane.nodes()) == 254
     assert plane.register(17, connection=connection).status == 200  # who has one needs none
     plane.restart()
     assert len({node["subnet"] for node in plane.nodes()}) == 254
     problem(plane.register(299), 507)
+
+
+def test_when_subnets_end_and_when_there_are_some_again_is_logged_with_what_to_do(make_plane):
+    plane = make_plane("--cluster-cidr", "10.42.0.0/22", "--node-timeout", "300ms").start()
+    one, _ = plane.join(1), plane.join(2)
+    plane.ask("POST", f"/api/nodes/{one['node_id']}/deregister")
+    wait_for(lambda: all(node["status"] == "down" for node in plane.nodes()), 5, "both to be down")
+    for _ in range(3):
+        problem(plane.register(3), 507, "2 in use", "2 are of nodes that are down", "'quiltctl node rm'")
+    assert plane.log().count("new nodes are refused: there is no subnet for them") == 1
+    assert "there are subnets for new nodes again" not in plane.log()
+    plane.ask("DELETE", f"/api/nodes/{one['node_id']}")
+    wait_for(lambda: "there are subnets for new nodes again" in plane.log(), 10, plane.log)
+    assert plane.register(3).status == 200
 
 
 def test_64_clients_at_once_get_different_subnets_in_few_commits(plane):

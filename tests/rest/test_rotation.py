@@ -71,6 +71,32 @@ def problem_of_an_old_certificate(plane, node):
     assert node.register(plane.token()["token"]).status in (200, 409)
 
 
+def test_a_stream_of_a_dropped_ca_ends_and_one_of_the_new_ca_goes_on(plane, make_node):
+    node = make_node(1).join()
+    old = open_stream(plane, node)
+    plane.ask("POST", "/api/ca/rotate", {})
+    beat(plane, node, ca_sha256=ca_sha256(plane), agent_version="1")
+    wait_for(lambda: rotation(plane)["step"] == "promoted", 10, "the new CA to sign")
+    assert node.register(node).status == 200
+    new = open_stream(plane, node)
+    beat(plane, node)
+    wait_for(lambda: rotation(plane)["step"] == "settled", 10, "the old CA to be dropped")
+    while old.readline():  # until it ends
+        pass
+    for _ in range(3):
+        assert new.readline() != b""
+    assert plane.metric("quilt_control_watchers") == 1
+
+
+def open_stream(plane, node):
+    connection = plane.connect(context=node.context())
+    connection.request("GET", "/api/nodes", headers={"Accept": "text/event-stream"})
+    reply = connection.getresponse()
+    assert reply.status == 200
+    reply.connection = connection  # lives as long as the reply
+    return reply
+
+
 def test_a_token_made_meanwhile_has_both_pins(plane, make_node):
     make_node(1).join()
     plane.ask("POST", "/api/ca/rotate", {})

@@ -224,7 +224,7 @@ def rename_many(plane, one, count):
         for number in range(start, min(start + 50, count)):
             body = json.dumps({"hostname": f"name{number}", "host_ip": "192.168.0.2", "node_id": one["node_id"],
                                "node_token": one["node_token"]})
-            connection.sendall(f"POST /api/nodes/register HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+            connection.sendall(f"POST /api/nodes/register HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
                                f"\r\n{body}".encode())
         for number in range(start, min(start + 50, count)):
             assert reader.readline().startswith(b"HTTP/1.1 200")
@@ -262,7 +262,7 @@ def test_a_follower_that_does_not_read_disturbs_nobody(plane):
     others hear everything at once."""
     deaf = socket.create_connection(("127.0.0.1", plane.port))
     deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    deaf.sendall(b"GET /api/nodes HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n")
+    deaf.sendall(b"GET /api/nodes HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
     one = plane.join(1)
     wait_for(lambda: plane.metric("quilt_control_watchers") == 1, 5, "the follower")
     stream = Stream(plane)

@@ -62,6 +62,14 @@ def test_a_damaged_ca_is_exit_65_and_names_the_file(plane):
     assert "ca-key.pem" in plane.log()
 
 
+def test_a_slip_in_the_environment_does_not_start_it_without_tls(make_secure):
+    plane = make_secure()
+    plane.options[:] = []
+    plane.env = {"QUILT_TSL": "auto"}
+    assert plane.spawn().wait_exit() == 2
+    assert "QUILT_TSL: there is no such variable; is QUILT_TLS meant?" in plane.log()
+
+
 @pytest.mark.parametrize("options, words", [
     (["--tls-cert", "c.pem"], "--tls-key"),
     (["--tls-ca", "c.pem"], "--tls-ca goes with"),

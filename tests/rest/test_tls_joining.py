@@ -1,5 +1,6 @@
 """Becoming a node over TLS: access tokens, certificates for keys that are not of our making."""
 import json
+import sqlite3
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -40,7 +41,7 @@ def test_without_a_token_nobody_joins(plane, make_node):
     (lambda t: "quilt2" + t[6:], "token"),
     (lambda t: t[:-26] + "a" * 26, "is not known here"),
     (lambda t: t + "x", "token"),
-    (lambda t: "x" * 12000, "token"),
+    (lambda t: "x" * 7000, "token"),
 ])
 def test_a_token_that_is_not_right_lets_nobody_in(plane, make_node, spoil, words):
     problem(make_node(1).register(spoil(plane.join_token)), 401, words)
@@ -103,6 +104,32 @@ def test_a_live_nodes_address_is_not_had_by_a_token(plane, make_node):
     problem(twin.register(plane.join_token), 409, "192.168.1.1 is the address of node1")
 
 
+@pytest.mark.parametrize("who", ["a node", "a new one"])
+def test_a_name_that_another_node_has_is_refused(plane, make_node, who):
+    one, two = make_node(1).join(), make_node(2).join()
+    if who == "a node":
+        reply = one.register(one, hostname="Node2")
+    else:
+        reply = make_node(3).register(plane.join_token, hostname="Node2")
+    problem(reply, 409, f"hostname: node2 is the name of the node at 192.168.1.2 (node {two.id}), which is up",
+            f"quiltctl node rm {two.id}")
+    assert [node["hostname"] for node in plane.nodes()] == ["node1", "node2"]
+    assert one.register(one, hostname="node7").status == 200
+
+
+def test_of_sixteen_that_want_a_name_at_once_one_gets_it(plane, tmp_path):
+    nodes = [Node(plane, tmp_path, number) for number in range(1, 17)]
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(lambda node: node.register(plane.join_token, hostname="the-one").status, nodes))
+    assert sorted(statuses) == [200] + [409] * 15
+    assert [node["hostname"] for node in plane.nodes()] == ["the-one"]
+
+
+def test_the_name_of_a_removed_node_can_be_had(plane, make_node):
+    throw_out(plane, make_node(1).join(), "remove")
+    assert make_node(2).register(plane.join_token, hostname="node1").status == 200
+
+
 def test_a_request_without_proof_of_its_key_is_refused(plane, make_node):
     node = make_node(1)
     broken = node.csr.splitlines()
@@ -122,22 +149,119 @@ def test_the_csr_decides_nothing_but_the_key(plane, make_node):
 
 
 def test_a_token_that_is_removed_while_a_registration_waits_lets_nobody_in(plane, make_node):
-    """The registration waits until its address's holder is deleted; meanwhile its token goes."""
+    """The registration waits until its host's reservation is taken back; meanwhile its token goes."""
     connections = plane.connect(), plane.connect(context=plane.context()), plane.connect()
     for connection in connections:
         plane.ask("GET", "/livez", connection=connection)
-    deleting, joining, removing = connections
-    refused = 0
+    taking_back, joining, removing = connections
+    node, refused = make_node(1), 0
     for _ in range(40):
-        holder, token = make_node(1).join(), plane.token(max_uses=0)
-        deleting.request("DELETE", f"/api/nodes/{holder.id}")
-        joining.request("POST", "/api/nodes/register", json.dumps(holder.wish()),
+        token = plane.token(max_uses=0)
+        assert plane.ask("PUT", "/api/reservations/node1", {"subnet": "10.42.99.0/24"}).status == 200
+        taking_back.request("DELETE", "/api/reservations/node1")
+        joining.request("POST", "/api/nodes/register", json.dumps(node.wish()),
                         {"Authorization": f"Bearer {token['token']}"})
         removing.request("DELETE", f"/api/tokens/{token['id']}")
-        deleted, joined, removed = (Reply(connection.getresponse()) for connection in connections)
-        assert (deleted.status, removed.status) == (204, 204)
+        taken, joined, removed = (Reply(connection.getresponse()) for connection in connections)
+        assert (taken.status, removed.status) == (204, 204)
         refused += joined.status == 403
         if joined.status == 200:  # it was let in before the token went, or not at all
             assert joined.json()["revision"] < plane.ask("GET", "/api/nodes").json()["revision"]
             plane.ask("DELETE", f"/api/nodes/{joined.json()['node_id']}")
     assert refused > 0
+
+
+def test_a_token_that_lets_somebody_in_just_now_can_be_removed(plane, tmp_path):
+    """Also by two at once: the second finds that it is done."""
+    connections = plane.connect(context=plane.context()), plane.connect(), plane.connect()
+    for connection in connections:
+        plane.ask("GET", "/livez", connection=connection)
+    joining, *removing = connections
+    let_in = 0
+    for number in range(40):
+        node, token = Node(plane, tmp_path, number + 1), plane.token()
+        joining.request("POST", "/api/nodes/register", json.dumps(node.wish()),
+                        {"Authorization": f"Bearer {token['token']}"})
+        for connection in removing:
+            connection.request("DELETE", f"/api/tokens/{token['id']}")
+        removed = [Reply(connection.getresponse()).status for connection in removing]
+        joined = Reply(joining.getresponse()).status
+        assert sorted(removed) == [204, 404] and joined in (200, 401, 403)
+        let_in += joined == 200
+    assert plane.ask("GET", "/api/tokens").json()["tokens"][1:] == []
+    assert let_in > 0
+
+
+THROWN_OUT = {"revoke": ("POST", "/revoke", 200), "remove": ("DELETE", "", 204)}
+
+
+def throw_out(plane, node, how):
+    method, suffix, status = THROWN_OUT[how]
+    assert plane.ask(method, f"/api/nodes/{node.id}{suffix}").status == status
+
+
+@pytest.mark.parametrize("how", THROWN_OUT)
+def test_who_was_thrown_out_does_not_come_back_with_a_token_that_was_there(plane, make_node, how):
+    """Neither with the one that let it in, nor with another that somebody had; nor after a restart."""
+    node, other = make_node(1).join(), plane.token(max_uses=0)["token"]
+    throw_out(plane, node, how)
+    for again in (False, True):
+        if again:
+            plane.restart()
+        for token in (plane.join_token, other):
+            problem(node.register(token), 403, "was made before the node at 192.168.1.1 was revoked or removed",
+                    "'quiltctl token create'")
+            problem(node.register(token, node_id=node.id, node_token=node.token), 403, "was made before")
+    assert [listed["status"] for listed in plane.nodes()] == (["down"] if how == "revoke" else [])
+
+
+def test_who_was_removed_is_a_new_node_with_a_new_token(plane, make_node):
+    first = make_node(1).join()
+    throw_out(plane, first, "remove")
+    plane.restart()
+    again = make_node(1).join(plane.token()["token"])
+    assert again.id != first.id
+    throw_out(plane, again, "remove")  # and once more
+    problem(make_node(1).register(plane.join_token), 403, "was made before")
+    make_node(1).join(plane.token()["token"])
+
+
+def test_a_token_that_is_new_counts_for_who_was_revoked(plane, make_node):
+    """Everybody here comes from 127.0.0.1, so it is told next that this is not the node's address."""
+    node = make_node(1).join()
+    throw_out(plane, node, "revoke")
+    problem(node.register(plane.token()["token"]), 409, "does not come from there")
+
+
+def test_others_join_with_the_token_of_one_who_was_thrown_out(plane, tmp_path):
+    nodes = [Node(plane, tmp_path, number) for number in range(1, 17)]
+    for node in nodes[:2]:
+        node.join()
+    throw_out(plane, nodes[0], "revoke")
+    throw_out(plane, nodes[1], "remove")
+    with ThreadPoolExecutor(16) as pool:
+        statuses = list(pool.map(lambda node: node.register(plane.join_token).status, nodes))
+    assert statuses == [403, 403] + [200] * 14
+    statuses = [node.register(node.token).status for node in nodes[2:]]
+    assert statuses == [200] * 14
+
+
+def test_where_no_token_is_left_nobody_is_remembered(plane, make_node, tmp_path):
+    """What is remembered of the one that was thrown out goes when no token is left that it keeps out."""
+    copy = tmp_path / "copy.db"
+
+    def bars():
+        copy.write_bytes(plane.ask("GET", "/api/backup").body)
+        with sqlite3.connect(f"file:{copy}?mode=ro", uri=True) as db:
+            return [row[0] for row in db.execute("SELECT id FROM records WHERE kind = 'barred' ORDER BY id")]
+    first, second, third, fourth = (make_node(number).join() for number in range(1, 5))
+    throw_out(plane, first, "remove")
+    throw_out(plane, second, "remove")
+    assert bars() == ["192.168.1.1", "192.168.1.2"]
+    for token in plane.ask("GET", "/api/tokens").json()["tokens"]:
+        plane.ask("DELETE", f"/api/tokens/{token['id']}")
+    throw_out(plane, third, "remove")
+    assert bars() == ["192.168.1.1", "192.168.1.2"]
+    plane.token()
+    throw_out(plane, fourth, "remove")
+    assert bars() == ["192.168.1.4"]

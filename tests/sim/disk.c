@@ -36,11 +36,6 @@ void disk_deinit(void)
     free(sim.disk);
 }
 
-struct store *disk_store(void)
-{
-    return sim.disk->store;
-}
-
 void disk_set_full(bool is_full)
 {
     sim_trace("the disk %s", is_full ? "is full" : "has room");
@@ -253,7 +248,16 @@ void state_file_close(struct state_file *file)
 {
 }
 
-int state_file_load(const struct state_file *file, state_file_read_fn read, void *data)
+/* A host has one state directory. */
+void state_file_home(const struct state_file *file, char ret_id[static UUID_TEXT_SIZE])
+{
+    const struct host *host = sim.current->host;
+
+    (void)snprintf(ret_id, UUID_TEXT_SIZE, "%08zx-0000-8000-8000-%012" PRIx64, host->index,
+                   (uint64_t)host->boot_offset_ms & UINT64_C(0xffffffffffff));
+}
+
+int state_file_load(struct state_file *file, const struct state_file_reader *reader)
 {
     const char *text = sim.current->host->state_text;
     AUTO_JSON json_t *content = NULL;
@@ -262,10 +266,10 @@ int state_file_load(const struct state_file *file, state_file_read_fn read, void
     if (!text || sim.config.mutation == MUTATION_STATE_FILE_FORGETS_TOKEN)
         return STATE_FILE_NONE;
     r = json_parse(text, strlen(text), &content);
-    return r < 0 ? r : read(content, data);
+    return r < 0 ? r : reader->save(content, reader->data);
 }
 
-int state_file_save(const struct state_file *file, const char *content)
+int state_file_save(struct state_file *file, const char *content)
 {
     struct host *host = sim.current->host;
 
@@ -278,7 +282,7 @@ int state_file_save(const struct state_file *file, const char *content)
     return 0;
 }
 
-int state_file_erase(const struct state_file *file)
+int state_file_erase(struct state_file *file)
 {
     free(TAKE_PTR(sim.current->host->state_text));
     return 0;

@@ -88,6 +88,7 @@ static void on_mended(void *data)
         return;
     sim_trace("%s: its link is mended", host->name);
     host->is_cut[WAY_TO_SERVER] = host->is_cut[WAY_TO_CLIENT] = false;
+    host->is_cut_from_peers = false;
 }
 
 void hand_mend(struct host *host)
@@ -100,6 +101,7 @@ void hand_cut(struct host *host, bool to_server, bool to_client, int64_t for_us)
 {
     sim_trace("%s is cut off%s%s for %.1f s", host->name, to_server ? " >" : "",
               to_client ? " <" : "", (double)for_us / 1e6);
+    host->is_cut_from_peers = true;
     host->is_cut[WAY_TO_SERVER] |= to_server;
     host->is_cut[WAY_TO_CLIENT] |= to_client;
     if (sim.now_us + for_us > host->cut_until_us)
@@ -107,12 +109,22 @@ void hand_cut(struct host *host, bool to_server, bool to_client, int64_t for_us)
     (void)sim_at(host->cut_until_us, SIM_FIRST, NULL, on_mended, host);
 }
 
+void hand_cut_from_control(struct host *host, bool to_server, bool to_client, int64_t for_us)
+{
+    bool is_cut_from_peers = host->is_cut_from_peers;
+
+    hand_cut(host, to_server, to_client, for_us);
+    host->is_cut_from_peers = is_cut_from_peers;
+    sim_trace("%s: its peers still %s it", host->name, is_cut_from_peers ? "miss" : "reach");
+}
+
 /* ---- nodes --------------------------------------------------------------------------------- */
 
-/* Whether it has heard of it or not: from the moment that its token is stored it is that node. */
+/* Whether it has heard of it or not: from the moment that its token is stored it is that node,
+ * until it is told to leave. */
 void hand_remember_identity(struct host *host)
 {
-    if (host->process.is_running && host->keeps_id[0] == '\0')
+    if (host->process.is_running && !host->agent.leave && host->keeps_id[0] == '\0')
         (void)snprintf(host->keeps_id, sizeof host->keeps_id, "%s",
                        oracle_token_owner(host->agent.state.new_token, UINT64_MAX));
 }

@@ -19,8 +19,14 @@ void hand_restart_control_in(int64_t in_us);
 void hand_supervise(void);
 
 /* A cut that is longer than one under way prolongs it. */
+/* Only the way to the control plane. */
+void hand_cut_from_control(struct host *host, bool to_server, bool to_client, int64_t for_us);
 void hand_cut(struct host *host, bool to_server, bool to_client, int64_t for_us);
 void hand_mend(struct host *host);
+
+/* A copy of a running host comes up beside it, and ends after that long (twin.c). One at a time. */
+void twin_start(struct host *of, bool has_same_address, int64_t for_us);
+void twin_end(void);
 
 /* It must stay the node that has its token now. */
 void hand_remember_identity(struct host *host);

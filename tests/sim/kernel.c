@@ -2,9 +2,13 @@
  * routes in them: in the place of the overlay's netlink files and of agent/runtime_client. */
 #include <string.h>
 
+#include "agent/fastpath/fastpath.h"
+#include "agent/overlay/focus.h"
+#include "agent/overlay/paths.h"
 #include "agent/overlay/underlay.h"
 #include "agent/status_server.h"
 #include "lib/base/error.h"
+#include "lib/net/xfrm.h"
 #include "tests/sim/sim.h"
 #include "tests/unit/agent/overlay_sim.h"
 
@@ -61,6 +65,29 @@ void __wrap_nl_monitor_ignore(struct nl_monitor *monitor, const struct nl *nl);
 int __wrap_link_get(struct nl *nl, const char *name, struct link_info *ret_info);
 int __wrap_link_delete(struct nl *nl, int ifindex);
 
+int __wrap_fastpath_new(struct loop *loop, enum fastpath_mode mode, struct fastpath **ret_fastpath);
+int __wrap_xfrm_monitor_new(struct loop *loop, loop_fn fn, void *data,
+                            struct xfrm_monitor **ret_monitor);
+void __wrap_xfrm_monitor_free(struct xfrm_monitor *monitor);
+
+/* No host of the simulation has one, and the real host's is not ours to touch. */
+int __wrap_fastpath_new(struct loop *loop, enum fastpath_mode mode, struct fastpath **ret_fastpath)
+{
+    *ret_fastpath = NULL;
+    return 0;
+}
+
+int __wrap_xfrm_monitor_new(struct loop *loop, loop_fn fn, void *data,
+                            struct xfrm_monitor **ret_monitor)
+{
+    *ret_monitor = NULL;
+    return 0;
+}
+
+void __wrap_xfrm_monitor_free(struct xfrm_monitor *monitor)
+{
+}
+
 int __wrap_nl_open(struct nl **ret_nl)
 {
     *ret_nl = NULL;
@@ -103,8 +130,15 @@ int __wrap_link_delete(struct nl *nl, int ifindex)
     return 0;
 }
 
-int underlay_look(struct nl *nl, uint32_t host_ip, const struct overlay_want *want,
-                  struct underlay *ret)
+int overlay_paths_look(struct overlay_paths *paths, struct nl *nl)
+{
+    for (size_t i = 0; i < paths->count; i++)
+        paths->items[i].is_known = true;
+    paths->has_unknown = false;
+    return 0;
+}
+
+int underlay_look(struct nl *nl, uint32_t host_ip, struct underlay *ret)
 {
     *ret = (struct underlay){.ifindex = 1, .mtu_bytes = 1500};
     return 0;
@@ -126,6 +160,30 @@ int overlay_have_dump(struct nl *nl, struct overlay_have *have)
     have->neighs = copied(k->neighs, k->neigh_count, sizeof *k->neighs);
     have->fdbs = copied(k->fdbs, k->fdb_count, sizeof *k->fdbs);
     have->routes = copied(k->routes, k->route_count, sizeof *k->routes);
+    overlay_have_sort(have);
+    return 0;
+}
+
+/* What is there of these. */
+int overlay_have_look_up(struct nl *nl, const uint32_t *vteps, size_t count, uint8_t prefix_len,
+                         struct overlay_have *have)
+{
+    const struct overlay_have *all = &kernel()->have;
+    struct focus focus = {.count = count};
+
+    memcpy(focus.vteps, vteps, count * sizeof *vteps);
+    have->neighs = mem_array(all->neigh_count + 1, sizeof *have->neighs);
+    have->fdbs = mem_array(all->fdb_count + 1, sizeof *have->fdbs);
+    have->routes = mem_array(all->route_count + 1, sizeof *have->routes);
+    for (size_t i = 0; i < all->neigh_count; i++)
+        if (focus_has(&focus, all->neighs[i].addr))
+            have->neighs[have->neigh_count++] = all->neighs[i];
+    for (size_t i = 0; i < all->fdb_count; i++)
+        if (focus_has(&focus, (uint32_t)overlay_mac_key(all->fdbs[i].mac)))
+            have->fdbs[have->fdb_count++] = all->fdbs[i];
+    for (size_t i = 0; i < all->route_count; i++)
+        if (focus_has(&focus, all->routes[i].dst.addr))
+            have->routes[have->route_count++] = all->routes[i];
     overlay_have_sort(have);
     return 0;
 }

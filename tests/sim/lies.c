@@ -67,7 +67,9 @@ char *nemesis_lie(struct host *host)
     host->lie_until_us = 0; /* two that claim one subnet both lose it */
     if (!is_empty)
         return mad_list(host);
-    if (host->kernel->have.route_count == host->agent.peers.wanted_count)
+    /* Whoever has a route to remove already will do so when its runtime is back. */
+    if (!host->kernel->is_runtime_away &&
+        host->kernel->have.route_count == host->agent.peers.wanted_count)
         host->lie_until_us = sim.now_us + 90 * SIM_S;
     return mem_strdup("{\"nodes\":[]}");
 }

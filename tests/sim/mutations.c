@@ -36,10 +36,16 @@ static const char *const names[] = {
     [MUTATION_TOKEN_KEPT_TOO_LATE] = "token-kept-too-late",
     [MUTATION_TOKEN_NOT_SOUGHT] = "token-not-sought",
     [MUTATION_INSTANCE_IGNORED] = "instance-ignored",
+    [MUTATION_TWIN_LET_IN] = "twin-let-in",
+    [MUTATION_SILENCE_PROVES_NOTHING] = "silence-proves-nothing",
+    [MUTATION_PROVED_TWIN_LET_IN] = "proved-twin-let-in",
+    [MUTATION_LATE_COPY_TAKEN] = "late-copy-taken",
     [MUTATION_RESERVATION_NOT_HELD] = "reservation-not-held",
     [MUTATION_RESERVATION_NOT_LOADED] = "reservation-not-loaded",
     [MUTATION_ROUTES_REWRITTEN] = "kernel-rewritten",
     [MUTATION_WALL_CLOCK_DEADLINES] = "wall-clock-deadlines",
+    [MUTATION_WITNESSES_NOT_HEARD] = "witnesses-not-heard",
+    [MUTATION_ONE_WITNESS_IS_ENOUGH] = "one-witness-is-enough",
 };
 static_assert(ARRAY_LEN(names) == MUTATION_COUNT, "each mutation has its name");
 
@@ -57,6 +63,20 @@ static bool is(enum mutation mutation)
     type __real_##name(__VA_ARGS__); \
     type __wrap_##name(__VA_ARGS__); \
     type __wrap_##name(__VA_ARGS__)
+
+/* ---- witnesses ---------------------------------------------------------------------------------
+ */
+
+WRAP(enum witness_verdict, witnesses_judge, const struct witnesses *witnesses,
+     const struct witness_case *facts)
+{
+    if (is(MUTATION_WITNESSES_NOT_HEARD))
+        return WITNESS_NOTHING;
+    for (size_t i = 0; is(MUTATION_ONE_WITNESS_IS_ENOUGH) && i < witnesses->count; i++)
+        if (witnesses->list[i].state == API_PROBE_LOST)
+            return WITNESS_LOST;
+    return __real_witnesses_judge(witnesses, facts);
+}
 
 /* ---- the control plane --------------------------------------------------------------------- */
 
@@ -102,6 +122,57 @@ WRAP(enum registry_outcome, registry_plan_register, struct registry *registry,
     if (is(MUTATION_INSTANCE_IGNORED))
         less.instance_id = NULL;
     return __real_registry_plan_register(registry, &less, fresh, now, ret_change, ret_grant);
+}
+
+enum registry_outcome __real_registry_check_suitor(const struct registry *registry,
+                                                   struct node *node,
+                                                   const struct api_register_request *request,
+                                                   struct moment now, int64_t *ret_wait_ms);
+
+static enum registry_outcome judge_as_unproved(const struct registry *registry, struct node *node,
+                                               const struct api_register_request *request,
+                                               struct moment now, int64_t *ret_wait_ms)
+{
+    bool was_twin = node->suitor.is_twin;
+    enum registry_outcome outcome;
+
+    node->suitor.is_twin = false;
+    outcome = __real_registry_check_suitor(registry, node, request, now, ret_wait_ms);
+    node->suitor.is_twin = was_twin && outcome == REGISTRY_TWIN;
+    return outcome;
+}
+
+/* What is judged of the request with these differences, which stand for a rule that is not kept. */
+static enum registry_outcome judge_suitor(const struct registry *registry, struct node *node,
+                                          const struct api_register_request *request,
+                                          struct moment now, int64_t *ret_wait_ms)
+{
+    struct api_register_request other = *request;
+
+    if (is(MUTATION_LATE_COPY_TAKEN))
+        other.known.revision = UINT64_MAX;
+    if (is(MUTATION_TWIN_LET_IN))
+        other.home_id = node->facts.home_id;
+    if (is(MUTATION_SILENCE_PROVES_NOTHING) && request->instance_id && !node->suitor.is_twin)
+        now.boot_ms = node->watch.last_beat_ms;
+    if (is(MUTATION_PROVED_TWIN_LET_IN))
+        return judge_as_unproved(registry, node, request, now, ret_wait_ms);
+    return __real_registry_check_suitor(registry, node, &other, now, ret_wait_ms);
+}
+
+/* The oracle looks at the node as it was: who is let in is nobody's twin any more. */
+WRAP(enum registry_outcome, registry_check_suitor, const struct registry *registry,
+     struct node *node, const struct api_register_request *request, struct moment now,
+     int64_t *ret_wait_ms)
+{
+    struct node before = *node;
+    enum registry_outcome outcome = judge_suitor(registry, node, request, now, ret_wait_ms);
+
+    if (outcome == REGISTRY_TWIN)
+        before.suitor = node->suitor;
+    if (request->instance_id)
+        oracle_judged_suitor(&before, request->instance_id, outcome);
+    return outcome;
 }
 
 WRAP(enum registry_outcome, registry_plan_down, struct registry *registry, struct node *node,

@@ -1,4 +1,4 @@
-/* What the two ends of the simulated network share: see network.c for the picture. */
+/* What the two ends of the simulated network share: see sim.h for the picture. */
 #pragma once
 
 #include "lib/base/list.h"
@@ -36,6 +36,7 @@ struct exchange {
     int error;
     char *reply;
     char etag[ETAG_TEXT_MAX];
+    uint64_t retry_after_s;
     struct piece *pieces;
     struct sim_event *delivery;   /* of the first piece */
     struct exchange *prev, *next; /* of those that the server has */
@@ -48,6 +49,7 @@ struct http_request {
     int route;
     char params[PARAMS_MAX][PARAM_SIZE];
     char etag[ETAG_TEXT_MAX];
+    uint64_t retry_after_s;
     http_gone_fn gone;
     void *gone_data;
     bool is_answered;
@@ -81,8 +83,17 @@ int64_t network_delay_us(const struct host *host);
 
 /* The request has come to the control plane's host. Takes a reference over. */
 void server_take(struct exchange *x);
+/* The exchange is over at the server's end. */
+void server_leave(struct exchange *x);
+/* Of an answered or given up request, which is freed. */
+void server_request_done(struct http_request *request, unsigned int status);
+
+/* ---- network_stream.c ---------------------------------------------------------------------- */
+
 /* The client has closed its end. */
 void server_notice_closed(struct exchange *x);
+/* The server ends the stream, which is freed; its client hears nothing of that yet. */
+void server_stream_end(struct http_stream *stream);
 
 /* ---- network_client.c ---------------------------------------------------------------------- */
 

@@ -139,6 +139,7 @@ static void end_call(struct http_call *call, int error)
         .body_len = x->reply && !error ? strlen(x->reply) : 0,
         .detail = error ? "the simulated network" : "",
         .etag = error ? "" : x->etag,
+        .retry_after_s = error ? 0 : (int64_t)x->retry_after_s,
     };
     http_done_fn done = call->done;
     void *data = call->data;

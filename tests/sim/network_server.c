@@ -1,4 +1,4 @@
-/* The control plane's end of the network: in the place of lib/http/server.c, reply.c and stream.c.
+/* The control plane's end of the network: in the place of lib/http/server.c and reply.c.
  * Paths are matched by the real lib/http/route.c. */
 #include <stdarg.h>
 #include <stdio.h>
@@ -6,10 +6,9 @@
 #include <strings.h>
 
 #include "lib/base/error.h"
+#include "lib/base/parse.h"
 #include "lib/http/problem.h"
 #include "tests/sim/network.h"
-
-#define STREAM_IDLE_US (30 * SIM_S)
 
 struct http_server {
     struct process *process;
@@ -19,7 +18,7 @@ struct http_server {
 
 /* ---- ends ---------------------------------------------------------------------------------- */
 
-static void leave_server(struct exchange *x)
+void server_leave(struct exchange *x)
 {
     if (!x->is_at_server)
         return;
@@ -28,39 +27,9 @@ static void leave_server(struct exchange *x)
     exchange_unref(x);
 }
 
-static void stream_end(struct http_stream *stream)
-{
-    struct exchange *x = stream->exchange;
-
-    sim_cancel(stream->pump);
-    sim_cancel(stream->cut);
-    x->stream = NULL;
-    stream->gone(stream->data);
-    free(stream);
-    leave_server(x);
-}
-
-void server_notice_closed(struct exchange *x)
-{
-    struct process *before = sim.current;
-
-    if (!x->stream)
-        return;
-    sim.current = &sim_control_host()->process;
-    exchange_drop_pieces(x);
-    stream_end(x->stream);
-    sim.current = before;
-}
-
-static void on_closed_before(void *data)
-{
-    server_notice_closed(data);
-    exchange_unref(data);
-}
-
 /* ---- requests ------------------------------------------------------------------------------ */
 
-static void request_done(struct http_request *request, unsigned int status)
+void server_request_done(struct http_request *request, unsigned int status)
 {
     struct http_server *server = sim.network->server;
 
@@ -103,7 +72,7 @@ static void lie(struct exchange *x)
         x->reply = list;
         client_answer(x);
     }
-    leave_server(x);
+    server_leave(x);
     exchange_unref(x);
 }
 
@@ -157,7 +126,7 @@ void network_server_died(void)
     DL_FOREACH_SAFE(sim.network->at_server, x, next)
     {
         fail(x, ECONNRESET);
-        leave_server(x);
+        server_leave(x);
     }
 }
 
@@ -201,6 +170,15 @@ size_t http_request_certificates(const struct http_request *request,
     return 0;
 }
 
+void http_connection_vouch(struct http_request *request)
+{
+}
+
+uint64_t http_server_displaced(const struct http_server *server)
+{
+    return 0;
+}
+
 void *http_connection_note(const struct http_request *request)
 {
     return NULL;
@@ -234,6 +212,8 @@ void http_reply_header(struct http_request *request, const char *name, const cha
 {
     if (strcasecmp(name, "ETag") == 0)
         (void)snprintf(request->etag, sizeof request->etag, "%s", value);
+    if (strcasecmp(name, "Retry-After") == 0)
+        (void)parse_u64(value, UINT32_MAX, &request->retry_after_s);
 }
 
 /* The nodes of the first list that was ever sent, under what is said of the present one. */
@@ -272,14 +252,15 @@ static void answer(struct http_request *request, unsigned int status, const char
     x->status = status;
     x->reply = mem_strdup(body);
     memcpy(x->etag, request->etag, sizeof x->etag);
+    x->retry_after_s = request->retry_after_s;
     spoil(x);
     if (sim_percent(sim.network->faults.loss)) {
         sim_trace("the answer is lost");
         x->error = ECONNRESET;
     }
     client_answer(x);
-    request_done(request, status);
-    leave_server(x);
+    server_request_done(request, status);
+    server_leave(x);
 }
 
 void http_reply_json(struct http_request *request, unsigned int status, const char *json)
@@ -314,6 +295,11 @@ void http_reply_problem_coded(struct http_request *request, unsigned int status,
     answer(request, status, json);
 }
 
+void http_reply_problem_json(struct http_request *request, unsigned int status, const char *json)
+{
+    answer(request, status, json);
+}
+
 void http_reply_problem(struct http_request *request, unsigned int status, const char *fmt, ...)
 {
     char detail[ERR_TEXT_MAX];
@@ -323,107 +309,6 @@ void http_reply_problem(struct http_request *request, unsigned int status, const
     (void)vsnprintf(detail, sizeof detail, fmt, args);
     va_end(args);
     http_reply_problem_coded(request, status, NULL, detail);
-}
-
-/* ---- streams ------------------------------------------------------------------------------- */
-
-static void break_stream(struct http_stream *stream)
-{
-    struct exchange *x = exchange_ref(stream->exchange);
-
-    sim_trace("the stream of %s breaks", x->client->name);
-    exchange_drop_pieces(x);
-    stream_end(stream);
-    exchange_add_piece(x, NULL, ECONNRESET);
-    exchange_unref(x);
-}
-
-static void on_idle(void *data)
-{
-    struct http_stream *stream = data;
-
-    stream->cut = NULL;
-    break_stream(stream);
-}
-
-static void mind_the_window(struct http_stream *stream)
-{
-    sim_cancel(TAKE_PTR(stream->cut));
-    if (stream->in_flight >= stream->window)
-        stream->cut = sim_in(STREAM_IDLE_US, SIM_TIMER, sim.current, on_idle, stream);
-}
-
-static void on_pump(void *data)
-{
-    struct http_stream *stream = data;
-    struct exchange *x = stream->exchange;
-    bool is_end = false;
-
-    stream->pump = NULL;
-    while (stream->in_flight < stream->window) {
-        struct http_body *body = stream->next_fn(stream->data, &is_end);
-
-        if (!body) {
-            stream->is_awake = false;
-            break;
-        }
-        stream->in_flight++;
-        exchange_add_piece(x, body, 0);
-    }
-    mind_the_window(stream);
-    if (!is_end)
-        return;
-    exchange_add_piece(exchange_ref(x), NULL, 0);
-    stream_end(stream);
-    exchange_unref(x);
-}
-
-void http_stream_wake(struct http_stream *stream)
-{
-    stream->is_awake = true;
-    if (!stream->pump && stream->in_flight < stream->window)
-        stream->pump = sim_in(0, SIM_LATER, &sim_control_host()->process, on_pump, stream);
-}
-
-void http_stream_abort(struct http_stream *stream)
-{
-    sim_cancel(TAKE_PTR(stream->cut));
-    stream->cut = sim_in(0, SIM_TIMER, sim.current, on_idle, stream);
-}
-
-struct http_stream *http_stream_start(struct http_request *request, const char *content_type,
-                                      http_stream_next_fn next, http_gone_fn gone, void *data)
-{
-    struct http_stream *stream = NEW(struct http_stream);
-    struct exchange *x = request->exchange;
-
-    *stream = (struct http_stream){
-        .exchange = x,
-        .next_fn = next,
-        .gone = gone,
-        .data = data,
-        .window = (size_t)sim_between(1, 8),
-    };
-    x->stream = stream;
-    x->status = 200;
-    sim_trace("streams to %s from %s", x->client->name,
-              x->last_event_id ? x->last_event_id : "the start");
-    request_done(request, 200);
-    if (!x->call) /* it has closed already */
-        (void)sim_in(0, SIM_MESSAGE, NULL, on_closed_before, exchange_ref(x));
-    http_stream_wake(stream);
-    return stream;
-}
-
-void network_break_streams(const struct host *host)
-{
-    struct exchange *x, *next;
-
-    DL_FOREACH_SAFE(sim.network->at_server, x, next)
-    {
-        if (x->client == host && x->stream)
-            break_stream(x->stream);
-    }
 }
 
 /* ---- the server ---------------------------------------------------------------------------- */
@@ -457,11 +342,11 @@ void http_server_free(struct http_server *server)
         if (x->request && x->request->gone)
             x->request->gone(x->request->gone_data);
         if (x->request)
-            request_done(x->request, 0);
+            server_request_done(x->request, 0);
         if (x->stream) {
             struct exchange *held = exchange_ref(x);
 
-            stream_end(x->stream);
+            server_stream_end(x->stream);
             exchange_add_piece(held, NULL, ECONNRESET);
             exchange_unref(held);
         }

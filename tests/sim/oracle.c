@@ -351,6 +351,7 @@ void oracle_deinit(void)
     LL_FOREACH_SAFE(o->stalls, stall, next_stall)
     free(stall);
     oracle_identity_deinit();
+    oracle_twin_deinit();
     oracle_reservations_deinit();
     free(o->leases);
     free(o);

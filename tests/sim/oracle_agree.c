@@ -40,6 +40,7 @@ static char *check_peers(const struct host *host, struct node *const *up, size_t
 static char *check_host(const struct host *host, struct node *const *up, size_t count)
 {
     const struct api_register_reply *me = &host->agent.state.identity;
+    struct control_client_status control;
     const struct node *node;
 
     if (host->is_gone)
@@ -57,6 +58,9 @@ static char *check_host(const struct host *host, struct node *const *up, size_t 
     if (node->facts.api.host_ip != host->ip ||
         !ip4_prefix_equal(node->facts.api.subnet, me->subnet))
         return mem_printf("%s is known in another way", host->name);
+    control_client_status(host->agent.control, &control);
+    if (control.is_twin)
+        return mem_printf("%s is taken for a twin", host->name);
     if (host->agent.peers.missing_count > 0)
         return mem_printf("%s doubts the list of nodes", host->name);
     return check_peers(host, up, count);

@@ -38,6 +38,22 @@ static struct known *find_token(const char *token_sha256)
     return NULL;
 }
 
+/* Who comes from the address of a node that is down is that node from then on, and has a token of
+ * its own: the host that was it before, and came elsewhere meanwhile, need not be it again. */
+static void excuse_former_keeper(const char *id, const char *token_sha256)
+{
+    for (size_t i = 1; i < sim.host_count; i++) {
+        struct host *host = &sim.hosts[i];
+        char digest[SHA256_HEX_SIZE];
+
+        if (strcmp(host->keeps_id, id) != 0)
+            continue;
+        sha256_hex(host->agent.state.new_token, strlen(host->agent.state.new_token), digest);
+        if (!host->process.is_running || strcmp(digest, token_sha256) != 0)
+            host->keeps_id[0] = '\0';
+    }
+}
+
 void oracle_identity_stored(const struct node_facts *facts, uint64_t revision)
 {
     const struct known *same = find_token(facts->token_sha256);
@@ -50,8 +66,10 @@ void oracle_identity_stored(const struct node_facts *facts, uint64_t revision)
         memcpy(k->id, facts->api.node_id, sizeof k->id);
         HASH_ADD_STR(nodes, id, k);
     }
-    if (strcmp(k->token_sha256, facts->token_sha256) != 0)
+    if (strcmp(k->token_sha256, facts->token_sha256) != 0) {
         k->revision = revision;
+        excuse_former_keeper(k->id, facts->token_sha256);
+    }
     memcpy(k->token_sha256, facts->token_sha256, sizeof k->token_sha256);
     /* Another has registered, and may never be answered. */
     if (facts->instance_id[0] && strcmp(facts->instance_id, k->instance_id) != 0)

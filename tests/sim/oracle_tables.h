@@ -14,6 +14,8 @@ struct truth {
     int64_t up_us;     /* since when it is up */
     int64_t asked_us;  /* its latest request came in */
     int64_t judged_us; /* it was found to be silent */
+    int64_t alive_us;  /* others could reach it at this look, */
+    int64_t dead_us;   /* and could not at this one */
     UT_hash_handle hh;
 };
 
@@ -52,6 +54,11 @@ struct lease *oracle_lease_of(struct ip4_prefix subnet);
 
 /* Looks every second, from the next one on, for what is missed (oracle_liveness.c). */
 void oracle_watch_liveness(void);
+
+/* For how long the node has not been answered well, as far as the control plane could hear it; and
+ * as long as nothing has kept it from judging that. */
+int64_t oracle_silence_us(const struct truth *t);
+int64_t oracle_calm_silence_us(const struct truth *t);
 
 /* Reservations (oracle_reservations.c): one is stored, made or taken back; a new node is stored. */
 void oracle_reservation_stored(const struct store_op *op);

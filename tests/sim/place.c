@@ -34,6 +34,11 @@ int64_t clock_unix_ms(void)
     return clock_unix_s() * 1000 + sim.now_us / SIM_MS % 1000;
 }
 
+int64_t clock_unix_us(void)
+{
+    return clock_unix_ms() * 1000 + sim.now_us % SIM_MS;
+}
+
 uint64_t random_u64(void)
 {
     return sim_random();
@@ -318,6 +323,8 @@ void agent_start(struct host *host)
         host->process.is_crashing = true;
         agent_deinit(&host->agent);
         process_over(&host->process);
+    } else {
+        oracle_agent_born(host);
     }
     sim.current = before;
 }

@@ -29,7 +29,6 @@
 
 #define SIM_MS INT64_C(1000)
 #define SIM_S INT64_C(1000000)
-#define SIM_NEVER INT64_MAX
 
 /* ---- engine: time, chance and the queue of events (engine.c) ------------------------------- */
 
@@ -88,6 +87,7 @@ struct host {
     int64_t delay_us; /* one way */
     bool is_cut[WAY_COUNT];
     int64_t cut_until_us;
+    bool is_cut_from_peers; /* too, and not only from the control plane */
 
     /* An agent's. */
     struct agent agent;
@@ -125,17 +125,19 @@ struct sim {
     size_t queue_count, queue_size;
     uint64_t next_number;
 
-    struct host *hosts; /* [0] is the control plane's */
+    struct host *hosts; /* [0] is the control plane's; the one behind the last is a twin's */
     size_t host_count;
     struct process *current; /* whose code runs; NULL: the simulation's own */
 
     struct control control;
     struct control_config control_config;
     struct sim_event *control_restart;
+    struct sim_event *twin_end; /* NULL: there is none */
     struct disk *disk;
     struct network *network;
     struct oracle *oracle;
     enum sim_story story;
+    bool has_probes; /* agents can probe each other: they are many packets, so not always */
     struct sim_event *supervisor;
     uint32_t next_ip; /* that no host has had */
 
@@ -176,15 +178,13 @@ const char *host_node_id(const struct host *host);
 
 void disk_init(void);
 void disk_deinit(void);
-/* The store of the control plane, whatever process has it open. */
-struct store *disk_store(void);
 void disk_set_full(bool is_full);
 bool disk_is_full(void);
 void disk_set_delay(int64_t low_us, int64_t high_us);
 /* The next commit fails, and nobody knows what became of it. */
 void disk_break_once(void);
 
-/* ---- the network (network.c) --------------------------------------------------------------- */
+/* ---- the network (network_client.c, network_server.c, network_stream.c) ---------------------- */
 
 struct network_faults {
     unsigned int loss;     /* percent of requests whose answer never comes, done or not */
@@ -254,6 +254,14 @@ void oracle_identity_answered(const char *instance_id, const struct api_register
 /* The node that has this token since this revision or an earlier one, or "". */
 const char *oracle_token_owner(const char *token, uint64_t revision);
 void oracle_identity_deinit(void);
+
+/* ---- and of which process is which node (oracle_twin.c) -------------------------------------- */
+
+void oracle_agent_born(const struct host *host);
+/* Whether the process may be the node from now on, as the control plane has judged it. */
+void oracle_judged_suitor(const struct node *node, const char *instance_id,
+                          enum registry_outcome outcome);
+void oracle_twin_deinit(void);
 
 /* ---- what goes wrong (nemesis.c) ----------------------------------------------------------- */
 

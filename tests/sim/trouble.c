@@ -97,9 +97,13 @@ static void reboot_agent(void)
 static void cut_agent(void)
 {
     unsigned int ways = (unsigned int)sim_between(1, 3);
+    int64_t for_us = sim_percent(50) ? hand_seconds(0, 12) : hand_seconds(0, 90);
+    struct host *host = hand_any_host();
 
-    hand_cut(hand_any_host(), ways & 1, ways & 2,
-             sim_percent(50) ? hand_seconds(0, 12) : hand_seconds(0, 90));
+    if (sim_percent(50))
+        hand_cut(host, ways & 1, ways & 2, for_us);
+    else
+        hand_cut_from_control(host, ways & 1, ways & 2, for_us);
 }
 
 static void cut_many(void)
@@ -286,6 +290,22 @@ static void lie_to_agent(void)
     network_break_streams(host);
 }
 
+static void on_twin_is_alone(void *data)
+{
+    if (sim.twin_end)
+        hand_cut(data, true, true, hand_seconds(21, 29));
+}
+
+/* Who has been seen beside the other may not profit from its silence. */
+static void clone_host(void)
+{
+    struct host *host = hand_any_host();
+
+    twin_start(host, sim_percent(50), hand_seconds(1, 120));
+    if (sim_percent(50))
+        (void)sim_in(hand_seconds(11, 40), SIM_FIRST, NULL, on_twin_is_alone, host);
+}
+
 static void leave_for_good(void)
 {
     struct host *host = hand_any_host();
@@ -322,14 +342,24 @@ static void gentle_restart(void)
     hand_restart_agent_in(host, for_us);
 }
 
-static void gentle_cut(void)
+static void gentle_cut_from_control(void)
 {
     unsigned int ways = (unsigned int)sim_between(1, 3);
     int64_t for_us = hand_seconds(0, 7);
     struct host *host = rested_host(for_us);
 
     if (host)
-        hand_cut(host, ways & 1, ways & 2, for_us);
+        hand_cut_from_control(host, ways & 1, ways & 2, for_us);
+}
+
+/* Who is out of reach of everybody for longer is dead, for all that they can know. */
+static void gentle_cut(void)
+{
+    int64_t for_us = hand_seconds(0, 2);
+    struct host *host = rested_host(for_us);
+
+    if (host)
+        hand_cut(host, true, true, for_us);
 }
 
 static void gentle_stall(void)
@@ -351,6 +381,16 @@ static void gentle_lie(void)
     network_break_streams(host);
 }
 
+/* Only who is left alone besides must be undisturbed: 20 s of silence would let its twin in. */
+static void gentle_clone(void)
+{
+    int64_t for_us = hand_seconds(1, 100);
+    struct host *host = sim.twin_end ? NULL : rested_host(for_us);
+
+    if (host)
+        twin_start(host, sim_percent(50), for_us);
+}
+
 /* ---- drawing one --------------------------------------------------------------------------- */
 
 struct trouble {
@@ -365,12 +405,13 @@ static const struct trouble chaos[] = {
     {slow_disk, 3},      {break_disk, 2},     {delete_any, 6},     {deregister_any, 3},
     {lose_host, 4},      {replace_host, 7},   {runtime_away, 4},   {lie_to_agent, 6},
     {trouble_shrink, 1}, {leave_for_good, 2}, {join_unheard, 4},   {reserve_any, 6},
-    {unreserve_any, 2},
+    {unreserve_any, 2},  {clone_host, 5},
 };
 
 static const struct trouble gentle[] = {
-    {gentle_restart, 5}, {gentle_cut, 5},    {gentle_stall, 3}, {jump_clock, 3},
-    {crash_control, 3},  {stall_control, 2}, {gentle_lie, 2},
+    {gentle_restart, 5}, {gentle_cut, 3}, {gentle_cut_from_control, 3},
+    {gentle_stall, 3},   {jump_clock, 3}, {crash_control, 3},
+    {stall_control, 2},  {gentle_lie, 2}, {gentle_clone, 3},
 };
 
 static const struct {

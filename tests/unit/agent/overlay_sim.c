@@ -73,7 +73,8 @@ static void simulate_route(struct overlay_have *have, const struct overlay_chang
                                 .gateway = change->addr,
                                 .is_onlink = true,
                                 .protocol = 81,
-                                .type = RTN_UNICAST};
+                                .type = RTN_UNICAST,
+                                .mtu_bytes = change->mtu_bytes};
 
     REMOVE_WHERE(have->routes, have->route_count,
                  have->routes[i].dst.addr == change->addr &&

@@ -83,7 +83,20 @@ static void a_stale_registration_is_to_be_renewed(void **state)
     struct http_response response = make(409, "{\"code\":\"stale_generation\"}");
 
     assert_int_equal(control_answer_result(CONTROL_BEAT, &response), CONTROL_UNKNOWN_NODE);
-    assert_int_equal(control_answer_result(CONTROL_REGISTER, &response), CONTROL_REFUSED);
+    assert_int_equal(control_answer_result(CONTROL_REGISTER, &response), CONTROL_OVERTAKEN);
+    assert_int_equal(control_answer_result(CONTROL_RENEW, &response), CONTROL_OVERTAKEN);
+    assert_int_equal(control_answer_result(CONTROL_POLL, &response), CONTROL_REFUSED);
+}
+
+static void a_twin_is_told_from_one_that_may_be_the_one_before(void **state)
+{
+    struct http_response response = make(409, "{\"code\":\"identity_conflict\"}");
+
+    assert_int_equal(control_answer_result(CONTROL_REGISTER, &response), CONTROL_TWIN);
+    assert_int_equal(control_answer_result(CONTROL_BEAT, &response), CONTROL_REFUSED);
+    response.retry_after_s = 7;
+    assert_int_equal(control_answer_result(CONTROL_REGISTER, &response), CONTROL_HELD);
+    assert_int_equal(control_answer_result(CONTROL_RENEW, &response), CONTROL_HELD);
 }
 
 static void no_answer_is_being_away(void **state)
@@ -98,7 +111,7 @@ static void no_answer_is_being_away(void **state)
     assert_string_equal(problem, "heartbeat: connect to 10.0.0.1:8080: Connection refused");
 }
 
-static void a_certificate_of_an_unknown_ca_is_another_thing(void **state)
+static void a_certificate_that_is_not_taken_is_another_thing(void **state)
 {
     struct http_response response = make(0, "");
 
@@ -106,6 +119,8 @@ static void a_certificate_of_an_unknown_ca_is_another_thing(void **state)
     for (int job = 0; job < CONTROL_JOB_COUNT; job++)
         assert_int_equal(control_answer_result((enum control_job)job, &response),
                          CONTROL_UNTRUSTED);
+    response.error = EKEYEXPIRED;
+    assert_int_equal(control_answer_result(CONTROL_BEAT, &response), CONTROL_OUT_OF_DATE);
     response.error = EPROTO;
     assert_int_equal(control_answer_result(CONTROL_BEAT, &response), CONTROL_AWAY);
 }
@@ -132,14 +147,25 @@ static void a_refusal_is_told_in_the_control_planes_own_words(void **state)
     }
 }
 
+static void an_address_that_is_not_believed_is_no_lack_of_a_token(void **state)
+{
+    const struct http_response response = make(403, "{\"code\":\"other_address\"}");
+
+    assert_int_equal(control_answer_result(CONTROL_REGISTER, &response), CONTROL_REFUSED);
+    assert_int_equal(control_answer_result(CONTROL_RENEW, &response), CONTROL_REFUSED);
+    assert_int_equal(control_answer_result(CONTROL_BEAT, &response), CONTROL_REFUSED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_answer_has_its_meaning),
+        cmocka_unit_test(an_address_that_is_not_believed_is_no_lack_of_a_token),
         cmocka_unit_test(another_cluster_is_told_from_other_conflicts),
         cmocka_unit_test(a_stale_registration_is_to_be_renewed),
+        cmocka_unit_test(a_twin_is_told_from_one_that_may_be_the_one_before),
         cmocka_unit_test(no_answer_is_being_away),
-        cmocka_unit_test(a_certificate_of_an_unknown_ca_is_another_thing),
+        cmocka_unit_test(a_certificate_that_is_not_taken_is_another_thing),
         cmocka_unit_test(a_refusal_is_told_in_the_control_planes_own_words),
     };
 

@@ -240,9 +240,12 @@ static void each_kind_of_failure_has_its_pauses(void **state)
         {CONTROL_PIN, CONTROL_REFUSED, 5000, 600000}, /* none of its CAs is the pinned one */
         {CONTROL_REGISTER, CONTROL_UNADMITTED, 100, 7000},
         {CONTROL_REGISTER, CONTROL_BARRED, 5000, 600000},
+        {CONTROL_REGISTER, CONTROL_OVERTAKEN, 100, 7000},
+        {CONTROL_REGISTER, CONTROL_TWIN, 1000, 15000},
         {CONTROL_REGISTER, CONTROL_UNTRUSTED, 100, 7000},
         {CONTROL_BEAT, CONTROL_UNTRUSTED, 100, 7000},
         {CONTROL_STREAM, CONTROL_UNTRUSTED, 20, 5000},
+        {CONTROL_BEAT, CONTROL_OUT_OF_DATE, 100, 7000},
         {CONTROL_CA, CONTROL_AWAY, 1000, 60000},
         {CONTROL_CA, CONTROL_REFUSED, 1000, 60000},
         {CONTROL_RENEW, CONTROL_AWAY, 5000, 3600000},
@@ -263,6 +266,19 @@ static void each_kind_of_failure_has_its_pauses(void **state)
         }
         assert_true(longest_ms > rows[i].longest_ms / 2 && longest_ms <= rows[i].longest_ms);
     }
+}
+
+static void who_waits_for_anothers_silence_comes_when_it_is_told_to_and_no_later(void **state)
+{
+    struct control_machine m = make(1);
+
+    (void)control_machine_run(&m, 1000);
+    control_machine_put_off(&m, CONTROL_REGISTER, 12000);
+    control_machine_done(&m, CONTROL_REGISTER, CONTROL_HELD, 0, 1000, UINT64_MAX);
+    assert_int_equal(control_machine_due_ms(&m), 13000);
+    (void)control_machine_run(&m, 13000);
+    control_machine_done(&m, CONTROL_REGISTER, CONTROL_HELD, 0, 13000, UINT64_MAX);
+    assert_int_equal(control_machine_due_ms(&m), 13200); /* it was told nothing */
 }
 
 static void who_is_not_admitted_registers_and_asks_for_nothing_else(void **state)
@@ -336,6 +352,23 @@ static void a_ca_that_is_pinned_anew_leads_to_registering(void **state)
     assert_true(control_machine_run(&m, 5000) & BIT(CONTROL_REGISTER));
 }
 
+static void who_is_to_pin_first_again_waits_out_its_pause(void **state)
+{
+    struct control_machine m = make(1);
+    int64_t due_ms;
+
+    control_machine_pin_first(&m, 1000);
+    assert_int_equal(control_machine_run(&m, 1000), BIT(CONTROL_PIN));
+    control_machine_done(&m, CONTROL_PIN, CONTROL_REFUSED, 0, 1000, 0);
+    due_ms = m.due_ms[CONTROL_PIN];
+    assert_true(due_ms > 1000);
+    m.due_ms[CONTROL_REGISTER] = 1000;
+    assert_true(control_machine_is_due(&m, CONTROL_REGISTER, 1000));
+    control_machine_pin_first(&m, 1000);
+    assert_false(control_machine_is_due(&m, CONTROL_REGISTER, 1000));
+    assert_int_equal(m.due_ms[CONTROL_PIN], due_ms);
+}
+
 static void one_of_several_control_planes_that_is_not_believed_is_left(void **state)
 {
     struct control_machine m = make(3);
@@ -407,6 +440,43 @@ static void what_is_aside_disturbs_neither_heartbeats_nor_the_stream(void **stat
     assert_false(control_job_is_aside(CONTROL_PIN));
 }
 
+/* Registered at 1000; heartbeats each 10 s. */
+static void
+what_cannot_wait_goes_with_a_heartbeat_at_once_and_no_more_than_one_a_second(void **state)
+{
+    struct control_machine m = make_registered();
+
+    control_machine_beat_soon(&m, 1500, 40);
+    assert_int_equal(control_machine_run(&m, 1539), 0);
+    assert_int_equal(control_machine_run(&m, 1540), BIT(CONTROL_BEAT));
+    control_machine_beat_soon(&m, 1600, 0); /* while that one is on its way */
+    control_machine_done(&m, CONTROL_BEAT, CONTROL_OK, 0, 1700, 0);
+    assert_int_equal(control_machine_run(&m, 2539), 0);
+    assert_int_equal(control_machine_run(&m, 2540), BIT(CONTROL_BEAT));
+    control_machine_done(&m, CONTROL_BEAT, CONTROL_OK, 0, 2600, 0);
+    assert_int_equal(m.due_ms[CONTROL_BEAT], 11600);
+}
+
+static void a_heartbeat_that_failed_keeps_its_pause(void **state)
+{
+    struct control_machine m = make_registered();
+
+    control_machine_beat_soon(&m, 1500, 0);
+    assert_int_equal(control_machine_run(&m, 1500), BIT(CONTROL_BEAT));
+    control_machine_beat_soon(&m, 1500, 0);
+    control_machine_done(&m, CONTROL_BEAT, CONTROL_AWAY, 0, 2600, UINT64_MAX);
+    assert_int_equal(control_machine_run(&m, 2600), 0);
+}
+
+static void nobody_who_is_not_registered_is_in_haste(void **state)
+{
+    struct control_machine m = make(1);
+
+    assert_int_equal(control_machine_run(&m, 1000), BIT(CONTROL_REGISTER));
+    control_machine_beat_soon(&m, 1000, 0);
+    assert_int_equal(control_machine_run(&m, 5000), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,14 +494,20 @@ int main(void)
         cmocka_unit_test(nobody_is_put_off_for_long_and_a_heartbeat_is_not_late_for_it),
         cmocka_unit_test(without_a_ca_the_pinned_one_is_fetched_before_anything_is_said),
         cmocka_unit_test(each_kind_of_failure_has_its_pauses),
+        cmocka_unit_test(who_waits_for_anothers_silence_comes_when_it_is_told_to_and_no_later),
         cmocka_unit_test(who_is_not_admitted_registers_and_asks_for_nothing_else),
         cmocka_unit_test(one_that_is_not_admitted_over_and_over_takes_its_time),
         cmocka_unit_test(an_untrusted_control_plane_is_asked_on_while_its_ca_is_looked_for),
         cmocka_unit_test(a_ca_that_is_pinned_anew_leads_to_registering),
+        cmocka_unit_test(who_is_to_pin_first_again_waits_out_its_pause),
         cmocka_unit_test(one_of_several_control_planes_that_is_not_believed_is_left),
         cmocka_unit_test(a_renewal_comes_when_it_is_due_and_keeps_its_own_time_while_it_fails),
         cmocka_unit_test(registering_again_takes_a_failing_renewals_place),
         cmocka_unit_test(what_is_aside_disturbs_neither_heartbeats_nor_the_stream),
+        cmocka_unit_test(
+            what_cannot_wait_goes_with_a_heartbeat_at_once_and_no_more_than_one_a_second),
+        cmocka_unit_test(a_heartbeat_that_failed_keeps_its_pause),
+        cmocka_unit_test(nobody_who_is_not_registered_is_in_haste),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,6 +111,10 @@ static void forget_onlink(struct overlay_have *h)
 {
     h->routes[0].is_onlink = false;
 }
+static void give_route_an_mtu(struct overlay_have *h)
+{
+    h->routes[0].mtu_bytes = 1200;
+}
 static void lose_route(struct overlay_have *h)
 {
     h->route_count = 0;
@@ -171,6 +175,7 @@ static const struct damage_case damages[] = {
      {CHANGE(ADDRESS, REMOVE, .addr = 0x0a000900)},
      1},
     {"route without onlink", forget_onlink, {CHANGE(ROUTE, REPLACE, .addr = PEER_VTEP)}, 1},
+    {"route with another MTU", give_route_an_mtu, {CHANGE(ROUTE, REPLACE, .addr = PEER_VTEP)}, 1},
     {"route lost", lose_route, {CHANGE(ROUTE, ADD, .addr = PEER_VTEP)}, 1},
     {"route of another metric only",
      hide_route_behind_metric,

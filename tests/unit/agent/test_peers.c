@@ -290,6 +290,27 @@ static void deletions_are_obeyed_at_once_also_in_doubt(void **state)
     peers_deinit(&peers);
 }
 
+static void what_was_found_on_the_way_holds_until_a_peer_has_another_host(void **state)
+{
+    struct peers peers = make_peers(3);
+    struct api_node moved = make_node(2);
+    AUTO_FREE struct overlay_peer *before = NULL, *after = NULL;
+    size_t count;
+
+    assert_false(peers_note_found(&peers, "nobody", 1400));
+    assert_true(peers_note_found(&peers, moved.node_id, 1400));
+    assert_false(peers_note_found(&peers, moved.node_id, 1400));
+    before = peers_wanted(&peers, &count);
+    assert_int_equal(count, 2);
+    assert_int_equal(before[0].found_bytes, 1400);
+    assert_int_equal(before[1].found_bytes, 0);
+    moved.host_ip += 100;
+    assert_true(peers_take_node(&peers, &moved));
+    after = peers_wanted(&peers, &count);
+    assert_int_equal(after[0].found_bytes, 0);
+    peers_deinit(&peers);
+}
+
 static void an_operator_is_believed_at_once(void **state)
 {
     struct peers peers = make_peers(20);
@@ -321,6 +342,29 @@ static void who_has_a_missing_nodes_subnet_takes_its_place_at_once(void **state)
     assert_int_equal(verdict_of(&peers, 23), PEER_WANTED);
     assert_int_equal(verdict_of(&peers, 3), PEER_REPLACED);
     assert_int_equal(peers.wanted_count, 5);
+    peers_deinit(&peers);
+}
+
+/* A list with many false claims, the true one, and then one of nobody. */
+static void who_was_listed_last_keeps_its_subnet_when_all_are_missing(void **state)
+{
+    struct peers peers = make_peers(3);
+    struct api_node nodes[7];
+
+    (void)make_list(nodes, 7);
+    for (size_t i = 3; i < 7; i++)
+        nodes[i] = make_node((unsigned int)(20 + i));
+    nodes[3].subnet = nodes[1].subnet;
+    assert_true(peers_take_list(&peers, nodes, 7, 1000, CONFIRM_MS));
+    assert_int_equal(verdict_of(&peers, 2), PEER_SUBNET_TWICE);
+    assert_true(peers_take_list(&peers, nodes, 3, 2000, CONFIRM_MS)); /* at once, though in doubt */
+    assert_int_equal(peers.missing_count, 4);
+    assert_int_equal(verdict_of(&peers, 2), PEER_WANTED);
+    assert_int_equal(verdict_of(&peers, 23), PEER_REPLACED);
+    assert_false(peers_take_list(&peers, nodes, 1, 3000, CONFIRM_MS));
+    assert_int_equal(peers.missing_count, 6);
+    assert_int_equal(verdict_of(&peers, 2), PEER_WANTED);
+    assert_int_equal(verdict_of(&peers, 23), PEER_REPLACED);
     peers_deinit(&peers);
 }
 
@@ -366,8 +410,10 @@ int main(void)
         cmocka_unit_test(each_missing_node_needs_two_lists_without_it),
         cmocka_unit_test(a_list_of_nobody_is_never_believed),
         cmocka_unit_test(deletions_are_obeyed_at_once_also_in_doubt),
+        cmocka_unit_test(what_was_found_on_the_way_holds_until_a_peer_has_another_host),
         cmocka_unit_test(an_operator_is_believed_at_once),
         cmocka_unit_test(who_has_a_missing_nodes_subnet_takes_its_place_at_once),
+        cmocka_unit_test(who_was_listed_last_keeps_its_subnet_when_all_are_missing),
         cmocka_unit_test(a_full_list_ends_the_doubt),
         cmocka_unit_test(what_a_doubted_list_does_say_is_taken),
     };

@@ -21,8 +21,11 @@ static struct agent_state make_state(unsigned int peers)
         .host_ip = 0xc0a8010b,
         .peers = mem_zalloc((peers + 1) * sizeof *state.peers),
         .peer_count = peers,
+        .found = mem_zalloc(sizeof *state.found),
+        .found_count = 1,
     };
 
+    state.found[0] = (struct agent_found){"00000000-0000-4000-8000-000000000000", 1400};
     for (unsigned int i = 0; i < peers; i++) {
         struct api_node *node = &state.peers[i];
 
@@ -52,6 +55,11 @@ static void assert_same(const struct agent_state *a, const struct agent_state *b
     assert_string_equal(a->identity.origin.cluster_id, b->identity.origin.cluster_id);
     assert_int_equal(a->host_ip, b->host_ip);
     assert_int_equal(a->peer_count, b->peer_count);
+    assert_int_equal(a->found_count, b->found_count);
+    for (size_t i = 0; i < a->found_count; i++) {
+        assert_string_equal(a->found[i].node_id, b->found[i].node_id);
+        assert_int_equal(a->found[i].bytes, b->found[i].bytes);
+    }
     for (size_t i = 0; i < a->peer_count; i++) {
         assert_string_equal(a->peers[i].node_id, b->peers[i].node_id);
         assert_string_equal(a->peers[i].hostname, b->peers[i].hostname);

@@ -29,12 +29,15 @@ static void a_healthy_agent_in_full(void **state)
     assert_string_equal(
         json,
         "{\"version\":\"" QUILT_VERSION "\",\"ready\":true,\"dataplane\":\"kernel\","
+        "\"dataplane_reason\":null,"
         "\"node_id\":\"00000000-0000-4000-8000-000000000001\",\"hostname\":\"node1\","
         "\"host_ip\":\"192.168.1.11\",\"subnet\":\"10.42.1.0/24\","
         "\"cluster_cidr\":\"10.42.0.0/16\","
         "\"cluster_id\":\"11111111-2222-4333-8444-555555555555\","
         "\"control_plane\":{\"url\":\"http://192.168.1.10:8080\",\"connected\":true,"
-        "\"registered\":true,\"mode\":\"stream\",\"last_contact_s\":5,\"error\":null},"
+        "\"registered\":true,\"barred\":false,\"mode\":\"stream\",\"last_contact_s\":5,\"clock_"
+        "skew_s\":null,"
+        "\"error\":null},"
         "\"tls\":null,"
         "\"runtime\":{\"url\":\"http://127.0.0.1:50051\",\"connected\":true,\"configured\":true,"
         "\"error\":null},"
@@ -42,10 +45,11 @@ static void a_healthy_agent_in_full(void **state)
         "\"problem\":null},"
         "\"peers\":[{\"node_id\":\"00000000-0000-4000-8000-000000000002\","
         "\"hostname\":\"node2\",\"host_ip\":\"192.168.1.12\",\"subnet\":\"10.42.2.0/24\","
-        "\"status\":\"up\",\"programmed\":true,\"in_doubt\":false,\"problem\":null},"
+        "\"status\":\"up\",\"programmed\":true,\"in_doubt\":false,\"problem\":null,"
+        "\"probe\":null},"
         "{\"node_id\":\"00000000-0000-4000-8000-000000000003\",\"hostname\":\"node3\","
         "\"host_ip\":\"192.168.1.13\",\"subnet\":\"10.42.3.0/24\",\"status\":\"down\","
-        "\"programmed\":false,\"in_doubt\":false,\"problem\":null}],"
+        "\"programmed\":false,\"in_doubt\":false,\"problem\":null,\"probe\":null}],"
         "\"problems\":[],\"repairs\":{\"fdb\":1}}");
 }
 

@@ -1,13 +1,9 @@
 /* The wire types: what is read and written, and what is refused by name. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #include "lib/api/register.h"
 #include "lib/base/error.h"
+#include "tests/unit/cmocka.h"
 
 #define NEW_TOKEN "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define INSTANCE_ID "aaaaaaaa-0000-4000-8000-000000000001"
@@ -98,6 +94,8 @@ static void a_bad_registration_is_refused_by_field(void **state)
          "node_id: 'x' is not a UUID"},
         {"{\"hostname\":\"a\",\"host_ip\":\"1.2.3.4\",\"instance_id\":\"x\"}",
          "instance_id: 'x' is not a UUID"},
+        {"{\"hostname\":\"a\",\"host_ip\":\"1.2.3.4\",\"home_id\":\"x\"}",
+         "home_id: 'x' is not a UUID"},
         {"{\"hostname\":\"a\",\"host_ip\":\"1.2.3.4\",\"new_token\":\"00\"}",
          "new_token: must be 64 hexadecimal digits (lower case)"},
         {"{\"hostname\":\"a\",\"host_ip\":\"1.2.3.4\",\"new_token\":\"" NEW_TOKEN "0\"}",
@@ -124,6 +122,7 @@ static void a_registration_survives_the_wire(void **state)
                                         .node_token = "abc",
                                         .new_token = NEW_TOKEN,
                                         .instance_id = INSTANCE_ID,
+                                        .home_id = NODE_ID,
                                         .subnet = {.addr = 0x0a2a0900, .len = 24}};
     struct api_register_request got;
     AUTO_FREE char *text = NULL;
@@ -140,6 +139,7 @@ static void a_registration_survives_the_wire(void **state)
     assert_string_equal(got.node_token, "abc");
     assert_string_equal(got.new_token, NEW_TOKEN);
     assert_string_equal(got.instance_id, INSTANCE_ID);
+    assert_string_equal(got.home_id, NODE_ID);
     assert_int_equal(got.subnet.addr, 0x0a2a0900);
     assert_int_equal(got.subnet.len, 24);
 }

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -15,7 +16,6 @@
 
 struct job {
     struct daemon daemon;
-    bool is_graceful;
     int stops;
 };
 
@@ -100,9 +100,20 @@ static void systemd_is_told_when_it_is_ready(void **state)
     close(fd);
 }
 
+static void its_memory_is_nobody_elses(void **state)
+{
+    struct daemon daemon;
+
+    assert_int_equal(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), 0);
+    assert_int_equal(daemon_init(&daemon, NULL, NULL), 0);
+    assert_int_equal(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), 0);
+    daemon_deinit(&daemon);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(its_memory_is_nobody_elses),
         cmocka_unit_test(sigterm_and_sigint_end_it_well),
         cmocka_unit_test(systemd_is_told_when_it_is_ready),
     };

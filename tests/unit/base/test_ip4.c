@@ -140,6 +140,14 @@ static void addresses_a_host_can_have(void **state)
         assert_int_equal(ip4_is_unicast_host(rows[i].addr), rows[i].is_host);
 }
 
+static void loopback_is_all_of_127(void **state)
+{
+    assert_true(ip4_is_loopback(0x7f000001));
+    assert_true(ip4_is_loopback(0x7fffffff));
+    assert_false(ip4_is_loopback(0x7effffff));
+    assert_false(ip4_is_loopback(0x80000000));
+}
+
 static void mac_addresses_follow_from_addresses(void **state)
 {
     char text[MAC_TEXT_SIZE];
@@ -159,6 +167,7 @@ int main(void)
         cmocka_unit_test(masks),
         cmocka_unit_test(containing_and_covering),
         cmocka_unit_test(addresses_a_host_can_have),
+        cmocka_unit_test(loopback_is_all_of_127),
         cmocka_unit_test(mac_addresses_follow_from_addresses),
     };
 

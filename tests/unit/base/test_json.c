@@ -56,6 +56,44 @@ static void depth_has_a_limit(void **state)
     memset(deep, '[', sizeof deep);
     assert_int_equal(json_parse(deep, sizeof deep, &value), -EINVAL);
     assert_null(value);
+    assert_string_equal(err_text(), "not valid JSON: more than 16 levels deep (byte 17)");
+}
+
+static void a_bounded_text_has_so_many_values_and_no_more(void **state)
+{
+    static const char three[] = "[1,\",,,,\\\",\",{}]", four[] = "{\"a\":[1,2],\"b\":3,\"c\":4}";
+    json_t *value = NULL;
+
+    assert_int_equal(json_parse_bounded(three, strlen(three), 3, &value), 0);
+    json_decref(value);
+    value = NULL;
+    assert_int_equal(json_parse_bounded(four, strlen(four), 3, &value), -EINVAL);
+    assert_string_equal(err_text(), "more than 3 values of JSON");
+    assert_null(value);
+    assert_int_equal(json_parse_bounded(four, strlen(four), 4, &value), 0);
+    json_decref(value);
+}
+
+static void the_deepest_that_is_taken(void **state)
+{
+    static const struct {
+        const char *text;
+        int outcome;
+    } rows[] = {
+        {"[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]", 0},
+        {"[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]", -EINVAL},
+        {"{\"a\":[[[[[[[[[[[[[[[{}]]]]]]]]]]]]]]]}", -EINVAL},
+        {"[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[]]", 0},
+        {"[\"[[[[[[[[[[[[[[[[[[[[[[\"]", 0},
+        {"[\"\\\"[[[[[[[[[[[[[[[[[[[[[[\\\\\"]", 0},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO_JSON json_t *value = NULL;
+
+        if (json_parse(rows[i].text, strlen(rows[i].text), &value) != rows[i].outcome)
+            fail_msg("%s was judged wrongly", rows[i].text);
+    }
 }
 
 static void a_nul_byte_ends_nothing_early(void **state)
@@ -194,6 +232,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(strictly_one_value),
         cmocka_unit_test(depth_has_a_limit),
+        cmocka_unit_test(a_bounded_text_has_so_many_values_and_no_more),
+        cmocka_unit_test(the_deepest_that_is_taken),
         cmocka_unit_test(a_nul_byte_ends_nothing_early),
         WITH_OBJECT(members_of_the_right_type_are_read),
         WITH_OBJECT(missing_and_null_members_are_told_apart_from_wrong_ones),

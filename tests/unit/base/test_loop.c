@@ -76,13 +76,13 @@ static void timers_fire_in_order_once_each(void **state)
     assert_int_equal(loop_add_timer(s->loop, on_b, s, &s->b), 0);
     assert_int_equal(loop_add_timer(s->loop, on_end, s, &s->c), 0);
     assert_false(loop_timer_is_armed(s->a));
-    loop_timer_set_in(s->c, 30);
+    loop_timer_set_in(s->c, 200);
     loop_timer_set_in(s->b, 5);
-    loop_timer_set_at(s->a, start_ms + 15);
+    loop_timer_set_at(s->a, start_ms + 100);
     assert_true(loop_timer_is_armed(s->a));
     assert_int_equal(loop_run(s->loop), 7);
     assert_string_equal(s->letters, "ba.");
-    assert_true(clock_boot_ms() - start_ms >= 30);
+    assert_true(clock_boot_ms() - start_ms >= 200);
     assert_false(loop_timer_is_armed(s->a));
 }
 
@@ -175,6 +175,58 @@ static void deferred_work_has_its_turn_in_a_loop_that_is_never_idle(void **state
     assert_int_equal(loop_run(s->loop), 7);
     close(pipes[0]);
     close(pipes[1]);
+}
+
+static void on_busy(void *data)
+{
+    struct story *s = data;
+
+    if (++s->left == 1000)
+        loop_exit(s->loop, 1);
+    loop_defer_arm(s->c);
+}
+
+static void ends_when_readable(void *data, uint32_t events)
+{
+    struct story *s = data;
+
+    loop_exit(s->loop, 0);
+}
+
+static void write_a_byte(void *data)
+{
+    struct story *s = data;
+
+    assert_int_equal(write(s->fd, "x", 1), 1);
+}
+
+static void deferred_work_that_is_never_done_leaves_others_their_turn(void **state)
+{
+    struct story *s = *state;
+    int pipes[2];
+
+    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+    s->fd = pipes[1];
+    assert_int_equal(loop_add_io(s->loop, pipes[0], EPOLLIN, ends_when_readable, s, &s->a), 0);
+    assert_int_equal(loop_add_defer(s->loop, on_busy, s, &s->c), 0);
+    assert_int_equal(loop_add_timer(s->loop, write_a_byte, s, &s->b), 0);
+    loop_defer_arm(s->c);
+    loop_timer_set_in(s->b, 0);
+    assert_int_equal(loop_run(s->loop), 0);
+    close(pipes[0]);
+    close(pipes[1]);
+}
+
+static void arming_deferred_work_when_the_loop_has_ended_does_nothing(void **state)
+{
+    struct story *s = *state;
+
+    s->left = 1;
+    assert_int_equal(loop_add_defer(s->loop, on_deferred, s, &s->b), 0);
+    loop_defer_arm(s->b);
+    assert_int_equal(loop_run(s->loop), 0);
+    loop_defer_arm(s->b);
+    assert_string_equal(s->letters, "d");
 }
 
 static void on_readable(void *data, uint32_t events)
@@ -316,6 +368,8 @@ int main(void)
         TOLD(a_timer_may_arm_itself_again),
         TOLD(deferred_work_runs_once_however_often_it_was_asked_for),
         TOLD(deferred_work_has_its_turn_in_a_loop_that_is_never_idle),
+        TOLD(deferred_work_that_is_never_done_leaves_others_their_turn),
+        TOLD(arming_deferred_work_when_the_loop_has_ended_does_nothing),
         TOLD(a_descriptor_calls_while_it_is_readable),
         TOLD(a_descriptor_whose_events_are_off_is_silent),
         TOLD(a_bad_descriptor_is_refused),

@@ -7,9 +7,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/base/error.h"
 #include "lib/base/ip4.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/parse.h"
 #include "tests/unit/cmocka.h"
 
 struct values {
@@ -21,6 +23,21 @@ struct values {
     bool is_loud;
 };
 
+static int take_addr(const char *text, void *out)
+{
+    return ip4_parse(text, out);
+}
+
+static int take_prefix(const char *text, void *out)
+{
+    return ip4_prefix_parse(text, out);
+}
+
+static int take_duration(const char *text, void *out)
+{
+    return parse_duration_ms(text, out);
+}
+
 /* The program under test: parses, then prints what it got. */
 static void run_program(int argc, char **argv, size_t max_args)
 {
@@ -29,7 +46,7 @@ static void run_program(int argc, char **argv, size_t max_args)
         {.name = "host-ip",
          .arg = "IP",
          .is_required = true,
-         .parse = option_ip4,
+         .parse = take_addr,
          .out = &v.addr,
          .help = "The address"},
         {.name = "name",
@@ -42,13 +59,13 @@ static void run_program(int argc, char **argv, size_t max_args)
         {.name = "wait",
          .arg = "TIME",
          .default_text = "30s",
-         .parse = option_duration,
+         .parse = take_duration,
          .out = &v.wait_ms,
          .help = "How long"},
         {.name = "cidr",
          .arg = "NET",
          .default_text = "10.42.0.0/16",
-         .parse = option_prefix,
+         .parse = take_prefix,
          .out = &v.cidr,
          .help = "The network"},
         {.name = "url", .arg = "URL", .parse = option_list, .out = &v.urls, .help = "May repeat"},
@@ -230,6 +247,40 @@ static void a_wrong_line_is_a_usage_error_that_names_the_option(void **state)
     }
 }
 
+static void a_choice_is_one_of_its_words_and_nothing_near(void **state)
+{
+    static const char *const words[] = {"auto", "kernel", "none"};
+    static const char *const bad[] = {"", "aut", "autos", "AUTO", "auto "};
+    size_t i = 7;
+
+    assert_int_equal(option_choose("kernel", words, ARRAY_LEN(words), &i), 0);
+    assert_int_equal(i, 1);
+    for (size_t k = 0; k < ARRAY_LEN(bad); k++)
+        assert_int_equal(option_choose(bad[k], words, ARRAY_LEN(words), &i), -EINVAL);
+    assert_int_equal(i, 1);
+    assert_string_equal(err_text(), "'auto ' is not one of auto, kernel, none");
+}
+
+static void a_variable_with_a_slip_is_a_usage_error_and_others_are_left_alone(void **state)
+{
+    static const char *const slips[] = {"QUILT_WIAT", "QUILT_WAI", "QUILT_WAITT",
+                                        "QUILT_WAIL", "QUILT_AIT", "QUILT_AWIT"};
+    static const char others[] = "QUILT_BUILD=x|QUILT_WAITING=x|QUILT_TIAW=x|QUILT_=x|WAIL=x";
+    struct outcome o;
+
+    for (size_t i = 0; i < ARRAY_LEN(slips); i++) {
+        AUTO_FREE char *env = mem_printf("%s=1s", slips[i]);
+        AUTO_FREE char *err =
+            mem_printf("prog: %s: there is no such variable; is QUILT_WAIT meant?\n" TRY, slips[i]);
+
+        o = run_words("--host-ip=10.0.0.1", env, 2);
+        assert_int_equal(o.code, EXIT_USAGE);
+        assert_string_equal(o.err, err);
+    }
+    o = run_words("--host-ip=10.0.0.1", others, 2);
+    assert_int_equal(o.code, 0);
+}
+
 static void what_argp_refuses_is_a_usage_error_too(void **state)
 {
     static const char *const lines[] = {"--host-ip=10.0.0.1|--nonsense", "--host-ip",
@@ -286,6 +337,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_come_from_line_environment_and_defaults),
         cmocka_unit_test(a_wrong_line_is_a_usage_error_that_names_the_option),
+        cmocka_unit_test(a_choice_is_one_of_its_words_and_nothing_near),
+        cmocka_unit_test(a_variable_with_a_slip_is_a_usage_error_and_others_are_left_alone),
         cmocka_unit_test(what_argp_refuses_is_a_usage_error_too),
         cmocka_unit_test(a_program_without_words_refuses_them),
         cmocka_unit_test(help_shows_every_option_with_its_default),

@@ -90,6 +90,19 @@ static void clearing_keeps_the_room(void **state)
     assert_int_equal(buf.size, size);
 }
 
+static void what_is_cut_off_the_end_makes_room_for_other_words(void **state)
+{
+    AUTO_STRBUF struct strbuf buf = {0};
+
+    strbuf_cut(&buf, 0);
+    assert_null(buf.data);
+    strbuf_adds(&buf, "{\"a\":1}");
+    strbuf_cut(&buf, 1);
+    assert_string_equal(buf.data, "{\"a\":1");
+    strbuf_adds(&buf, ",\"b\":2}");
+    assert_string_equal(buf.data, "{\"a\":1,\"b\":2}");
+}
+
 static void taking_leaves_an_empty_buffer_and_never_null(void **state)
 {
     AUTO_STRBUF struct strbuf buf = {0};
@@ -160,6 +173,7 @@ int main(void)
         cmocka_unit_test(bytes_with_nul_are_kept),
         cmocka_unit_test(adding_nothing_to_nothing_is_an_empty_text),
         cmocka_unit_test(clearing_keeps_the_room),
+        cmocka_unit_test(what_is_cut_off_the_end_makes_room_for_other_words),
         cmocka_unit_test(taking_leaves_an_empty_buffer_and_never_null),
         cmocka_unit_test(json_strings_are_escaped),
         cmocka_unit_test(a_text_for_people_cannot_harm_their_terminal),

@@ -60,9 +60,11 @@ static json_t *report_of(const struct row *row)
                                               .cert_error = row->cert_error});
 }
 
-static const struct row healthy = {.agent = AGENT_TOP WELL_DEVICE TWO_PEERS "\"problems\":[]}",
-                                   .runtime = RUNTIME "[]}",
-                                   .problems = "[]"};
+static const struct row healthy = {
+    .agent = AGENT_TOP WELL_DEVICE
+    "\"dataplane\":\"kernel\",\"dataplane_reason\":\"no TCX\"," TWO_PEERS "\"problems\":[]}",
+    .runtime = RUNTIME "[]}",
+    .problems = "[]"};
 
 static void problems_come_from_every_part_and_each_is_told_once(void **state)
 {
@@ -122,6 +124,7 @@ static void a_healthy_node_reads_well(void **state)
         "runtime        ok     version 0.1.0, subnet 10.42.2.0/24, 2 endpoints, 252 addresses "
         "free, 1 route\n"
         "device         ok     vxlan100, mtu 1450\n"
+        "data path      ok     kernel (no TCX)\n"
         "peers          ok     2 known, 1 up, 1 programmed, 1 answer; down: node3\n"
         "\nThis node is healthy.\n");
 }
@@ -148,6 +151,20 @@ static void a_sick_node_says_what_is_wrong(void **state)
                   "\nProblems:\n"
                   "  - ask the runtime: \\u001b[31mrefused\n"
                   "  - vxlan100 is not ours: remove it\n");
+}
+
+static void what_the_firewall_dropped_is_told_and_is_no_problem(void **state)
+{
+    static const struct row row = {
+        .agent = AGENT_TOP WELL_DEVICE TWO_PEERS "\"problems\":[]}",
+        .runtime = "{\"dropped\":{\"forged_mac\":20,\"vxlan_of_container\":3},\"problems\":[]}"};
+    AUTO_JSON json_t *report = report_of(&row);
+    AUTO_STRBUF struct strbuf out = {0};
+
+    report_print(report, &out);
+    assert_true(report_is_healthy(report));
+    assert_non_null(strstr(out.data, "firewall       ok     dropped: forged_mac 20, "
+                                     "vxlan_of_container 3\n"));
 }
 
 static void a_list_that_cannot_be_asked_for_is_said_to_be_stale(void **state)
@@ -302,6 +319,17 @@ static void what_the_agent_says_of_the_control_plane_shows_when_it_was_not_asked
                 "  - control plane: refused\n");
 }
 
+static void a_node_that_is_none_any_more_is_a_problem(void **state)
+{
+    static const struct row row = {.agent = AGENT_TOP WELL_DEVICE
+                                   "\"peers\":[],\"control_plane\":{\"barred\":true},"
+                                   "\"problems\":[\"control plane: register: revoked\"]}",
+                                   .runtime = RUNTIME "[]}"};
+
+    assert_says(&row, false, "node           PROBLEM  removed or revoked: node2, 192.168.1.12, ",
+                "  - control plane: register: revoked\n");
+}
+
 static void the_json_has_the_same_members_whatever_answers(void **state)
 {
     static const char *const members[] = {"healthy", "problems", "control_plane", "certificate",
@@ -324,6 +352,7 @@ int main(void)
         cmocka_unit_test(problems_come_from_every_part_and_each_is_told_once),
         cmocka_unit_test(a_healthy_node_reads_well),
         cmocka_unit_test(a_sick_node_says_what_is_wrong),
+        cmocka_unit_test(what_the_firewall_dropped_is_told_and_is_no_problem),
         cmocka_unit_test(a_list_that_cannot_be_asked_for_is_said_to_be_stale),
         cmocka_unit_test(only_peers_that_are_up_and_programmed_are_pinged),
         cmocka_unit_test(a_peer_that_does_not_answer_pings_is_a_problem),
@@ -333,6 +362,7 @@ int main(void)
         cmocka_unit_test(a_certificate_that_cannot_be_read_is_a_problem),
         cmocka_unit_test(a_control_plane_that_could_not_be_asked_is_no_problem),
         cmocka_unit_test(what_the_agent_says_of_the_control_plane_shows_when_it_was_not_asked),
+        cmocka_unit_test(a_node_that_is_none_any_more_is_a_problem),
         cmocka_unit_test(the_json_has_the_same_members_whatever_answers),
     };
 

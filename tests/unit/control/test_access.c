@@ -29,6 +29,7 @@ static const struct {
     {"POST", "/api/nodes/:id/heartbeat", "---+--"},
     {"POST", "/api/nodes/:id/deregister", "---+-*"},
     {"POST", "/api/nodes/:id/revoke", "-----*"},
+    {"GET", "/api/mesh", "----**"},
     {"GET", "/api/reservations", "----**"},
     {"GET", "/api/reservations/:host", "----**"},
     {"PUT", "/api/reservations/:host", "-----*"},

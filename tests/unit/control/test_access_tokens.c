@@ -120,6 +120,7 @@ static void what_is_stored_comes_back(void **state)
     assert_int_equal(token->facts.max_uses, 5);
     assert_int_equal(token->facts.uses, 2);
     assert_int_equal(token->revision, revision);
+    assert_int_equal(token->made_revision, revision);
     store_change_deinit(&set);
     tokens_deinit(&tokens);
     store_free(store);
@@ -148,6 +149,27 @@ static void what_is_no_token_is_damage(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         assert_int_equal(tokens_load(&tokens, &rows[i]), STORE_DAMAGED);
     assert_int_equal(tokens.count, 0);
+}
+
+static void the_oldest_token_that_lets_nodes_in_is_found(void **state)
+{
+    struct tokens tokens = {0};
+    struct token_facts viewer = facts_of("aaaaaaaa", ACCESS_VIEWER);
+    struct token_facts used_up = facts_of("bbbbbbbb", ACCESS_JOINING);
+    struct token_facts old = facts_of("cccccccc", ACCESS_JOINING);
+    struct token_facts young = facts_of("dddddddd", ACCESS_JOINING);
+
+    tokens_add(&tokens, &viewer, 1);
+    used_up.max_uses = used_up.uses = 2;
+    tokens_add(&tokens, &used_up, 2);
+    assert_int_equal(tokens_oldest_joining(&tokens, NOW), UINT64_MAX);
+    tokens_add(&tokens, &young, 4);
+    old.expires_at = NOW + 60;
+    tokens_add(&tokens, &old, 3);
+    assert_int_equal(tokens_oldest_joining(&tokens, NOW + 59), 3);
+    assert_int_equal(tokens_oldest_joining(&tokens, NOW + 60), 4);
+    assert_int_equal(tokens_oldest_joining(&tokens, 0), 3);
+    tokens_deinit(&tokens);
 }
 
 static void the_list_shows_no_secrets(void **state)
@@ -179,6 +201,7 @@ int main(void)
         cmocka_unit_test(a_token_without_a_maximum_is_not_counted),
         cmocka_unit_test(what_is_stored_comes_back),
         cmocka_unit_test(what_is_no_token_is_damage),
+        cmocka_unit_test(the_oldest_token_that_lets_nodes_in_is_found),
         cmocka_unit_test(the_list_shows_no_secrets),
     };
 

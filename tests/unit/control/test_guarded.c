@@ -13,7 +13,7 @@ struct guest {
     const char *proof;                /* the digest of that */
     const char *node_id, *node_token; /* in the request's body */
     bool is_admitted;
-    bool comes_from_elsewhere;
+    bool comes_from_elsewhere, is_vouched_for;
     const char *key;
 };
 
@@ -32,7 +32,8 @@ static enum registry_outcome come(struct mesh *m, const struct guest *guest)
     assert_int_equal(ip4_parse(guest->ip, &request.host_ip), 0);
     visit.is_guarded = true;
     visit.is_admitted = guest->is_admitted;
-    visit.is_from_address = !guest->comes_from_elsewhere;
+    visit.client = guest->comes_from_elsewhere ? 0xc0a80909 : request.host_ip; /* 192.168.9.9 */
+    visit.is_address_vouched_for = guest->is_vouched_for;
     if (guest->proven_id)
         memcpy(visit.proven_id, guest->proven_id, UUID_TEXT_SIZE);
     if (guest->proof)
@@ -84,7 +85,6 @@ static void a_node_that_proves_itself_needs_no_token_to_join(void **state)
                                          .ip = "192.168.1.9",
                                          .proven_id = one.node_id,
                                          .proof = KEY_A,
-                                         .comes_from_elsewhere = true,
                                          .key = KEY_B};
     const struct guest by_token = {
         .hostname = "node1", .ip = "192.168.1.8", .node_id = one.node_id, .node_token = one.token};
@@ -107,6 +107,7 @@ static void who_has_proved_to_be_one_node_cannot_be_another(void **state)
 
     assert_int_equal(come(m, &second), REGISTRY_CHANGE);
     two = m->grant;
+    liar.hostname = "node1";
     liar.proven_id = one.node_id;
     liar.proof = KEY_A;
     liar.node_id = two.node_id;
@@ -115,6 +116,47 @@ static void who_has_proved_to_be_one_node_cannot_be_another(void **state)
     assert_string_equal(m->grant.node_id, one.node_id);
     liar.ip = "192.168.1.2"; /* the other's address, which is up */
     assert_int_equal(come(m, &liar), REGISTRY_CONFLICT);
+}
+
+static void a_name_that_another_node_has_is_refused(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_grant one = first_node(m);
+    const struct guest second = {.hostname = "node2", .ip = "192.168.1.2", .is_admitted = true};
+    const struct guest third = {.hostname = "NODE2", .ip = "192.168.1.3", .is_admitted = true};
+    struct guest renamed = {
+        .hostname = "node2", .ip = "192.168.1.1", .proven_id = one.node_id, .proof = KEY_A};
+
+    assert_int_equal(come(m, &second), REGISTRY_CHANGE);
+    assert_int_equal(come(m, &renamed), REGISTRY_CONFLICT);
+    assert_says("hostname: node2 is the name of the node at 192.168.1.2");
+    assert_says("which is up");
+    assert_int_equal(come(m, &third), REGISTRY_CONFLICT);
+    assert_int_equal(m->registry.count, 2);
+    renamed.hostname = "node3";
+    assert_int_equal(come(m, &renamed), REGISTRY_CHANGE);
+    assert_string_equal(registry_find(&m->registry, one.node_id)->facts.api.hostname, "node3");
+}
+
+/* One that was registered without TLS, or by an earlier version. */
+static void a_node_keeps_a_name_that_another_has_too(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_grant one, two;
+    struct guest first = {.hostname = "Node1", .ip = "192.168.1.1"};
+    struct guest second = {.hostname = "node1", .ip = "192.168.1.3"};
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    one = m->grant;
+    assert_int_equal(join(m, "node1", "192.168.1.2"), REGISTRY_CHANGE);
+    two = m->grant;
+    first.node_id = one.node_id;
+    first.node_token = one.token;
+    second.node_id = two.node_id;
+    second.node_token = two.token;
+    assert_int_equal(come(m, &first), REGISTRY_CHANGE);
+    assert_int_equal(come(m, &second), REGISTRY_CHANGE);
+    assert_string_equal(m->grant.node_id, two.node_id);
 }
 
 static void an_address_of_a_live_node_proves_nothing(void **state)
@@ -148,6 +190,44 @@ static void a_down_nodes_address_is_for_who_comes_from_there_and_is_admitted(voi
     assert_string_not_equal(m->grant.token, one.token);
 }
 
+static void a_new_node_has_the_address_it_comes_from_or_one_that_is_vouched_for(void **state)
+{
+    struct mesh *m = *state;
+    struct guest guest = {.hostname = "node1",
+                          .ip = "192.168.1.1",
+                          .is_admitted = true,
+                          .comes_from_elsewhere = true,
+                          .key = KEY_A};
+
+    assert_int_equal(come(m, &guest), REGISTRY_MISPLACED);
+    assert_says("192.168.1.1 is not the address this comes from, 192.168.9.9");
+    assert_says("--node-networks");
+    guest.is_vouched_for = true;
+    assert_int_equal(come(m, &guest), REGISTRY_CHANGE);
+}
+
+static void a_node_moves_where_it_comes_from_and_stays_where_it_was_from_anywhere(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_grant one = first_node(m);
+    struct guest guest = {.hostname = "node1",
+                          .ip = "192.168.1.2",
+                          .proven_id = one.node_id,
+                          .proof = KEY_A,
+                          .comes_from_elsewhere = true};
+
+    assert_int_equal(come(m, &guest), REGISTRY_MISPLACED);
+    guest.ip = "192.168.1.1";
+    assert_int_not_equal(come(m, &guest), REGISTRY_MISPLACED);
+    guest.ip = "192.168.1.2";
+    guest.comes_from_elsewhere = false;
+    assert_int_equal(come(m, &guest), REGISTRY_CHANGE);
+    guest.ip = "192.168.1.3";
+    guest.comes_from_elsewhere = guest.is_vouched_for = true;
+    assert_int_equal(come(m, &guest), REGISTRY_CHANGE);
+    assert_string_equal(m->grant.node_id, one.node_id);
+}
+
 static enum registry_outcome revoke_node(struct mesh *m, const char *node_id)
 {
     struct registry_change *change = NULL;
@@ -170,10 +250,10 @@ static void a_revoked_node_is_not_known_by_what_it_had(void **state)
     assert_string_equal(node->facts.key_sha256, "");
     assert_string_equal(node->facts.token_sha256,
                         "0000000000000000000000000000000000000000000040008000000000000001");
-    assert_int_equal(come(m, &guest), REGISTRY_CONFLICT);
+    assert_int_equal(come(m, &guest), REGISTRY_UNADMITTED);
     assert_int_equal(revoke_node(m, "99999999-0000-4000-8000-000000000000"), REGISTRY_UNKNOWN);
     restart(m);
-    assert_int_equal(come(m, &guest), REGISTRY_CONFLICT);
+    assert_int_equal(come(m, &guest), REGISTRY_UNADMITTED);
 }
 
 /* It had shown its certificate when it was still good, and waited for the revocation to be stored.
@@ -239,8 +319,12 @@ int main(void)
         MESH(the_key_that_is_to_be_certified_is_stored),
         MESH(a_node_that_proves_itself_needs_no_token_to_join),
         MESH(who_has_proved_to_be_one_node_cannot_be_another),
+        MESH(a_name_that_another_node_has_is_refused),
+        MESH(a_node_keeps_a_name_that_another_has_too),
         MESH(an_address_of_a_live_node_proves_nothing),
         MESH(a_down_nodes_address_is_for_who_comes_from_there_and_is_admitted),
+        MESH(a_new_node_has_the_address_it_comes_from_or_one_that_is_vouched_for),
+        MESH(a_node_moves_where_it_comes_from_and_stays_where_it_was_from_anywhere),
         MESH(a_revoked_node_is_not_known_by_what_it_had),
         MESH(who_was_revoked_while_it_waited_is_nobody),
         MESH(a_node_takes_the_address_of_one_that_is_down_only_from_there),

@@ -48,6 +48,21 @@ static void one_is_due_only_after_the_whole_timeout(void **state)
     assert_int_equal(monitor.count, 0);
 }
 
+static void silence_is_known_only_as_far_as_it_has_looked(void **state)
+{
+    struct monitor_entry entry = {0};
+    struct monitor monitor;
+
+    monitor_init(&monitor, TIMEOUT_MS);
+    monitor_beat(&monitor, &entry, 1000);
+    assert_int_equal(monitor_silence_ms(&monitor, &entry, 6000), 5000); /* it has never looked */
+    assert_int_equal(count_due(&monitor, 7000), 0);
+    assert_int_equal(monitor_silence_ms(&monitor, &entry, 8000), 7000);
+    assert_int_equal(monitor_silence_ms(&monitor, &entry, 60000), 7000); /* it was held up */
+    monitor_beat(&monitor, &entry, 60000);
+    assert_int_equal(monitor_silence_ms(&monitor, &entry, 60000), 0);
+}
+
 static void a_beat_begins_the_timeout_anew(void **state)
 {
     struct monitor_entry entry = {0};
@@ -237,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_is_due_only_after_the_whole_timeout),
+        cmocka_unit_test(silence_is_known_only_as_far_as_it_has_looked),
         cmocka_unit_test(a_beat_begins_the_timeout_anew),
         cmocka_unit_test(the_longest_silent_come_first),
         cmocka_unit_test(doubts_itself_when_many_fall_silent_together),

@@ -286,6 +286,25 @@ static void a_silent_node_stays_down(void **state)
     registry_change_free(down);
 }
 
+static void a_silent_node_that_is_forgiven_while_being_marked_down_stays_down(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_change *down = NULL, *up = NULL;
+    struct node *node;
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    node = registry_find(&m->registry, m->grant.node_id);
+    pass(m, 31000);
+    assert_int_equal(registry_plan_down(&m->registry, node, m->now, &down), REGISTRY_CHANGE);
+    pass(m, 46000);
+    monitor_forgive(&m->registry.monitor, 46000, m->now.boot_ms);
+    down->set.item.next = NULL;
+    assert_int_equal(store_commit(m->store, &down->set), 0);
+    registry_commit(&m->registry, down, m->now);
+    assert_int_equal(registry_plan_up_again(&m->registry, node, down, m->now, &up), REGISTRY_READY);
+    registry_change_free(down);
+}
+
 /* ---- changes under way ---------------------------------------------------------------------- */
 
 static void whoever_touches_a_change_under_way_waits_for_it(void **state)
@@ -492,6 +511,7 @@ int main(void)
         MESH(after_a_restart_everybody_has_a_full_timeout),
         MESH(a_beat_while_being_marked_down_brings_the_node_up_again),
         MESH(a_silent_node_stays_down),
+        MESH(a_silent_node_that_is_forgiven_while_being_marked_down_stays_down),
         MESH(whoever_touches_a_change_under_way_waits_for_it),
         MESH(a_node_that_moves_keeps_both_addresses_busy),
         MESH(a_registration_that_is_not_stored_never_was),

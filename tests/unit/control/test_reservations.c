@@ -69,6 +69,23 @@ static void an_address_can_have_a_reservation_and_counts_before_the_name(void **
     assert_subnet(m, "10.42.8.0/24");
 }
 
+static void when_that_of_the_address_is_taken_that_of_the_name_counts(void **state)
+{
+    struct mesh *m = *state;
+    struct registry_grant one;
+
+    assert_int_equal(reserve(m, "192.168.1.7", "10.42.9.0/24"), REGISTRY_CHANGE);
+    assert_int_equal(reserve(m, "node8", "10.42.8.0/24"), REGISTRY_CHANGE);
+    assert_int_equal(join(m, "node1", "192.168.1.7"), REGISTRY_CHANGE);
+    assert_subnet(m, "10.42.9.0/24");
+    one = m->grant;
+    assert_int_equal(join_as(m, &one, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    assert_int_equal(join(m, "node8", "192.168.1.7"), REGISTRY_CHANGE);
+    assert_subnet(m, "10.42.8.0/24");
+    assert_int_equal(join(m, "node9", "192.168.1.9"), REGISTRY_CHANGE);
+    assert_subnet(m, "10.42.1.0/24");
+}
+
 static void a_wish_does_not_get_what_is_reserved_for_another(void **state)
 {
     struct mesh *m = *state;
@@ -251,7 +268,9 @@ static void a_full_pool_tells_what_is_reserved(void **state)
     assert_int_equal(reserve(m, "node7", "10.42.1.0/24"), REGISTRY_CHANGE);
     assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
     assert_int_equal(join(m, "node2", "192.168.1.2"), REGISTRY_EXHAUSTED);
-    assert_says("no subnet left: 1 in use, 0 in quarantine, 1 reserved");
+    assert_says(
+        "no subnet left: 1 in use, 0 in quarantine, 1 reserved; 0 are of nodes that are down "
+        "('quiltctl node rm'");
 }
 
 static void stored_reservations_that_contradict_each_other_are_refused(void **state)
@@ -298,6 +317,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         MESH(a_new_node_of_the_name_gets_its_subnet_and_nobody_else),
         MESH(an_address_can_have_a_reservation_and_counts_before_the_name),
+        MESH(when_that_of_the_address_is_taken_that_of_the_name_counts),
         MESH(a_wish_does_not_get_what_is_reserved_for_another),
         MESH(reservations_survive_a_restart),
         MESH(what_is_taken_back_is_for_everybody),

@@ -179,6 +179,8 @@ static void a_deleted_nodes_token_begins_a_new_node(void **state)
     assert_string_equal(m->grant.token, OWN);
 }
 
+#define HOME "eeeeeeee-0000-8000-8000-000000000001"
+
 /* ---- generations --------------------------------------------------------------------------- */
 
 static int64_t register_process(struct mesh *m, const char *instance_id)
@@ -186,6 +188,8 @@ static int64_t register_process(struct mesh *m, const char *instance_id)
     struct api_register_request request = request_of("node1", "192.168.1.1");
 
     request.instance_id = instance_id;
+    request.home_id = HOME;
+    request.known.revision = m->registry.revision;
     assert_true(ask(m, &request) <= REGISTRY_CHANGE);
     return m->grant.generation;
 }

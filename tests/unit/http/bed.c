@@ -82,6 +82,12 @@ static void on_bad_detail(struct http_request *request, void *data)
     http_reply_problem(request, 422, "hostname: \"%s\"", "a\xff\x01z");
 }
 
+static void on_vouch(struct http_request *request, void *data)
+{
+    http_connection_vouch(request);
+    http_reply_text(request, 200, "text/plain", "vouched for");
+}
+
 static void on_busy(struct http_request *request, void *data)
 {
     http_reply_header(request, "Retry-After", "7");
@@ -283,6 +289,7 @@ static const struct http_route routes[] = {
     {"GET", "/bad-detail", on_bad_detail},
     {"GET", "/busy", on_busy},
     {"GET", "/later", on_later},
+    {"GET", "/vouch", on_vouch},
     {"POST", "/answer", on_answer},
     {"GET", "/stream", on_stream},
     {"GET", "/flood", on_flood},

@@ -13,19 +13,17 @@
  *     GET  /state            "waiting=1 streams=2 gone=3 done=4 status=200 last="
  *     POST /drain
  *     GET  /who              "encrypted=1 certificates=1 bytes=350 looks=1"
+ *     GET  /vouch            the connection is vouched for from now on
  *     POST /renew            another server certificate from now on
  */
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-/* cmocka wants the four above first */
-#include <cmocka.h>
 
 #include "lib/base/strbuf.h"
 #include "lib/http/server.h"
+#include "tests/unit/cmocka.h"
 #include "tests/unit/http/raw.h"
 
 struct bed;

@@ -77,8 +77,9 @@ void bed_identity_deinit(struct bed_identity *identity)
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
-int raw_open_plain(const struct bed *bed)
+static int open_from(const struct bed *bed, uint32_t addr)
 {
+    const struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(addr)};
     struct sockaddr_in name = {.sin_family = AF_INET,
                                .sin_port = htons(bed_port(bed)),
                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -88,8 +89,14 @@ int raw_open_plain(const struct bed *bed)
     assert_true(fd >= 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
     assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)), 0);
+    assert_int_equal(bind(fd, (const struct sockaddr *)&own, sizeof own), 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&name, sizeof name), 0);
     return fd;
+}
+
+int raw_open_plain(const struct bed *bed)
+{
+    return open_from(bed, INADDR_LOOPBACK);
 }
 
 /* ---- TLS ------------------------------------------------------------------------------------- */
@@ -118,9 +125,9 @@ static void session_start(struct session *s, int fd, const struct bed_identity *
     gnutls_transport_set_int(s->tls, fd);
 }
 
-int raw_open_as(const struct bed *bed, const struct bed_identity *identity)
+static int speak(int fd, const struct bed_identity *identity)
 {
-    int fd = raw_open_plain(bed), r;
+    int r;
 
     assert_true(fd < FDS_MAX);
     if (!bed_speaks_tls)
@@ -131,6 +138,16 @@ int raw_open_as(const struct bed *bed, const struct bed_identity *identity)
     while (r < 0 && !gnutls_error_is_fatal(r));
     sessions[fd].is_refused = r < 0; /* as a test may want it */
     return fd;
+}
+
+int raw_open_as(const struct bed *bed, const struct bed_identity *identity)
+{
+    return speak(raw_open_plain(bed), identity);
+}
+
+int raw_open_from(const struct bed *bed, uint32_t addr)
+{
+    return speak(open_from(bed, addr), NULL);
 }
 
 int raw_open(const struct bed *bed)

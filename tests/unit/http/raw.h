@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct bed;
@@ -17,6 +18,8 @@ void bed_identity_deinit(struct bed_identity *identity);
 int raw_open(const struct bed *bed);
 /* As somebody; NULL: without a certificate. Plain beds ignore it. */
 int raw_open_as(const struct bed *bed, const struct bed_identity *identity);
+/* From another address of this host's own, such as 127.0.0.2 (host order). */
+int raw_open_from(const struct bed *bed, uint32_t addr);
 /* Speaks no TLS, whatever the bed does. */
 int raw_open_plain(const struct bed *bed);
 void raw_close(int fd);

@@ -279,7 +279,7 @@ static void one_that_is_out_of_time_is_sent_nothing_and_the_clock_is_named(void 
         issue(bed, &bed->server, "server", control_order(rows[i].begin, rows[i].life_s));
         meet_good(bed);
         ask(bed->user, HTTP_KEPT);
-        assert_refused(bed->user, EPROTO, rows[i].words);
+        assert_refused(bed->user, EKEYEXPIRED, rows[i].words);
         user_stop(TAKE_PTR(bed->user));
     }
 }

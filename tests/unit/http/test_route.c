@@ -1,15 +1,10 @@
 /* The path matcher: which resource a target belongs to, with which parameters and methods. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-/* cmocka wants the four above first */
-#include <cmocka.h>
 
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/http/route.h"
+#include "tests/unit/cmocka.h"
 
 static const struct http_route routes[] = {
     {"GET", "/", NULL},

@@ -387,42 +387,6 @@ static void a_draining_server_answers_what_is_open_and_takes_nothing_new(void **
     bed_stop(bed, NULL);
 }
 
-static void connections_above_the_limit_are_refused_and_the_others_served(void **state)
-{
-    struct bed *bed = bed_start(&(struct bed_limits){.max_connections = 2});
-    AUTO_FREE char *answer = NULL;
-    AUTO_FREE char *served = NULL;
-    int a = raw_open(bed), b = raw_open(bed), c = raw_open(bed);
-
-    raw_send(a, "GET /echo/a HTTP/1.1\r\nHost: t\r\n\r\n");
-    free(raw_read_until(a, "word=a"));
-    answer = raw_read_to_end(c);
-    assert_string_equal(answer, "");
-    raw_send(b, GET("/echo/b"));
-    served = raw_read_to_end(b);
-    assert_contains(served, "word=b");
-    raw_close(a);
-    raw_close(b);
-    raw_close(c);
-    bed_stop(bed, NULL);
-}
-
-static void one_address_gets_no_more_than_its_share(void **state)
-{
-    struct bed *bed = bed_start(&(struct bed_limits){.max_per_address = 1});
-    AUTO_FREE char *refused = NULL;
-    int a = raw_open(bed), b;
-
-    raw_send(a, "GET /echo/a HTTP/1.1\r\nHost: t\r\n\r\n");
-    free(raw_read_until(a, "word=a"));
-    b = raw_open(bed);
-    refused = raw_read_to_end(b);
-    assert_string_equal(refused, "");
-    raw_close(a);
-    raw_close(b);
-    bed_stop(bed, NULL);
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -451,8 +415,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_whole_request_whose_sender_has_ended_is_answered),
         cmocka_unit_test(a_sender_that_drips_is_cut_off),
         cmocka_unit_test(a_draining_server_answers_what_is_open_and_takes_nothing_new),
-        cmocka_unit_test(connections_above_the_limit_are_refused_and_the_others_served),
-        cmocka_unit_test(one_address_gets_no_more_than_its_share),
     };
 
     bed_speaks_tls = argc > 1; /* the same over TLS */

@@ -1,14 +1,9 @@
 /* The event stream parser: the same events however the bytes are cut. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-/* cmocka wants the four above first */
-#include <cmocka.h>
 
 #include "lib/base/error.h"
 #include "lib/http/sse.h"
+#include "tests/unit/cmocka.h"
 
 #define DATA_MAX 64
 

@@ -1,15 +1,10 @@
 /* Base URLs from command lines. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-/* cmocka wants the four above first */
-#include <cmocka.h>
 
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/http/client.h"
+#include "tests/unit/cmocka.h"
 
 static void a_base_url_loses_its_slash(void **state)
 {
@@ -58,11 +53,20 @@ static void what_is_wrong_with_a_url_is_said(void **state)
     assert_null(base);
 }
 
+static void a_url_is_tls_by_its_scheme(void **state)
+{
+    assert_true(http_url_is_tls("https://a"));
+    assert_true(http_url_is_tls("HTTPS://a"));
+    assert_false(http_url_is_tls("http://https:8080"));
+    assert_false(http_url_is_tls("https"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_base_url_loses_its_slash),
         cmocka_unit_test(what_is_wrong_with_a_url_is_said),
+        cmocka_unit_test(a_url_is_tls_by_its_scheme),
     };
 
     return cmocka_run_group_tests_name("http url", tests, NULL, NULL);

@@ -85,9 +85,11 @@ static void on_done(void *data, const char *method, bool is_ok)
 
 static const struct rpc_method methods[] = {
     {"/quilt.QuiltRuntime/ConfigureNodeSubnet", &quilt__configure_node_subnet_request__descriptor,
-     on_configure},
-    {"/quilt.QuiltRuntime/InjectRoute", &quilt__inject_route_request__descriptor, on_inject},
-    {"/quilt.QuiltRuntime/RemoveRoute", &quilt__remove_route_request__descriptor, on_remove},
+     on_configure, RPC_MASTER},
+    {"/quilt.QuiltRuntime/InjectRoute", &quilt__inject_route_request__descriptor, on_inject,
+     RPC_MASTER},
+    {"/quilt.QuiltRuntime/RemoveRoute", &quilt__remove_route_request__descriptor, on_remove,
+     RPC_MASTER},
 };
 
 static void on_command(void *data, uint32_t epoll_events)
@@ -114,15 +116,16 @@ static void *run_host(void *data)
     return NULL;
 }
 
-static void set_target(struct host *host, const char *listen)
+static void set_target(struct host *host, const char *listen, bool is_tls)
 {
     if (strncmp(listen, "unix:", 5) == 0)
         host->target = mem_strdup(listen);
     else
-        host->target = mem_printf("http://127.0.0.1:%d", rpc_server_port(host->server));
+        host->target = mem_printf("%s://127.0.0.1:%d", is_tls ? "https" : "http",
+                                  rpc_server_port(host->server));
 }
 
-struct host *host_new(const char *listen)
+static struct host *start(const char *listen, const struct rpc_tls *tls)
 {
     struct host *host = NEW(struct host);
     const struct rpc_server_config config = {.listen = listen,
@@ -130,6 +133,7 @@ struct host *host_new(const char *listen)
                                              .methods = methods,
                                              .method_count = ARRAY_LEN(methods),
                                              .data = host,
+                                             .tls = tls,
                                              .on_done = on_done};
 
     pthread_mutex_init(&host->lock, NULL);
@@ -141,9 +145,27 @@ struct host *host_new(const char *listen)
                      0);
     if (rpc_server_new(host->loop, &config, &host->server) < 0)
         fail_msg("%s", err_text());
-    set_target(host, listen);
+    set_target(host, listen, tls != NULL);
     assert_int_equal(pthread_create(&host->thread, NULL, run_host, host), 0);
     return host;
+}
+
+struct host *host_new(const char *listen)
+{
+    return start(listen, NULL);
+}
+
+static enum rpc_role judge(const struct tls_peer *peer, const struct tls_keyring *own, void *data)
+{
+    return RPC_MASTER;
+}
+
+struct host *host_new_tls(int port, const struct tls_keyring_files *files)
+{
+    const struct rpc_tls tls = {.files = *files, .judge = judge};
+    AUTO_FREE char *listen = mem_printf("127.0.0.1:%d", port);
+
+    return start(listen, &tls);
 }
 
 const char *host_target(const struct host *host)

@@ -13,6 +13,8 @@ struct host;
 
 /* Fails the test when the server cannot start. */
 struct host *host_new(const char *listen);
+/* On 127.0.0.1:PORT (0: any) over TLS with these files; whom they let in may all. */
+struct host *host_new_tls(int port, const struct tls_keyring_files *files);
 /* The client's target for it. */
 const char *host_target(const struct host *host);
 /* Runs fn(host) in the server's loop and waits until it has returned. */

@@ -34,24 +34,49 @@ static void targets_become_grpcs(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
-        AUTO_FREE char *target = NULL;
+        struct rpc_target target;
 
         assert_int_equal(rpc_target_parse(samples[i][0], &target), 0);
-        assert_string_equal(target, samples[i][1]);
+        assert_string_equal(target.address, samples[i][1]);
+        assert_false(target.is_tls);
+        rpc_target_deinit(&target);
+    }
+}
+
+static void over_tls_the_host_is_known_as_it_was_written(void **state)
+{
+    static const char *const samples[][3] = {
+        {"https://192.168.1.10:50051", "ipv4:192.168.1.10:50051", "192.168.1.10"},
+        {"https://localhost:1/", "ipv4:127.0.0.1:1", "localhost"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
+        struct rpc_target target;
+
+        assert_int_equal(rpc_target_parse(samples[i][0], &target), 0);
+        assert_true(target.is_tls);
+        assert_string_equal(target.address, samples[i][1]);
+        assert_string_equal(target.host, samples[i][2]);
+        rpc_target_deinit(&target);
     }
 }
 
 static void wrong_targets_are_refused_in_words(void **state)
 {
     static const char *const samples[][2] = {
-        {"", "\"\": must be http://HOST:PORT or unix:PATH"},
-        {"127.0.0.1:50051", "\"127.0.0.1:50051\": must be http://HOST:PORT or unix:PATH"},
-        {"https://a:1", "\"https://a:1\": must be http://HOST:PORT or unix:PATH"},
-        {"http://", "\"http://\": must be http://HOST:PORT or unix:PATH"},
-        {"http://a", "\"http://a\": must be http://HOST:PORT or unix:PATH"},
-        {"http://a:0", "\"http://a:0\": must be http://HOST:PORT or unix:PATH"},
-        {"http://a:65536", "\"http://a:65536\": must be http://HOST:PORT or unix:PATH"},
-        {"http://a:1/x", "\"http://a:1/x\": must be http://HOST:PORT or unix:PATH"},
+        {"", "\"\": must be http://HOST:PORT, https://ADDR:PORT or unix:PATH"},
+        {"127.0.0.1:50051",
+         "\"127.0.0.1:50051\": must be http://HOST:PORT, https://ADDR:PORT or unix:PATH"},
+        {"https://a:1",
+         "\"https://a:1\": over TLS the host is an address, which its certificate has"},
+        {"https://a", "\"https://a\": must be http://HOST:PORT, https://ADDR:PORT or unix:PATH"},
+        {"http://", "\"http://\": must be http://HOST:PORT, https://ADDR:PORT or unix:PATH"},
+        {"http://a", "\"http://a\": must be http://HOST:PORT, https://ADDR:PORT or unix:PATH"},
+        {"http://a:0", "\"http://a:0\": must be http://HOST:PORT, https://ADDR:PORT or unix:PATH"},
+        {"http://a:65536",
+         "\"http://a:65536\": must be http://HOST:PORT, https://ADDR:PORT or unix:PATH"},
+        {"http://a:1/x",
+         "\"http://a:1/x\": must be http://HOST:PORT, https://ADDR:PORT or unix:PATH"},
         {"http://a b:1", "\"http://a b:1\": \"a b\" is no host"},
         {"http://:1", "\"http://:1\": \"\" is no host"},
         {"unix:", "\"unix:\": a unix socket needs an absolute path, unix:/DIR/NAME"},
@@ -61,11 +86,11 @@ static void wrong_targets_are_refused_in_words(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(samples); i++) {
-        char *target = NULL;
+        struct rpc_target target = {0};
 
         assert_int_equal(rpc_target_parse(samples[i][0], &target), -EINVAL);
         assert_string_equal(err_text(), samples[i][1]);
-        assert_null(target);
+        assert_null(target.address);
     }
 }
 
@@ -135,14 +160,23 @@ static int free_place(void **state)
     return 0;
 }
 
-static void a_stale_socket_file_is_removed(void **state)
+/* Where a listening socket that must not be would be written. */
+static int no_fd, no_port;
+
+static void a_stale_socket_file_is_replaced(void **state)
 {
     struct place *p = *state;
+    struct stat st;
+    int fd, port;
 
     close(make_socket(p->path, false));
-    assert_int_equal(rpc_listen_prepare(&p->listen), 0);
+    assert_int_equal(rpc_listen_open(&p->listen, &fd, &port), 0);
+    assert_int_equal(port, 0);
+    assert_int_equal(stat(p->path, &st), 0);
+    assert_int_equal(st.st_mode, S_IFSOCK | 0660);
+    rpc_listen_remove(&p->listen);
     assert_int_equal(access(p->path, F_OK), -1);
-    assert_int_equal(rpc_listen_prepare(&p->listen), 0);
+    close(fd);
 }
 
 static void a_socket_that_somebody_listens_on_is_left_alone(void **state)
@@ -150,7 +184,7 @@ static void a_socket_that_somebody_listens_on_is_left_alone(void **state)
     struct place *p = *state;
     int fd = make_socket(p->path, true);
 
-    assert_int_equal(rpc_listen_prepare(&p->listen), -EADDRINUSE);
+    assert_int_equal(rpc_listen_open(&p->listen, &no_fd, &no_port), -EADDRINUSE);
     assert_non_null(strstr(err_text(), "/socket: Address already in use"));
     assert_int_equal(access(p->path, F_OK), 0);
     close(fd);
@@ -161,7 +195,7 @@ static void a_file_that_is_no_socket_is_left_alone(void **state)
     struct place *p = *state;
 
     assert_int_equal(file_write_atomic(p->path, "x", 1, 0600), 0);
-    assert_int_equal(rpc_listen_prepare(&p->listen), -EEXIST);
+    assert_int_equal(rpc_listen_open(&p->listen, &no_fd, &no_port), -EEXIST);
     assert_int_equal(access(p->path, F_OK), 0);
 }
 
@@ -170,7 +204,7 @@ static void a_missing_directory_says_so(void **state)
     struct rpc_listen l;
 
     assert_int_equal(rpc_listen_parse("unix:/nonexistent/socket", &l), 0);
-    assert_int_equal(rpc_listen_prepare(&l), -ENOENT);
+    assert_int_equal(rpc_listen_open(&l, &no_fd, &no_port), -ENOENT);
     assert_string_equal(err_text(),
                         "listen on unix:/nonexistent/socket: No such file or directory");
     rpc_listen_deinit(&l);
@@ -190,7 +224,7 @@ static void a_taken_port_says_so(void **state)
     text = mem_printf("127.0.0.1:%d", ntohs(addr.sin_port));
     expected = mem_printf("listen on %s: Address already in use", text);
     assert_int_equal(rpc_listen_parse(text, &l), 0);
-    assert_int_equal(rpc_listen_prepare(&l), -EADDRINUSE);
+    assert_int_equal(rpc_listen_open(&l, &no_fd, &no_port), -EADDRINUSE);
     assert_string_equal(err_text(), expected);
     rpc_listen_deinit(&l);
 }
@@ -200,7 +234,7 @@ static void an_address_of_another_machine_says_so(void **state)
     struct rpc_listen l;
 
     assert_int_equal(rpc_listen_parse("192.0.2.1:1", &l), 0);
-    assert_int_equal(rpc_listen_prepare(&l), -EADDRNOTAVAIL);
+    assert_int_equal(rpc_listen_open(&l, &no_fd, &no_port), -EADDRNOTAVAIL);
     assert_string_equal(err_text(), "listen on 192.0.2.1:1: Cannot assign requested address");
     rpc_listen_deinit(&l);
 }
@@ -209,9 +243,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(targets_become_grpcs),
+        cmocka_unit_test(over_tls_the_host_is_known_as_it_was_written),
         cmocka_unit_test(wrong_targets_are_refused_in_words),
         cmocka_unit_test(listening_addresses_are_tcp_or_unix),
-        cmocka_unit_test_setup_teardown(a_stale_socket_file_is_removed, new_place, free_place),
+        cmocka_unit_test_setup_teardown(a_stale_socket_file_is_replaced, new_place, free_place),
         cmocka_unit_test_setup_teardown(a_socket_that_somebody_listens_on_is_left_alone, new_place,
                                         free_place),
         cmocka_unit_test_setup_teardown(a_file_that_is_no_socket_is_left_alone, new_place,

@@ -52,7 +52,7 @@ static void caller_init(struct caller *c, const char *target, unsigned int wante
 {
     *c = (struct caller){.wanted = wanted, .status = -1};
     assert_int_equal(loop_new(&c->loop), 0);
-    assert_int_equal(rpc_client_new(c->loop, target, &c->client), 0);
+    assert_int_equal(rpc_client_new(c->loop, target, NULL, &c->client), 0);
 }
 
 static void caller_deinit(struct caller *c)
@@ -192,8 +192,9 @@ static void a_target_that_does_not_parse_is_refused(void **state)
     struct loop *loop;
 
     assert_int_equal(loop_new(&loop), 0);
-    assert_int_equal(rpc_client_new(loop, "ftp://a", &client), -EINVAL);
-    assert_string_equal(err_text(), "\"ftp://a\": must be http://HOST:PORT or unix:PATH");
+    assert_int_equal(rpc_client_new(loop, "ftp://a", NULL, &client), -EINVAL);
+    assert_string_equal(err_text(),
+                        "\"ftp://a\": must be http://HOST:PORT, https://ADDR:PORT or unix:PATH");
     loop_free(loop);
 }
 
@@ -202,13 +203,14 @@ static void a_tools_call_says_what_went_wrong_and_where(void **state)
     Quilt__ListRoutesRequest request = QUILT__LIST_ROUTES_REQUEST__INIT;
     ProtobufCMessage *reply;
 
-    assert_int_equal(rpc_call_once(NOBODY, "/quilt.QuiltRuntime/ListRoutes", &request.base,
+    assert_int_equal(rpc_call_once(NOBODY, NULL, "/quilt.QuiltRuntime/ListRoutes", &request.base,
                                    &quilt__list_routes_reply__descriptor, TIMEOUT_MS, &reply),
                      -ECONNREFUSED);
     assert_non_null(
         strstr(err_text(), "call /quilt.QuiltRuntime/ListRoutes at " NOBODY ": UNAVAILABLE: "));
-    assert_int_equal(rpc_call_once("nonsense", "/quilt.QuiltRuntime/ListRoutes", &request.base,
-                                   &quilt__list_routes_reply__descriptor, TIMEOUT_MS, &reply),
+    assert_int_equal(rpc_call_once("nonsense", NULL, "/quilt.QuiltRuntime/ListRoutes",
+                                   &request.base, &quilt__list_routes_reply__descriptor, TIMEOUT_MS,
+                                   &reply),
                      -EINVAL);
 }
 

@@ -23,7 +23,7 @@ static int call_configure(struct host *host, char *subnet, ProtobufCMessage **re
     Quilt__ConfigureNodeSubnetRequest request = QUILT__CONFIGURE_NODE_SUBNET_REQUEST__INIT;
 
     request.subnet = subnet;
-    return rpc_call_once(host_target(host), "/quilt.QuiltRuntime/ConfigureNodeSubnet",
+    return rpc_call_once(host_target(host), NULL, "/quilt.QuiltRuntime/ConfigureNodeSubnet",
                          &request.base, &quilt__configure_node_subnet_reply__descriptor, TIMEOUT_MS,
                          ret_reply);
 }
@@ -47,7 +47,7 @@ static int call_empty(struct host *host, const char *path, int64_t timeout_ms)
 {
     Quilt__ListRoutesRequest request = QUILT__LIST_ROUTES_REQUEST__INIT;
     ProtobufCMessage *reply = NULL;
-    int r = rpc_call_once(host_target(host), path, &request.base,
+    int r = rpc_call_once(host_target(host), NULL, path, &request.base,
                           &quilt__list_routes_reply__descriptor, timeout_ms, &reply);
 
     if (r == 0)
@@ -63,7 +63,7 @@ static int check(const char *target, char *service)
     int r;
 
     request.service = service;
-    r = rpc_call_once(target, "/grpc.health.v1.Health/Check", &request.base,
+    r = rpc_call_once(target, NULL, "/grpc.health.v1.Health/Check", &request.base,
                       &grpc__health__v1__health_check_response__descriptor, TIMEOUT_MS, &reply);
     if (r < 0)
         return r;
@@ -96,7 +96,7 @@ static void a_failed_call_gets_status_and_text(void **state)
     ProtobufCMessage *reply;
 
     request.destination = destination;
-    assert_int_equal(rpc_call_once(host_target(*state), "/quilt.QuiltRuntime/InjectRoute",
+    assert_int_equal(rpc_call_once(host_target(*state), NULL, "/quilt.QuiltRuntime/InjectRoute",
                                    &request.base, &quilt__inject_route_reply__descriptor,
                                    TIMEOUT_MS, &reply),
                      -ECONNREFUSED);
@@ -173,7 +173,7 @@ static void health_lists_the_server_and_its_service(void **state)
     ProtobufCMessage *reply;
 
     assert_int_equal(
-        rpc_call_once(host_target(*state), "/grpc.health.v1.Health/List", &request.base,
+        rpc_call_once(host_target(*state), NULL, "/grpc.health.v1.Health/List", &request.base,
                       &grpc__health__v1__health_list_response__descriptor, TIMEOUT_MS, &reply),
         0);
     list = (Grpc__Health__V1__HealthListResponse *)reply;
@@ -290,7 +290,7 @@ static void visitor_init(struct visitor *v, struct host *host)
 
     *v = (struct visitor){.host = host, .removed_status = -1, .checked_status = -1, .left = 2};
     assert_int_equal(loop_new(&v->loop), 0);
-    assert_int_equal(rpc_client_new(v->loop, host_target(host), &v->client), 0);
+    assert_int_equal(rpc_client_new(v->loop, host_target(host), NULL, &v->client), 0);
     rpc_client_call(v->client, "/quilt.QuiltRuntime/RemoveRoute", &request.base,
                     &quilt__remove_route_reply__descriptor, TIMEOUT_MS, on_removed, v);
     host_wait_held(host, 1);

@@ -34,6 +34,48 @@ static void a_table_stays_sorted_and_knows_each_destination_once(void **unused)
     route_table_deinit(&table);
 }
 
+static void many_at_once_are_as_one_after_the_other(void **unused)
+{
+    const struct route many[] = {to("10.42.5.0/24", NULL), to("10.42.1.0/24", NULL),
+                                 to("10.42.3.0/24", NULL), to("10.42.5.0/24", "10.42.5.0")};
+    const struct route old[] = {to("10.42.3.0/24", "10.42.3.0"), to("10.42.4.0/24", NULL),
+                                to("10.42.9.0/24", NULL)};
+    struct route_table one_by_one = {0}, at_once = {0};
+
+    for (size_t i = 0; i < 3; i++) {
+        (void)route_table_put(&one_by_one, &old[i]);
+        (void)route_table_put(&at_once, &old[i]);
+    }
+    for (size_t i = 0; i < 4; i++)
+        (void)route_table_put(&one_by_one, &many[i]);
+    route_table_put_all(&at_once, many, 4);
+    assert_int_equal(at_once.count, 5);
+    for (size_t i = 0; i < 5; i++)
+        assert_true(route_equal(&at_once.items[i], &one_by_one.items[i]));
+    assert_int_equal(at_once.items[3].gateway, addr("10.42.5.0"));
+    route_table_put_all(&at_once, many, 0);
+    assert_int_equal(at_once.count, 5);
+    route_table_deinit(&one_by_one);
+    route_table_deinit(&at_once);
+}
+
+static void many_are_removed_at_once_in_whatever_order(void **unused)
+{
+    struct route_table table = {0};
+    const struct route all[] = {to("10.42.1.0/24", NULL), to("10.42.2.0/24", NULL),
+                                to("10.42.3.0/24", NULL), to("10.42.4.0/24", NULL)};
+    struct ip4_prefix gone[] = {net("10.42.4.0/24"), net("10.42.9.0/24"), net("10.42.2.0/24"),
+                                net("10.42.2.0/24"), net("10.42.3.0/25")};
+
+    route_table_put_all(&table, all, 4);
+    assert_int_equal(route_table_remove_all(&table, gone, 5), 2);
+    assert_int_equal(table.count, 2);
+    assert_true(route_equal(&table.items[0], &all[0]));
+    assert_true(route_equal(&table.items[1], &all[2]));
+    assert_int_equal(route_table_remove_all(&table, gone, 0), 0);
+    route_table_deinit(&table);
+}
+
 static void with_a_gateway_a_route_is_onlink_and_global(void **unused)
 {
     const struct route route = to("10.42.2.0/24", "10.42.2.0");
@@ -45,6 +87,22 @@ static void with_a_gateway_a_route_is_onlink_and_global(void **unused)
     assert_int_equal(e.scope, RT_SCOPE_UNIVERSE);
     assert_int_equal(e.protocol, 81);
     assert_int_equal(e.type, RTN_UNICAST);
+    assert_int_equal(e.mtu_bytes, 0);
+}
+
+static void another_mtu_makes_another_route(void **unused)
+{
+    const struct route route = to("10.42.2.0/24", "10.42.2.0");
+    struct route narrow = route;
+    struct route_entry have = route_to_entry(&route, 7), want;
+
+    narrow.mtu_bytes = 1350;
+    want = route_to_entry(&narrow, 7);
+    assert_int_equal(want.mtu_bytes, 1350);
+    assert_false(route_equal(&route, &narrow));
+    assert_false(route_entry_equal(&want, &have));
+    have.mtu_bytes = 1350;
+    assert_true(route_entry_equal(&want, &have));
 }
 
 static void without_a_gateway_a_route_has_link_scope(void **unused)
@@ -139,15 +197,36 @@ static void any_other_field_makes_it_missing(void **unused)
     }
 }
 
+static void routes_of_a_destination_are_found_where_they_begin(void **unused)
+{
+    const struct route_entry sorted[] = {{.dst = net("10.42.1.0/24")},
+                                         {.dst = net("10.42.3.0/24")},
+                                         {.dst = net("10.42.3.0/24"), .metric = 5},
+                                         {.dst = net("10.42.3.0/25")},
+                                         {.dst = net("10.42.9.0/24")}};
+
+    assert_int_equal(routes_begin(sorted, 5, net("10.42.0.0/24")), 0);
+    assert_int_equal(routes_begin(sorted, 5, net("10.42.1.0/24")), 0);
+    assert_int_equal(routes_begin(sorted, 5, net("10.42.2.0/24")), 1);
+    assert_int_equal(routes_begin(sorted, 5, net("10.42.3.0/24")), 1);
+    assert_int_equal(routes_begin(sorted, 5, net("10.42.3.0/25")), 3);
+    assert_int_equal(routes_begin(sorted, 5, net("10.42.10.0/24")), 5);
+    assert_int_equal(routes_begin(NULL, 0, net("10.42.1.0/24")), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_table_stays_sorted_and_knows_each_destination_once),
+        cmocka_unit_test(many_at_once_are_as_one_after_the_other),
+        cmocka_unit_test(many_are_removed_at_once_in_whatever_order),
         cmocka_unit_test(with_a_gateway_a_route_is_onlink_and_global),
+        cmocka_unit_test(another_mtu_makes_another_route),
         cmocka_unit_test(without_a_gateway_a_route_has_link_scope),
         cmocka_unit_test(what_is_there_is_not_missing_in_whatever_order),
         cmocka_unit_test(against_nothing_all_are_missing),
         cmocka_unit_test(any_other_field_makes_it_missing),
+        cmocka_unit_test(routes_of_a_destination_are_found_where_they_begin),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

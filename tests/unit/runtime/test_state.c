@@ -231,8 +231,10 @@ static void the_written_form_is_this(void **s)
     AUTO_JSON json_t *json = NULL;
     AUTO_FREE char *text = NULL;
     const struct endpoint *e;
-    const struct route route = {
-        .dst = net("10.42.9.0/30"), .via = "vxlan100", .gateway = addr("10.42.9.0")};
+    const struct route route = {.dst = net("10.42.9.0/30"),
+                                .via = "vxlan100",
+                                .gateway = addr("10.42.9.0"),
+                                .mtu_bytes = 1350};
 
     assert_int_equal(attach(*s, "a", 1, 0, &e), 0);
     (void)route_table_put(&((struct state *)*s)->routes, &route);
@@ -244,7 +246,7 @@ static void the_written_form_is_this(void **s)
               "\"endpoints\":[{\"id\":\"a\",\"ifname\":\"eth0\",\"netns\":\"/run/netns/x\","
               "\"netns_id\":\"4:1:1001\",\"ip\":\"10.42.1.1\",\"created_at\":1700000000}],"
               "\"routes\":[{\"destination\":\"10.42.9.0/30\",\"via_interface\":\"vxlan100\","
-              "\"gateway\":\"10.42.9.0\"}]}");
+              "\"gateway\":\"10.42.9.0\",\"mtu_bytes\":1350}]}");
 }
 
 /* One member at a time made wrong. */
@@ -289,6 +291,80 @@ static void a_wrong_member_is_named(void **s)
     }
 }
 
+static void assert_same(const struct state *a, const struct state *b)
+{
+    AUTO_JSON json_t *x = state_to_json(a), *y = state_to_json(b);
+
+    assert_true(json_equal(x, y));
+}
+
+static void a_change_of_routes_makes_one_state_the_other(void **s)
+{
+    const struct route kept = {.dst = net("10.42.1.4/30"), .via = "vxlan100"};
+    const struct route gone = {.dst = net("10.42.1.8/30"), .via = "vxlan100"};
+    const struct route old = {.dst = net("10.42.1.12/30"), .via = "vx\"an100"};
+    struct route new = old;
+    struct state *from = *s, to, copy;
+    AUTO_JSON json_t *json = NULL;
+    AUTO_FREE char *text = NULL;
+
+    new.gateway = addr("10.42.1.12");
+    new.mtu_bytes = 1350;
+    (void)route_table_put(&from->routes, &kept);
+    (void)route_table_put(&from->routes, &gone);
+    (void)route_table_put(&from->routes, &old);
+    state_copy(&to, from);
+    state_copy(&copy, from);
+    (void)route_table_remove(&to.routes, gone.dst);
+    (void)route_table_put(&to.routes, &new);
+    text = state_change_to_json(from, &to);
+    assert_string_equal(text, "{\"routes\":[{\"destination\":\"10.42.1.12/30\",\"via_interface\":"
+                              "\"vx\\\"an100\",\"gateway\":\"10.42.1.12\",\"mtu_bytes\":1350}],"
+                              "\"removed\":[\"10.42.1.8/30\"]}");
+    assert_int_equal(json_parse(text, strlen(text), &json), 0);
+    assert_int_equal(state_change_from_json(json, &copy), 0);
+    assert_same(&copy, &to);
+    state_deinit(&copy);
+    state_deinit(&to);
+}
+
+static void what_is_more_than_routes_is_no_small_change(void **s)
+{
+    const struct endpoint *unused;
+    struct state *from = *s, to;
+
+    state_copy(&to, from);
+    assert_int_equal(attach(&to, "a", 1, 0, &unused), 0);
+    assert_null(state_change_to_json(from, &to));
+    state_deinit(&to);
+    state_copy(&to, from);
+    to.mtu_bytes++;
+    assert_null(state_change_to_json(from, &to));
+    state_deinit(&to);
+}
+
+static void a_change_that_is_none_leaves_the_state(void **s)
+{
+    static const char *const texts[] = {
+        "{}",
+        "{\"routes\":[]}",
+        "{\"routes\":[7],\"removed\":[]}",
+        "{\"routes\":[],\"removed\":[7]}",
+        "{\"routes\":[],\"removed\":[\"10.42.1.4\"]}",
+    };
+    struct state before;
+
+    state_copy(&before, *s);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        AUTO_JSON json_t *json = NULL;
+
+        assert_int_equal(json_parse(texts[i], strlen(texts[i]), &json), 0);
+        assert_int_equal(state_change_from_json(json, *s), -EINVAL);
+        assert_same(*s, &before);
+    }
+    state_deinit(&before);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
@@ -305,6 +381,9 @@ int main(void)
         TEST(a_later_boot_releases_all_endpoints_and_keeps_the_routes),
         TEST(adopted_endpoints_hold_their_addresses_once_the_subnet_is_known),
         TEST(what_was_written_is_read_back),
+        TEST(a_change_of_routes_makes_one_state_the_other),
+        TEST(what_is_more_than_routes_is_no_small_change),
+        TEST(a_change_that_is_none_leaves_the_state),
         TEST(the_written_form_is_this),
         TEST(a_wrong_member_is_named),
     };

@@ -137,7 +137,9 @@ static void a_pin_keeps_its_own_ca_and_drops_the_one_smuggled_in(void **state)
     const struct bed *bed = *state;
     AUTO_TLS_TRUST struct tls_trust *trust = trust_both(bed);
 
+    assert_false(tls_trust_is_pinned(trust, &bed->pins[1], 1));
     assert_int_equal(tls_trust_keep_pinned(trust, &bed->pins[1], 1), 0);
+    assert_true(tls_trust_is_pinned(trust, &bed->pins[1], 1));
     assert_int_equal(tls_trust_count(trust), 1);
     assert_true(tls_trust_has_pin(trust, &bed->pins[1]));
     assert_false(tls_trust_has_pin(trust, &bed->pins[0]));
@@ -148,6 +150,7 @@ static void two_pins_keep_two_cas(void **state)
     const struct bed *bed = *state;
     AUTO_TLS_TRUST struct tls_trust *trust = trust_both(bed);
 
+    assert_true(tls_trust_is_pinned(trust, bed->pins, 2));
     assert_int_equal(tls_trust_keep_pinned(trust, bed->pins, 2), 0);
     assert_int_equal(tls_trust_count(trust), 2);
 }

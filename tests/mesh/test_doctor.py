@@ -1,0 +1,441 @@
+"""quiltctl doctor names causes: each fault is made for real, its cause is named, and nothing else is; a
+healthy mesh gets no finding."""
+import contextlib
+import json
+import os
+import shutil
+import signal
+import time
+
+import pytest
+
+from lab.program import run
+from lab.wait import wait_for
+
+WHOLE_S = 10  # what the doctor may take
+
+
+@pytest.fixture(scope="module")
+def mesh(module_bed):
+    return module_bed.mesh(hosts=2, control_options="--node-timeout 20s --node-prefix 28")
+
+
+def doctor(node, *options):
+    begin = time.monotonic()
+    done = node.run("quiltctl", "doctor", "-o", "json", *options, check=False)
+    assert time.monotonic() - begin < WHOLE_S
+    report = json.loads(done.stdout)
+    assert done.returncode == (0 if report["healthy"] else 1), done.stderr
+    return report
+
+
+def causes(node):
+    return [finding["cause"] for finding in doctor(node)["findings"]]
+
+
+def wait_healthy(node):
+    wait_for(lambda: not doctor(node)["findings"], 30,
+             lambda: json.dumps(doctor(node), indent=1), 0.2)
+
+
+@contextlib.contextmanager
+def fault(node, make, mend):
+    """Commands that break something and mend it; afterwards the node is healthy again."""
+    try:
+        for command in make:
+            node.run(command)
+        yield
+    finally:
+        for command in mend:
+            node.run(command)
+    wait_healthy(node)
+
+
+def only_finding(node):
+    report = doctor(node)
+    assert len(report["findings"]) == 1, json.dumps(report, indent=1)
+    return report["findings"][0]
+
+
+def nft(node, *commands):
+    for command in commands:
+        node.net("nft", command)
+
+
+@contextlib.contextmanager
+def wall(node, *commands):
+    """A firewall of another program."""
+    try:
+        nft(node, "add table inet lab_wall", *commands)
+        yield
+    finally:
+        node.net("nft", "delete", "table", "inet", "lab_wall")
+    wait_healthy(node)
+
+
+def test_a_healthy_mesh_gets_no_finding(mesh):
+    for node in mesh.nodes:
+        wait_healthy(node)
+        assert "Nothing is wrong" in node.out("quiltctl", "doctor")
+
+
+def test_a_firewall_of_this_host_is_named_with_its_table(mesh):
+    node = mesh.nodes[0]
+    with wall(node, "add chain inet lab_wall in { type filter hook input priority 5; }",
+              "add rule inet lab_wall in udp dport 4789 drop"):
+        found = only_finding(node)
+    assert found["cause"] == "vxlan-dropped-here"
+    assert "inet lab_wall" in found["what"] and "reaches" in found["shows"]
+
+
+def test_an_input_policy_without_our_port_is_named(mesh):
+    node = mesh.nodes[0]
+    with wall(node, "add chain inet lab_wall in { type filter hook input priority 5; }",
+              "add rule inet lab_wall in ip protocol icmp accept",
+              "add rule inet lab_wall in tcp dport 1-65535 accept",
+              "add rule inet lab_wall in ct state established accept",
+              "add chain inet lab_wall in { policy drop; }"):
+        found = only_finding(node)
+    assert found["cause"] == "vxlan-dropped-here"
+    assert "policy" in found["shows"]
+
+
+@pytest.mark.parametrize("hook", ["output", "postrouting"])
+def test_a_firewall_that_lets_no_vxlan_out_is_named(mesh, hook):
+    node = mesh.nodes[0]
+    with wall(node, f"add chain inet lab_wall out {{ type filter hook {hook} priority 5; }}",
+              "add rule inet lab_wall out udp dport { 4788, 4789 } drop"):
+        found = only_finding(node)
+    assert found["cause"] == "vxlan-dropped-here"
+    assert "does not come back" in found["shows"]
+
+
+@contextlib.contextmanager
+def fabric(mesh, rule):
+    """What the network between the hosts does: the switch's bridge filters."""
+    switch = mesh.lab.switch
+    try:
+        nft(switch, "add table bridge lab_fabric",
+            "add chain bridge lab_fabric f { type filter hook forward priority 0; }",
+            f"add rule bridge lab_fabric f {rule} drop")
+        yield
+    finally:
+        switch.net("nft", "delete", "table", "bridge", "lab_fabric")
+    wait_healthy(mesh.nodes[0])
+
+
+@pytest.mark.parametrize("direction", ["saddr", "daddr"])
+def test_a_network_that_drops_vxlan_in_one_direction_is_told_from_a_dead_host(mesh, direction):
+    node, peer = mesh.nodes
+    with fabric(mesh, f"ip {direction} {peer.ip} udp dport 4789"):
+        found = only_finding(node)
+    assert found["cause"] == "vxlan-lost"
+    assert f"{peer.name} ({peer.ip})" in found["what"]
+
+
+def test_a_host_that_is_cut_off_is_unreachable(mesh):
+    node, peer = mesh.nodes
+    with fabric(mesh, f"ip daddr {peer.ip}"):
+        assert only_finding(node)["cause"] == "peer-unreachable"
+
+
+def test_a_network_with_a_smaller_mtu_is_a_black_hole_with_its_size(mesh):
+    node, switch = mesh.nodes[0], mesh.lab.switch
+    switch.net("ip", "link", "set", "node1-eth0", "mtu", 1400)
+    try:
+        found = only_finding(node)
+    finally:
+        switch.net("ip", "link", "set", "node1-eth0", "mtu", 1500)
+    assert found["cause"] == "mtu-black-hole"
+    assert "1350 bytes pass, 1450 do not" in found["shows"]
+    assert "mtu 1400" in found["mend"]
+    wait_healthy(node)
+
+
+def test_a_forward_policy_of_another_table_is_named_unless_it_lets_us_pass(mesh):
+    node = mesh.nodes[0]
+    with wall(node, "add chain inet lab_wall through { type filter hook forward priority 0; "
+              "policy drop; }",
+              "add rule inet lab_wall through ct state established accept"):
+        found = only_finding(node)
+        assert found["cause"] == "forward-policy-drop"
+        for command in found["mend"].split("; "):
+            node.run("sh", "-c", command)
+        assert causes(node) == []
+
+
+def test_a_foreign_route_into_the_cluster_is_named(mesh):
+    with fault(mesh.nodes[0], ["ip route add 10.42.128.0/17 via 192.168.1.99 dev eth0"],
+               ["ip route del 10.42.128.0/17"]):
+        found = only_finding(mesh.nodes[0])
+        assert found["cause"] == "cidr-overlap"
+        assert "10.42.128.0/17 dev eth0" in found["shows"]
+
+
+def mac_of(node, name):
+    return json.loads(node.net("ip", "-j", "link", "show", name).stdout)[0]["address"]
+
+
+def test_strict_reverse_path_filtering_is_named(mesh):
+    """The way to the peer leads over another port than its packets come by."""
+    node, peer = mesh.nodes
+    node.plug("192.168.77.10", ifname="eth1")
+    node.ip = "192.168.1.10"
+    with fault(node, [f"ip neigh replace {peer.ip} lladdr {mac_of(peer, 'eth0')} dev eth1",
+                      f"ip route add {peer.ip}/32 dev eth1 src {node.ip}",
+                      "sysctl -qw net.ipv4.conf.eth0.rp_filter=1"],
+               ["ip link del eth1", "sysctl -qw net.ipv4.conf.eth0.rp_filter=0"]):
+        peer.net("ip", "neigh", "replace", node.ip, "lladdr", mac_of(node, "eth0"), "dev", "eth0")
+        found = only_finding(node)
+    assert found["cause"] == "rp-filter"
+    assert "eth0" in found["shows"]
+
+
+def test_a_subnet_that_is_nearly_full_is_named(mesh):
+    node = mesh.nodes[0]
+    names = [f"full{i}" for i in range(12)]
+    for name in names:
+        node.run("ip", "netns", "add", name)
+        node.run("quiltctl", "endpoint", "attach", name, name)
+    try:
+        found = only_finding(node)
+        assert found["cause"] == "addresses-low"
+        assert "1 of 14 are free" in found["shows"]
+    finally:
+        for name in names:
+            node.run("quiltctl", "endpoint", "detach", name)
+            node.run("ip", "netns", "del", name)
+    wait_healthy(node)
+
+
+def test_a_full_disk_is_named(mesh):
+    node = mesh.nodes[1]
+    with fault(node, ["mount -t tmpfs -o size=1m tmpfs /var/lib/quilt-runtime"],
+               ["umount /var/lib/quilt-runtime"]):
+        found = only_finding(node)
+    assert found["cause"] == "disk-full"
+    assert "/var/lib/quilt-runtime" in found["what"]
+
+
+def index_of(node, name):
+    return json.loads(node.net("ip", "-j", "link", "show", name).stdout)[0]["ifindex"]
+
+
+@pytest.fixture
+def own_etc(mesh):
+    """node1 has an /etc of its own while the test lasts."""
+    node = mesh.nodes[0]
+    copy = node.dir / "etc"
+    if not copy.exists():
+        shutil.copytree("/etc", copy, symlinks=True, ignore_dangling_symlinks=True)
+    node.run("mount", "--bind", copy, "/etc")
+    yield copy
+    node.run("umount", "/etc")
+
+
+@pytest.mark.parametrize("program", ["networkd", "NetworkManager"])
+def test_a_program_that_manages_our_devices_is_named_and_told_not_to(mesh, own_etc, program):
+    """By what the program itself leaves in /run for everybody to read."""
+    node = mesh.nodes[0]
+    is_networkd = program == "networkd"
+    folder = "/run/systemd/netif/links" if is_networkd else "/run/NetworkManager/devices"
+    line = "ADMIN_STATE=configured" if is_networkd else "managed=true"
+    state = f"{folder}/{index_of(node, 'vxlan100')}"
+    node.run("mkdir", "-p", folder)
+    node.run("sh", "-c", f"echo '[device]' > {state}; echo {line} >> {state}")
+    try:
+        found = only_finding(node)
+        assert found["cause"] == ("networkd-manages" if is_networkd else
+                                  "network-manager-manages")
+        assert "vxlan100" in found["shows"]
+        assert len(doctor(node, "--fix")["mended"]) == 1
+        assert doctor(node, "--fix")["mended"] == []
+    finally:
+        node.run("rm", state)
+    path = own_etc / ("systemd/network/05-quilt.network" if is_networkd else
+                      "NetworkManager/conf.d/90-quilt.conf")
+    assert "vxlan100" in path.read_text() and "qv*" in path.read_text()
+    wait_healthy(node)
+
+
+def test_forwarding_that_is_off_is_mended(mesh, own_etc):
+    """The runtime would switch it on again at once; so it must be away."""
+    node = mesh.nodes[0]
+    (own_etc / "sysctl.d/90-lab.conf").write_text("net/ipv4/ip_forward = 0\n")
+    mesh.runtimes[node.name].stop()
+    try:
+        node.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+        report = doctor(node)
+        found = {finding["cause"]: finding for finding in report["findings"]}
+        assert sorted(found) == ["ip-forward-off", "runtime-away"]
+        assert "/etc/sysctl.d/90-lab.conf" in found["ip-forward-off"]["shows"]
+        report = doctor(node, "--fix")
+        assert len(report["mended"]) == 1
+        assert [f["cause"] for f in report["findings"]] == ["runtime-away"]
+        assert node.out("sysctl", "-n", "net.ipv4.ip_forward").strip() == "1"
+        assert "ip_forward = 1" in (own_etc / "sysctl.d/99-zz-quilt.conf").read_text()
+        assert doctor(node, "--fix")["mended"] == []
+    finally:
+        mesh.runtimes[node.name].start().wait_ready()
+    wait_healthy(node)
+
+
+def test_an_absent_control_plane_is_the_only_finding(mesh):
+    mesh.control.kill()
+    try:
+        wait_for(lambda: causes(mesh.nodes[1]) == ["control-plane-away"], 20,
+                 lambda: str(causes(mesh.nodes[1])), 0.2)
+    finally:
+        mesh.control.start().wait_ready()
+    wait_healthy(mesh.nodes[1])
+
+
+def test_an_absent_agent_is_the_only_finding(mesh):
+    node = mesh.nodes[1]
+    agent = mesh.agents[node.name]
+    agent.kill()
+    try:
+        assert causes(node) == ["agent-away"]
+    finally:
+        agent.start().wait_ready()
+    wait_healthy(node)
+
+
+def test_daemons_that_hang_are_away_and_cost_little_time(mesh):
+    node = mesh.nodes[1]
+    daemons = [mesh.agents[node.name], mesh.runtimes[node.name]]
+    for daemon in daemons:
+        daemon.signal(signal.SIGSTOP)
+    try:
+        assert causes(node) == ["agent-away", "runtime-away"]
+    finally:
+        for daemon in daemons:
+            daemon.signal(signal.SIGCONT)
+    wait_healthy(node)
+
+
+def test_a_device_that_has_our_port_and_vni_is_named(mesh):
+    """It was there before ours: so ours is taken away while the agent stands still."""
+    node = mesh.nodes[1]
+    agent = mesh.agents[node.name]
+    agent.stop()
+    node.net("ip", "link", "del", "vxlan100")
+    node.net("ip", "link", "add", "flannel.1", "type", "vxlan", "id", "100", "dstport", "4789",
+             "local", node.ip)
+    node.net("ip", "link", "set", "flannel.1", "up")
+    agent.start()
+    try:
+        wait_for(lambda: causes(node) == ["vxlan-taken"], 20, lambda: str(doctor(node)), 0.2)
+        found = only_finding(node)
+        assert "flannel.1" in found["what"]
+    finally:
+        node.run("sh", "-c", found["mend"].rsplit(": ", 1)[1] if found else "true")
+    wait_healthy(node)
+
+
+def test_a_program_that_has_our_port_is_named(mesh):
+    node = mesh.nodes[1]
+    agent = mesh.agents[node.name]
+    agent.stop()
+    node.net("ip", "link", "del", "vxlan100")
+    thief = node.start(["/usr/bin/python3", "-c",
+                        "import socket, time\ns = socket.socket(type=socket.SOCK_DGRAM)\n"
+                        "s.bind(('0.0.0.0', 4789))\nprint('bound', flush=True)\ntime.sleep(600)"],
+                       "thief").wait_log("bound")
+    agent.start()
+    try:
+        wait_for(lambda: causes(node) == ["port-taken"], 20, lambda: str(doctor(node)), 0.2)
+        assert "python3" in only_finding(node)["shows"]
+    finally:
+        thief.kill()
+    wait_healthy(node)
+
+
+def test_a_foreign_device_of_our_name_is_named(mesh):
+    node = mesh.nodes[1]
+    agent = mesh.agents[node.name]
+    agent.stop()
+    node.net("ip", "link", "del", "vxlan100")
+    node.net("ip", "link", "add", "vxlan100", "type", "bridge")
+    agent.start()
+    try:
+        wait_for(lambda: causes(node) == ["device-name-taken"], 20, lambda: str(doctor(node)), 0.2)
+    finally:
+        node.net("ip", "link", "del", "vxlan100")
+    wait_healthy(node)
+
+
+def test_a_daemon_that_is_near_its_limit_of_open_files_is_named(mesh):
+    node, agent = mesh.nodes[1], mesh.agents["node2"]
+    holder = node.start(["/usr/bin/python3", "-c",
+                         "import socket, time\nheld = [socket.create_connection(('127.0.0.1', 9180)) for _ in range(30)]"
+                         "\nprint('held', flush=True)\ntime.sleep(600)"], "holder").wait_log("held")
+    wait_for(lambda: len(os.listdir(f"/proc/{agent.pid}/fd")) > 40, 5, "the connections to be taken")
+    limit = len(os.listdir(f"/proc/{agent.pid}/fd")) * 100 // 90
+    run(["prlimit", "--pid", str(agent.pid), f"--nofile={limit}:4096"])
+    try:
+        findings = {finding["cause"]: finding for finding in doctor(node)["findings"]}
+    finally:
+        run(["prlimit", "--pid", str(agent.pid), "--nofile=1024:4096"])
+        holder.kill()
+    # The few files that are left may be gone before doctor asks the agent: then it does not answer, either.
+    assert "files-low" in findings and findings.keys() <= {"files-low", "agent-away"}, findings
+    assert "quilt-mesh-agent" in findings["files-low"]["what"] and f"of {limit}" in findings["files-low"]["shows"]
+    wait_healthy(node)
+
+
+def test_a_cluster_whose_network_is_near_its_end_is_named(bed):
+    mesh = bed.mesh(hosts=2, control_options="--cluster-cidr 10.42.0.0/21")
+    wait_healthy(mesh.nodes[1])
+    ids = [mesh.register(f"far{number}", f"192.168.1.{200 + number}")["node_id"] for number in range(4)]
+    for node_id in ids:  # they are none that anybody should reach
+        mesh.nodes[0].run("curl", "-sS", "-f", "-X", "POST", f"{mesh.control_url}/api/nodes/{node_id}/deregister")
+    wait_for(lambda: causes(mesh.nodes[1]) == ["subnets-low"], 10, lambda: str(doctor(mesh.nodes[1])))
+    assert "6 of 6" in only_finding(mesh.nodes[1])["shows"]
+    mesh.nodes[0].run("curl", "-sS", "-f", "-X", "DELETE", f"{mesh.control_url}/api/nodes/{ids[0]}")
+    wait_healthy(mesh.nodes[1])
+
+
+@contextlib.contextmanager
+def careless_card(mesh):
+    """node1's cable gets a card that does not do what it promises."""
+    switch, port = mesh.lab.switch, "node1-eth0"
+    switch.net("ip", "link", "add", "lab_up", "type", "veth", "peer", "name", "lab_down")
+    switch.net("ip", "link", "set", port, "nomaster")
+    switch.net("ip", "link", "set", "lab_down", "master", "switch", "up")
+    for device in ("lab_up", port):
+        switch.net("ip", "link", "set", device, "up", "promisc", "on")
+    card = switch.start(["/usr/bin/python3", str(mesh.lab.tool("careless_card.py")), port,
+                         "lab_up"], "card").wait_log("listening")
+    try:
+        yield
+    finally:
+        card.kill()
+        switch.net("ip", "link", "del", "lab_up")
+        switch.net("ip", "link", "set", port, "master", "switch", "promisc", "off")
+
+
+def test_checksums_that_a_card_does_not_compute_are_told_from_a_firewall_and_mended(mesh):
+    node = mesh.nodes[0]
+    with careless_card(mesh):
+        found = only_finding(node)
+        assert found["cause"] == "checksum-offload"
+        report = doctor(node, "--fix")
+        assert report["mended"] == ["switched the checksum offload of vxlan100 off"]
+        assert report["findings"] == []
+        assert doctor(node, "--fix")["mended"] == []
+    wait_healthy(node)
+
+
+def test_clocks_that_differ_are_named(mesh):
+    """The control plane tells its time with each heartbeat; a proxy turns its clock."""
+    node = mesh.nodes[1]
+    node.start(["/usr/bin/python3", str(mesh.lab.tool("proxy.py")), "127.0.0.1", "8081",
+                mesh.control_url, "120"], "proxy").wait_log("listening")
+    mesh.agents[node.name].stop()
+    mesh.agents[node.name] = node.start(
+        mesh.agent_command(node).replace(mesh.control_url, "http://127.0.0.1:8081"),
+        "quilt-mesh-agent-2").wait_ready()
+    wait_for(lambda: causes(node) == ["clock-skew"], 30, lambda: str(doctor(node)), 0.5)
+    assert "120 s ahead" in only_finding(node)["shows"] or "119 s ahead" in only_finding(
+        node)["shows"]

@@ -1,0 +1,303 @@
+/* The doctor's judgement: one row a cause, and a healthy node that has none. */
+#include "cli/doctor/checks.h"
+
+#include <string.h>
+
+#include "cli/doctor/proc.h"
+#include "lib/base/error.h"
+#include "tests/unit/cmocka.h"
+
+#define AGENT                                                                       \
+    "{\"node_id\":\"id\",\"cluster_cidr\":\"10.42.0.0/16\",\"dataplane\":\"ebpf\"," \
+    "\"control_plane\":{\"mode\":\"stream\",\"clock_skew_s\":5},\"problems\":[]}"
+#define RUNTIME \
+    "{\"subnet\":\"10.42.1.0/24\",\"endpoints\":2,\"addresses_free\":252,\"problems\":[]}"
+
+static const struct link_info links[] = {
+    {.ifindex = 2, .name = "eth0", .kind = "veth", .is_up = true, .mtu_bytes = 1500},
+    {.ifindex = 3,
+     .name = "vxlan100",
+     .kind = "vxlan",
+     .alias = "quilt:overlay",
+     .is_up = true,
+     .mtu_bytes = 1450,
+     .vxlan = {.vni = 100, .port = 4789}},
+};
+static const struct link_info rivals[] = {
+    {.ifindex = 2, .name = "eth0", .kind = "veth", .is_up = true},
+    {.ifindex = 3,
+     .name = "cilium_vxlan",
+     .kind = "vxlan",
+     .is_up = true,
+     .vxlan = {.port = 4789, .is_external = true}},
+};
+static const struct link_info harmless[] = {
+    {.ifindex = 3,
+     .name = "vxlan7",
+     .kind = "vxlan",
+     .is_up = true,
+     .vxlan = {.vni = 100, .port = 8472}},
+};
+static const struct link_info of_another[] = {
+    {.ifindex = 3, .name = "vxlan100", .kind = "vxlan", .is_up = true}};
+static const struct path well = {.hostname = "node2",
+                                 .host_ip = 0xc0a8010b,
+                                 .answers_ping = true,
+                                 .is_examined = true,
+                                 .answers_tcp = true,
+                                 .mtu_bytes = 1450,
+                                 .largest_bytes = 1450};
+
+/* What differs from a healthy node. */
+struct row {
+    const char *causes; /* "a b" */
+    const char *agent, *runtime, *firewall;
+    const struct link_info *links;
+    size_t link_count;
+    struct route_entry route; /* dst.len 0: none */
+    struct path path;         /* no name: the healthy one */
+    struct report_cert cert;  /* zeros: none */
+    int64_t checksum_errors, reverse_path_drops;
+    int64_t conntrack_count, neigh_count;
+    int64_t free_bytes, open_files;
+    const char *port_owner, *networkd, *reason;
+    bool has_no_forwarding, is_strict, has_nm_cloud_setup, has_no_control, has_no_agent;
+};
+
+static json_t *parse(const char *text)
+{
+    json_t *value = NULL;
+
+    if (text && json_parse(text, strlen(text), &value) < 0)
+        fail_msg("%s: %s", text, err_text());
+    return value;
+}
+
+static char *causes_of(const struct row *row)
+{
+    AUTO_JSON json_t *agent = row->has_no_agent ? NULL : parse(row->agent ? row->agent : AGENT);
+    AUTO_JSON json_t *runtime = parse(row->runtime ? row->runtime : RUNTIME);
+    AUTO_JSON json_t *firewall = parse(row->firewall ? row->firewall : "[]");
+    struct path path = row->path.hostname ? row->path : well;
+    struct route_entry route = row->route;
+    CLEANUP(findings_deinit) struct findings findings;
+    struct strbuf out = {0};
+    struct facts f = {
+        .now_s = 1000,
+        .agent = agent,
+        .agent_error = "refused",
+        .runtime = runtime,
+        .control_error = row->has_no_control ? "refused" : NULL,
+        .cert = row->cert.not_after ? &row->cert : NULL,
+        .links = (struct link_info *)(row->links ? row->links : links),
+        .link_count = row->links ? row->link_count : ARRAY_LEN(links),
+        .routes = &route,
+        .route_count = route.dst.len > 0,
+        .firewall = firewall,
+        .port_owner = (char *)row->port_owner,
+        .forwarding = !row->has_no_forwarding,
+        .rp_filter = row->is_strict,
+        .conntrack_count = row->conntrack_count,
+        .conntrack_max = 1000,
+        .neigh_count = row->neigh_count,
+        .neigh_max = 1024,
+        .has_bpffs = true,
+        .counts_before = {5, 7},
+        .counts_after = {5 + row->checksum_errors, 7 + row->reverse_path_drops},
+        .networkd_devices = (char *)row->networkd,
+        .has_nm_cloud_setup = row->has_nm_cloud_setup,
+        .disks = {{"/a", row->free_bytes ? row->free_bytes : 1 << 30, (int64_t)2 << 30},
+                  {"/b", FACTS_UNKNOWN, FACTS_UNKNOWN}},
+        .daemons = {{"quilt-runtime", 7, row->open_files, 1024}},
+        .paths = &path,
+        .path_count = 1,
+    };
+
+    diagnose(&f, &findings);
+    for (size_t i = 0; i < findings.count; i++)
+        strbuf_addf(&out, "%s%s", i > 0 ? " " : "", findings.items[i].cause);
+    return strbuf_take(&out);
+}
+
+#define CHAIN(hook, policy)                                                                  \
+    "{\"chain\":{\"family\":\"ip\",\"table\":\"filter\",\"name\":\"C\",\"type\":\"filter\"," \
+    "\"hook\":\"" hook "\",\"prio\":0,\"policy\":\"" policy "\"}}"
+#define RULE(expr) \
+    ",{\"rule\":{\"family\":\"ip\",\"table\":\"filter\",\"chain\":\"C\",\"expr\":[" expr "]}}"
+#define ACCEPT "{\"counter\":null},{\"accept\":null}"
+#define MATCH(left, right) "{\"match\":{\"op\":\"==\",\"left\":" left ",\"right\":" right "}},"
+#define DPORT "{\"payload\":{\"protocol\":\"udp\",\"field\":\"dport\"}}"
+#define SADDR "{\"payload\":{\"protocol\":\"ip\",\"field\":\"saddr\"}}"
+#define IIFNAME "{\"meta\":{\"key\":\"iifname\"}}"
+#define NAMED .hostname = "node2", .is_examined = true, .mtu_bytes = 1450
+
+static const struct row rows[] = {
+    {.causes = ""},
+    {.causes = "agent-away", .has_no_agent = true, .has_no_control = true},
+    {.causes = "control-plane-away", .has_no_control = true},
+    {.causes = "control-plane-refused",
+     .agent = "{\"node_id\":\"id\",\"control_plane\":{\"mode\":\"refused\",\"error\":\"another\"},"
+              "\"problems\":[\"another\"]}"},
+    {.causes = "not-joined", .agent = "{\"node_id\":null}"},
+    {.causes = "told told",
+     .agent = "{\"node_id\":\"id\",\"problems\":[\"a\"]}",
+     .runtime = "{\"problems\":[\"b\"]}"},
+    {.causes = "clock-skew",
+     .agent = "{\"node_id\":\"id\",\"control_plane\":{\"clock_skew_s\":-6}}"},
+    {.causes = "", .cert = {.not_before = 200, .not_after = 1200}},
+    {.causes = "certificate", .cert = {.not_before = 100, .not_after = 1200}},
+    {.causes = "certificate", .cert = {.not_before = 100, .not_after = 1000}},
+    {.causes = "certificate", .cert = {.not_before = 1001, .not_after = 9000}},
+    {.causes = "subnets-low",
+     .agent = "{\"node_id\":\"id\",\"subnet\":\"10.42.1.0/24\",\"cluster_cidr\":\"10.42.0.0/22\","
+              "\"control_plane\":{\"mode\":\"stream\"},\"peers\":[{}],\"problems\":[]}"},
+    {.causes = "",
+     .agent = "{\"node_id\":\"id\",\"subnet\":\"10.42.1.0/24\",\"cluster_cidr\":\"10.42.0.0/22\","
+              "\"control_plane\":{\"mode\":\"stream\"},\"peers\":[],\"problems\":[]}"},
+    {.causes = "files-low", .open_files = 922},
+    {.causes = "", .open_files = 921},
+    {.causes = "addresses-low",
+     .runtime = "{\"subnet\":\"10.42.1.0/28\",\"endpoints\":13,\"addresses_free\":1}"},
+    {.causes = "",
+     .runtime = "{\"subnet\":\"10.42.1.0/28\",\"endpoints\":12,\"addresses_free\":2}"},
+    {.causes = "vxlan-taken", .links = rivals, .link_count = ARRAY_LEN(rivals)},
+    {.causes = "", .links = harmless, .link_count = ARRAY_LEN(harmless)},
+    {.causes = "port-taken", .links = rivals, .link_count = 1, .port_owner = "x (pid 1)"},
+    {.causes = "device-name-taken", .links = of_another, .link_count = 1},
+    /* Inside the cluster, whoever it leads to; around it, when its hosts are on the link. */
+    {.causes = "cidr-overlap",
+     .route = {.dst = {0x0a2a8000, 17}, .gateway = 1, .ifindex = 2, .type = RTN_UNICAST}},
+    {.causes = "cidr-overlap",
+     .route = {.dst = {0x0a000000, 8}, .ifindex = 2, .type = RTN_UNICAST}},
+    {.causes = "",
+     .route = {.dst = {0x0a000000, 8}, .gateway = 1, .ifindex = 2, .type = RTN_UNICAST}},
+    {.causes = "", .route = {.dst = {0x0a2a0200, 24}, .ifindex = 3, .protocol = 81}},
+    {.causes = "networkd-manages", .networkd = "vxlan100"},
+    {.causes = "nm-cloud-setup", .has_nm_cloud_setup = true},
+    {.causes = "ip-forward-off", .has_no_forwarding = true},
+    {.causes = "conntrack-full", .conntrack_count = 900},
+    {.causes = "", .conntrack_count = 899},
+    {.causes = "neighbours-full", .neigh_count = 1000},
+    {.causes = "disk-full", .free_bytes = (16 << 20) - 1},
+    {.causes = "fast-path-off",
+     .agent = "{\"node_id\":\"id\",\"dataplane\":\"kernel\",\"dataplane_reason\":\"no TCX\"}"},
+    /* Forwarding: a policy that drops, and what would let us pass. */
+    {.causes = "forward-policy-drop", .firewall = "[" CHAIN("forward", "drop") "]"},
+    {.causes = "", .firewall = "[" CHAIN("forward", "accept") "]"},
+    {.causes = "", .firewall = "[" CHAIN("forward", "drop") RULE(ACCEPT) "]"},
+    {.causes = "",
+     .firewall = "[" CHAIN("forward", "drop") RULE(MATCH(IIFNAME, "\"vxlan100\"") ACCEPT) "]"},
+    {.causes = "",
+     .firewall = "[" CHAIN("forward", "drop")
+         RULE(MATCH(SADDR, "{\"prefix\":{\"addr\":\"10.0.0.0\",\"len\":8}}") ACCEPT) "]"},
+    {.causes = "forward-policy-drop",
+     .firewall = "[" CHAIN("forward", "drop")
+         RULE(MATCH(SADDR, "{\"prefix\":{\"addr\":\"10.42.1.0\",\"len\":24}}") ACCEPT) "]"},
+    {.causes = "forward-policy-drop",
+     .firewall = "[" CHAIN("forward", "drop") RULE(MATCH(IIFNAME, "\"docker0\"") ACCEPT) "]"},
+    /* The ways. */
+    {.causes = "peer-unreachable", .path = {NAMED}},
+    {.causes = "vxlan-lost", .path = {NAMED, .answers_host = true}},
+    {.causes = "vxlan-dropped-here", .path = {NAMED, .answers_host = true, .is_heard = true}},
+    /* A rule for what comes in explains only what was heard. */
+    {.causes = "vxlan-lost",
+     .path = {NAMED, .answers_host = true},
+     .firewall = "[" CHAIN("input", "accept") RULE(MATCH(DPORT, "4789") "{\"drop\":null}") "]"},
+    {.causes = "vxlan-dropped-here",
+     .path = {NAMED, .answers_host = true},
+     .firewall = "[" CHAIN("output", "accept")
+         RULE(MATCH(DPORT, "{\"range\":[4000,5000]}") "{\"reject\":null}") "]"},
+    {.causes = "", .firewall = "[" CHAIN("input", "drop") "]"}, /* and yet everything passes */
+    {.causes = "rp-filter",
+     .path = {NAMED, .is_heard = true},
+     .is_strict = true,
+     .reverse_path_drops = 3},
+    {.causes = "", .is_strict = true, .reverse_path_drops = 3},
+    {.causes = "mtu-black-hole",
+     .path = {NAMED, .answers_ping = true, .answers_tcp = true, .largest_bytes = 1400}},
+    {.causes = "checksum-offload",
+     .path = {NAMED, .answers_ping = true, .largest_bytes = 1450, .answers_summed = true}},
+    /* A firewall over there that refuses TCP says nothing of checksums. */
+    {.causes = "", .path = {NAMED, .answers_ping = true, .largest_bytes = 1450}},
+    {.causes = "checksum-errors", .checksum_errors = 1},
+};
+
+static void each_cause_is_named_and_nothing_else(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO_FREE char *causes = causes_of(&rows[i]);
+
+        if (strcmp(causes, rows[i].causes) != 0)
+            fail_msg("row %zu: '%s', not '%s'", i, causes, rows[i].causes);
+    }
+}
+
+static void a_note_is_no_reason_to_be_ill(void **state)
+{
+    CLEANUP(findings_deinit) struct findings findings = {0};
+    AUTO_STRBUF struct strbuf out = {0};
+
+    findings_add(&findings, (struct finding){.cause = "x",
+                                             .severity = SEVERITY_NOTE,
+                                             .what = mem_strdup("w"),
+                                             .shows = mem_strdup("s\x1b"),
+                                             .mend = mem_strdup("m")});
+    assert_true(findings_are_healthy(&findings));
+    findings_print(&findings, &out);
+    assert_string_equal(out.data, "note: x: w\n  shows  s\\u001b\n  mend   m\n");
+    findings_add(&findings, (struct finding){.cause = "y", .severity = SEVERITY_WARNING});
+    assert_false(findings_are_healthy(&findings));
+    assert_false(findings_have_error(&findings));
+}
+
+static void counters_are_found_by_their_names(void **state)
+{
+    static const char text[] = "Tcp: RtoAlgorithm InCsumErrors\nTcp: 1 3\n"
+                               "Udp: InDatagrams InCsumErrors\nUdp: 7 44\nUdpLite: A\nUdpLite: 9\n";
+
+    assert_int_equal(proc_counter(text, "Udp", "InCsumErrors"), 44);
+    assert_int_equal(proc_counter(text, "Tcp", "InCsumErrors"), 3);
+    assert_int_equal(proc_counter(text, "Udp", "InCsum"), 0);
+    assert_int_equal(proc_counter("Udp: A B\nUdp: 1\n", "Udp", "B"), 0);
+    assert_int_equal(proc_counter("Udp: A\n", "Udp", "A"), 0);
+    assert_int_equal(proc_counter(NULL, "Udp", "A"), 0);
+}
+
+static void lines_of_files_are_read_as_their_owners_read_them(void **state)
+{
+    static const char key[] = "net.ipv4.ip_forward";
+
+    assert_true(proc_has_line("A=1\nmanaged=true\n", "managed=true"));
+    assert_false(proc_has_line("A=1\nmanaged=trueish\n", "managed=true"));
+    assert_int_equal(proc_sysctl_line("net.ipv4.ip_forward = 0\n", key), 0);
+    assert_int_equal(proc_sysctl_line("-net/ipv4/ip_forward=0\nnet.ipv4.ip_forward=1", key), 1);
+    assert_int_equal(proc_sysctl_line("# net.ipv4.ip_forward=0\n", key), FACTS_UNKNOWN);
+    assert_int_equal(proc_sysctl_line("net.ipv4.ip_forward_x=0\n", key), FACTS_UNKNOWN);
+}
+
+static void a_processs_limits_are_read(void **state)
+{
+    static const char text[] =
+        "Limit                     Soft Limit           Hard Limit           Units     \n"
+        "Max core file size        0                    unlimited            bytes     \n"
+        "Max open files            1024                 524288               files     \n"
+        "Max locked memory         unlimited            unlimited            bytes     \n";
+
+    assert_int_equal(proc_limit(text, "Max open files"), 1024);
+    assert_int_equal(proc_limit(text, "Max locked memory"), FACTS_UNKNOWN);
+    assert_int_equal(proc_limit(text, "Max nothing"), FACTS_UNKNOWN);
+    assert_int_equal(proc_limit("Max open files", "Max open files"), FACTS_UNKNOWN);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_processs_limits_are_read),
+        cmocka_unit_test(each_cause_is_named_and_nothing_else),
+        cmocka_unit_test(a_note_is_no_reason_to_be_ill),
+        cmocka_unit_test(counters_are_found_by_their_names),
+        cmocka_unit_test(lines_of_files_are_read_as_their_owners_read_them),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
