@@ -12,6 +12,7 @@
 #include "lib/api/access_token.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/list.h"
 #include "lib/base/options.h"
 #include "lib/base/secret.h"
 
@@ -27,10 +28,11 @@
 
 /* ---- loading ------------------------------------------------------------------------------- */
 
-static int load_cluster(struct control *c, const char *body)
+static int load_cluster(struct control *c, const struct store_record *record)
 {
-    if (cluster_from_json(body, &c->cluster) < 0)
+    if (cluster_from_json(record->body, &c->cluster) < 0)
         return STORE_DAMAGED;
+    c->cluster_revision = record->revision;
     registry_init(&c->registry, &c->cluster, c->config.node_timeout_ms);
     c->is_loaded = true;
     return cluster_check_options(&c->cluster, &c->config.cluster);
@@ -42,7 +44,7 @@ static int load_record(const struct store_record *record, void *data)
     struct control *c = data;
 
     if (!c->is_loaded && strcmp(record->kind, CLUSTER_KIND) == 0)
-        return load_cluster(c, record->body);
+        return load_cluster(c, record);
     if (!c->is_loaded) {
         (void)err_fail(EIO, "the record of the cluster is missing");
         return STORE_DAMAGED;
@@ -54,49 +56,56 @@ static int load_record(const struct store_record *record, void *data)
     return registry_load(&c->registry, record, control_now());
 }
 
-static int store_founding(struct control *c)
+static int plan_founding(struct control *c, struct store_change *first)
 {
-    struct store_change change = {.at_unix_s = clock_unix_s()};
-    int r;
+    struct cluster cluster;
+    int r = pki_check_unfounded(&c->config.pki, c->config.db_path);
 
-    store_add_create(&change, CLUSTER_KIND, CLUSTER_ID, NULL, cluster_to_json(&c->cluster));
-    r = store_commit(c->store, &change);
-    if (r == 0 && change.outcome != STORE_DONE)
-        r = err_fail(ENOSPC, "%s: no room to found a cluster", c->config.db_path);
-    c->registry.revision = change.revision;
-    store_change_deinit(&change);
+    if (r != 0)
+        return r == PKI_DAMAGED ? STORE_DAMAGED : r;
+    random_uuid(c->founded_id);
+    r = cluster_found(&c->config.cluster, c->founded_id, &cluster);
+    if (r == 0)
+        store_add_create(first, CLUSTER_KIND, CLUSTER_ID, NULL, cluster_to_json(&cluster));
     return r;
 }
 
-static int found(struct control *c)
+static int open_store(struct control *c)
 {
-    char cluster_id[UUID_TEXT_SIZE];
-    int r;
+    struct store_change first = {.at_unix_s = clock_unix_s()};
+    const char *path = c->config.db_path;
+    enum store_sqlite_file file = store_sqlite_look(path);
+    int r = file == STORE_SQLITE_NONE ? plan_founding(c, &first) : 0;
 
-    random_uuid(cluster_id);
-    r = cluster_found(&c->config.cluster, cluster_id, &c->cluster);
-    if (r < 0)
-        return r;
-    registry_init(&c->registry, &c->cluster, c->config.node_timeout_ms);
-    c->is_loaded = true;
-    r = store_founding(c);
     if (r == 0)
-        log_info("cluster founded", LOG_S("cluster_id", c->cluster.cluster_id));
+        r = store_sqlite_open(path, first.op_count > 0 ? &first : NULL, &c->store);
+    if (r == 0 && file == STORE_SQLITE_COPY)
+        log_warn("this database is a backup that was put in place: nodes that were revoked and "
+                 "tokens that were removed since it was made are good again, so do that again",
+                 LOG_S("db_path", path));
+    store_change_deinit(&first);
     return r;
+}
+
+static int check_loaded(struct control *c, uint64_t revision)
+{
+    int r = c->is_loaded ? registry_loaded(&c->registry, revision)
+                         : err_fail(EIO, "it has no record of a cluster");
+
+    return r == 0 ? 0 : store_sqlite_distrust(c->config.db_path);
 }
 
 static int load(struct control *c)
 {
     uint64_t revision = 0;
-    int r = store_sqlite_open(c->config.db_path, &c->store);
+    int r = open_store(c);
 
-    if (r != 0)
-        return r;
-    r = store_load(c->store, load_record, c, &revision);
-    if (r == 0 && !c->is_loaded)
-        return found(c);
-    if (r == 0 && registry_loaded(&c->registry, revision) != 0)
-        r = store_sqlite_distrust(c->config.db_path);
+    if (r == 0)
+        r = store_load(c->store, load_record, c, &revision);
+    if (r == 0)
+        r = check_loaded(c, revision);
+    if (r == 0 && strcmp(c->founded_id, c->cluster.cluster_id) == 0)
+        log_info("cluster founded", LOG_S("cluster_id", c->cluster.cluster_id));
     return r;
 }
 
@@ -116,41 +125,91 @@ static void print_join_line(struct control *c)
     secret_free(TAKE_PTR(c->first_token));
 }
 
-/* Before the writer's thread has the store. */
-static int make_first_token(struct control *c)
+/* Clusters of versions that did not note it: by what only TLS leaves behind. */
+static bool has_spoken_tls(const struct control *c)
 {
-    struct store_change change = {.at_unix_s = clock_unix_s()};
+    const struct node *node;
+
+    if (c->cluster.speaks_tls || c->tokens.count > 0)
+        return true;
+    DL_FOREACH(c->registry.first, node)
+    {
+        if (node->facts.key_sha256[0])
+            return true;
+    }
+    return false;
+}
+
+static int load_pki(struct control *c)
+{
+    bool has_spoken = has_spoken_tls(c), is_wanted = false, is_new = false;
+    int r = pki_decide(&c->config.pki, c->config.db_path, has_spoken, &is_wanted);
+
+    if (r == 0 && is_wanted)
+        r = pki_open(&c->config.pki, c->cluster.cluster_id, c->config.db_path, &c->pki, &is_new);
+    if (r == PKI_DAMAGED)
+        return STORE_DAMAGED;
+    if (r == 0 && is_new && has_spoken)
+        log_warn("a new CA in place of the one that is missing: every node has to join anew",
+                 LOG_S("dir", c->pki->dir));
+    c->wants_first_token = r == 0 && is_wanted && (is_new || !has_spoken);
+    return r;
+}
+
+static int store_tls(struct control *c, struct store_change *change)
+{
+    int r = store_commit(c->store, change);
+
+    if (r == 0 && change->outcome != STORE_DONE)
+        r = err_fail(ENOSPC, "%s: no room to note that the cluster speaks TLS", c->config.db_path);
+    if (r == 0)
+        c->registry.revision = change->revision;
+    return r;
+}
+
+static void write_speaks_tls(struct control *c, struct store_change *change)
+{
+    if (c->cluster.speaks_tls)
+        return;
+    c->cluster.speaks_tls = true;
+    store_add_update(change, CLUSTER_KIND, CLUSTER_ID, c->cluster_revision, NULL,
+                     cluster_to_json(&c->cluster));
+}
+
+static int begin_with_first_token(struct control *c, struct store_change *change)
+{
     struct token_facts facts = {.role = ACCESS_JOINING};
     char text[ACCESS_TOKEN_TEXT_SIZE];
     int r;
 
     tokens_api_make(c, &facts, text);
     facts.expires_at = facts.created_at + FIRST_TOKEN_TTL_S;
-    tokens_write_create(&change, &facts);
-    r = store_commit(c->store, &change);
-    if (r == 0 && change.outcome != STORE_DONE)
-        r = err_fail(ENOSPC, "%s: no room for a first token", c->config.db_path);
+    tokens_write_create(change, &facts);
+    r = store_tls(c, change);
     if (r == 0) {
-        c->registry.revision = change.revision;
-        tokens_add(&c->tokens, &facts, change.revision);
+        tokens_add(&c->tokens, &facts, change->revision);
         c->first_token = mem_strdup(text);
     }
     explicit_bzero(text, sizeof text);
-    store_change_deinit(&change);
     return r;
 }
 
-static int load_pki(struct control *c)
+/* When nothing can fail any more that the next start would mend: the token's text is said once. And
+ * before the writer's thread has the store. */
+static int begin_tls(struct control *c)
 {
-    bool is_new = false;
-    int r;
+    struct store_change change = {.at_unix_s = clock_unix_s()};
+    int r = 0;
 
-    if (!pki_is_wanted(&c->config.pki, c->config.db_path))
+    if (!c->pki)
         return 0;
-    r = pki_open(&c->config.pki, c->cluster.cluster_id, c->config.db_path, &c->pki, &is_new);
-    if (r == PKI_DAMAGED)
-        return STORE_DAMAGED;
-    return r == 0 && is_new ? make_first_token(c) : r;
+    write_speaks_tls(c, &change);
+    if (c->wants_first_token)
+        r = begin_with_first_token(c, &change);
+    else if (change.op_count > 0)
+        r = store_tls(c, &change);
+    store_change_deinit(&change);
+    return r;
 }
 
 static struct http_tls_config shown(const struct control *c)
@@ -375,6 +434,11 @@ static int start(struct control *c)
     const struct writer_callbacks callbacks = {on_stored, on_broken, c};
     int r;
 
+    r = start_server(c);
+    if (r == 0)
+        r = begin_tls(c);
+    if (r != 0)
+        return r;
     events_init(&c->events, EVENTS_KEPT, EVENTS_BYTES_MAX, c->registry.revision);
     r = writer_new(c->daemon.loop, c->store, &callbacks, &c->writer);
     if (r == 0)
@@ -389,8 +453,6 @@ static int start(struct control *c)
         r = loop_add_timer(c->daemon.loop, on_suspicion, c, &c->suspicion);
     if (r == 0)
         r = loop_add_timer(c->daemon.loop, on_renewal, c, &c->renewal);
-    if (r == 0)
-        r = start_server(c);
     if (r == 0 && c->pki)
         loop_timer_set_in(c->renewal, RENEWAL_MS);
     if (r == 0)

@@ -52,11 +52,14 @@ struct control {
     struct daemon daemon;
     struct store *store;
     struct cluster cluster;
+    uint64_t cluster_revision;       /* of its record, as it was loaded */
+    char founded_id[UUID_TEXT_SIZE]; /* of the cluster that this start would found; else empty */
     struct registry registry;
     struct tokens tokens;
     struct token_change *token_changes; /* under way */
     struct barred barred;               /* addresses that older tokens do not let in from */
     struct pki *pki;                    /* NULL: plain HTTP */
+    bool wants_first_token;             /* one is to be made at this start */
     char *first_token;                  /* made at this start, and not told yet; NULL: none */
     struct rotation rotation;           /* of the CA */
     struct guesses guesses;             /* wrong credentials */

@@ -120,8 +120,9 @@ static int tell_given(struct pki *pki)
     size_t n;
     int r = file_read(file, TLS_BUNDLE_MAX, &pem, &n);
 
-    if (r == 0)
-        r = tell(pki, pki->options.ca_file ? pem : last_certificate(pem));
+    if (r < 0)
+        return err_wrap(r, pki->options.ca_file ? "--tls-ca" : "--tls-cert");
+    r = tell(pki, pki->options.ca_file ? pem : last_certificate(pem));
     if (r < 0 && !pki->options.ca_file)
         return err_wrap(r, "%s has no CA's certificate at its end; give it with --tls-ca", file);
     return r < 0 ? err_wrap(r, "--tls-ca %s", file) : 0;
@@ -170,34 +171,64 @@ static int follow_files(struct pki *pki, int r)
     return pki->options.cert_file ? tell_given(pki) : tell(pki, pki->files->bundle_pem);
 }
 
-static int open_files(struct pki *pki, const char *cluster_id)
+static int open_files(struct pki *pki, const char *cluster_id, const char *db_path)
 {
-    const struct pki_config config = {
-        .dir = pki->dir, .cluster_id = cluster_id, .names = names_of(pki), .life_s = OWN_LIFE_S};
+    const struct pki_config config = {.dir = pki->dir,
+                                      .cluster_id = cluster_id,
+                                      .db_path = db_path,
+                                      .names = names_of(pki),
+                                      .life_s = OWN_LIFE_S};
 
     return pki_files_open(&config, clock_unix_s(), &pki->files);
 }
 
+/* The certificate alone can be lost: it is made again from the key. */
 static bool has_ca(const char *dir)
 {
-    AUTO_FREE char *path = mem_printf("%s/ca.pem", dir);
+    AUTO_FREE char *cert = mem_printf("%s/ca.pem", dir), *key = mem_printf("%s/ca-key.pem", dir);
 
-    return access(path, F_OK) == 0;
+    return access(cert, F_OK) == 0 || access(key, F_OK) == 0;
 }
 
-bool pki_is_wanted(const struct pki_options *options, const char *db_path)
+static int ca_is_gone(const char *dir)
+{
+    (void)err_fail(
+        ENOENT,
+        "this cluster speaks TLS, and %s/ca.pem is missing: put it and ca-key.pem back "
+        "from a backup, or name the directory where they are with --tls-dir; or ask with "
+        "--tls auto for a new CA, which every node has to join anew, or with --tls off "
+        "for plain HTTP",
+        dir);
+    return PKI_DAMAGED;
+}
+
+int pki_decide(const struct pki_options *options, const char *db_path, bool has_spoken,
+               bool *ret_is_wanted)
 {
     AUTO_FREE char *dir = directory_of(options, db_path);
 
-    switch (options->mode) {
-    case PKI_AUTO:
-        return true;
-    case PKI_OFF:
-        return false;
-    case PKI_UNSAID:
-        break;
-    }
-    return options->cert_file || has_ca(dir);
+    *ret_is_wanted = options->mode == PKI_AUTO;
+    if (options->mode != PKI_UNSAID)
+        return 0;
+    if (has_spoken && !has_ca(dir))
+        return ca_is_gone(dir);
+    *ret_is_wanted = options->cert_file || has_ca(dir);
+    return 0;
+}
+
+int pki_check_unfounded(const struct pki_options *options, const char *db_path)
+{
+    AUTO_FREE char *dir = directory_of(options, db_path);
+
+    if (options->mode == PKI_OFF || !has_ca(dir))
+        return 0;
+    (void)err_fail(
+        ENOENT,
+        "%s is not there, and %s has the CA of a cluster already: is --db-path the right "
+        "one? Else restore the database from a backup, or, to begin a new cluster, name "
+        "another --tls-dir or move the directory away",
+        db_path, dir);
+    return PKI_DAMAGED;
 }
 
 int pki_open(const struct pki_options *options, const char *cluster_id, const char *db_path,
@@ -210,7 +241,7 @@ int pki_open(const struct pki_options *options, const char *cluster_id, const ch
     pki->dir = directory_of(options, db_path);
     *ret_is_new = !has_ca(pki->dir);
     find_names(pki);
-    r = open_files(pki, cluster_id);
+    r = open_files(pki, cluster_id, db_path);
     if (r == 0) {
         choose_files(pki);
         r = follow_files(pki, 0);

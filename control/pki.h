@@ -42,10 +42,16 @@ struct pki {
     int64_t given_stamp; /* when the given files were changed last */
 };
 
-/* Whether the server is to speak TLS. When nothing is said: if it has done so before. */
-bool pki_is_wanted(const struct pki_options *options, const char *db_path);
+/* Whether the server is to speak TLS. When nothing is said: if it has done so before, by what is in
+ * the database (has_spoken) or for the CA that is there. 0, or PKI_DAMAGED with a text: it has, and
+ * the CA is gone. */
+int pki_decide(const struct pki_options *options, const char *db_path, bool has_spoken,
+               bool *ret_is_wanted);
+/* Before a cluster is founded: PKI_DAMAGED with a text when there is a CA already, which can only
+ * be another cluster's. */
+int pki_check_unfounded(const struct pki_options *options, const char *db_path);
 /* Loads or makes everything; *ret_is_new: there was no CA before. 0, PKI_DAMAGED with a text, or
- * negative. */
+ * negative. cluster_id and db_path are borrowed while the pki lives. */
 int pki_open(const struct pki_options *options, const char *cluster_id, const char *db_path,
              struct pki **ret_pki, bool *ret_is_new);
 void pki_free(struct pki *pki);

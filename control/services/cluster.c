@@ -70,9 +70,18 @@ char *cluster_to_json(const struct cluster *cluster)
     char cidr[IP4_PREFIX_TEXT_SIZE];
 
     return mem_printf("{\"cluster_id\":\"%s\",\"cluster_cidr\":\"%s\",\"node_prefix\":%u,"
-                      "\"vni\":%u,\"vxlan_port\":%u}",
+                      "\"vni\":%u,\"vxlan_port\":%u%s}",
                       cluster->cluster_id, ip4_prefix_format(cluster->cidr, cidr),
-                      cluster->node_prefix_len, cluster->vni, cluster->vxlan_port);
+                      cluster->node_prefix_len, cluster->vni, cluster->vxlan_port,
+                      cluster->speaks_tls ? ",\"speaks_tls\":true" : "");
+}
+
+/* Not there in those that have not, or that older versions stored. */
+static int read_speaks_tls(const json_t *object, bool *ret)
+{
+    int r = json_get_bool(object, "speaks_tls", ret);
+
+    return r == -ENOENT ? 0 : r;
 }
 
 static int read_members(const json_t *object, struct cluster *c)
@@ -93,6 +102,8 @@ static int read_members(const json_t *object, struct cluster *c)
         r = json_get_int(object, "vni", 1, 0xffffff, &vni);
     if (r == 0)
         r = json_get_int(object, "vxlan_port", 1, UINT16_MAX, &port);
+    if (r == 0)
+        r = read_speaks_tls(object, &c->speaks_tls);
     if (r < 0)
         return r;
     (void)stpncpy(c->cluster_id, id, sizeof c->cluster_id - 1);

@@ -1,5 +1,6 @@
 /* The facts that a cluster is founded on. They are stored at the first start and never change; a
- * later start that asks for others is refused rather than believed. */
+ * later start that asks for others is refused rather than believed. One is added: that it has
+ * spoken TLS, so that it does not cease to for want of a file. */
 #pragma once
 
 #include <stdint.h>
@@ -18,6 +19,7 @@ struct cluster {
     uint8_t node_prefix_len;
     uint32_t vni;
     uint16_t vxlan_port;
+    bool speaks_tls; /* it has, at some time */
 };
 
 /* What the command line says; zero lengths: nothing. */

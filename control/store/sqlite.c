@@ -20,9 +20,6 @@
  * oldest go so many at a time: each time costs pages that a commit does not need. */
 #define CHANGES_KEPT 10000
 #define CHANGES_STEP 1000
-/* A row of the log of changes: the revision, and which operation of its change set. */
-#define CHANGE_ROWS 8
-static_assert(STORE_OPS_MAX <= CHANGE_ROWS, "a row an operation");
 /* The write-ahead log goes back into the file when it has this many pages (10 MiB). The more of
  * them a checkpoint finds changed twice, the less it has to write. */
 #define WAL_PAGES_MAX 2500
@@ -130,7 +127,7 @@ static int log_op(struct store_sqlite *s, const struct store_op *op, uint64_t re
 {
     sqlite3_stmt *statement = s->statements[SQL_LOG];
 
-    bind_u64(statement, 1, revision * CHANGE_ROWS + number);
+    bind_u64(statement, 1, revision * SQLITE_FILE_CHANGE_ROWS + number);
     bind_u64(statement, 2, revision);
     bind_text(statement, 3, op->kind);
     bind_text(statement, 4, op->id);
@@ -197,7 +194,7 @@ static int trim(struct store_sqlite *s, uint64_t revision)
 {
     if (revision <= CHANGES_KEPT || revision / CHANGES_STEP == s->revision / CHANGES_STEP)
         return STORE_DONE;
-    bind_u64(s->statements[SQL_TRIM], 1, (revision - CHANGES_KEPT + 1) * CHANGE_ROWS);
+    bind_u64(s->statements[SQL_TRIM], 1, (revision - CHANGES_KEPT + 1) * SQLITE_FILE_CHANGE_ROWS);
     return run(s, SQL_TRIM);
 }
 
@@ -390,12 +387,12 @@ static int prepare_all(struct store_sqlite *s)
     return 0;
 }
 
-int store_sqlite_open(const char *path, struct store **ret_store)
+int store_sqlite_open(const char *path, const struct store_change *first, struct store **ret_store)
 {
     static const struct store_ops ops = {load, commit, copy, sqlite_store_free};
     sqlite3 *db = NULL;
     struct store_sqlite *s;
-    int r = sqlite_file_open(path, &db);
+    int r = sqlite_file_open(path, first, &db);
 
     if (r != 0)
         return r;

@@ -10,9 +10,19 @@
 
 #include "control/store/store.h"
 
-/* Opens the file, or makes it (mode 0600). STORE_DAMAGED with a text that names the file and says
- * how to recover: it is not whole, or not ours. Negative: -EBUSY when another process holds it. */
-int store_sqlite_open(const char *path, struct store **ret_store);
+/* Opens the file, or makes it (mode 0600), with first in it as its first change set (creations
+ * only; NULL: empty), so that there is never one without. STORE_DAMAGED with a text that names the
+ * file and says how to recover: it is not whole, or not ours. Negative: -EBUSY when another process
+ * holds it. */
+int store_sqlite_open(const char *path, const struct store_change *first, struct store **ret_store);
+
+/* What there is before it is opened. */
+enum store_sqlite_file {
+    STORE_SQLITE_NONE,
+    STORE_SQLITE_COPY, /* store_copy()'s, put there and not opened since */
+    STORE_SQLITE_OTHER
+};
+enum store_sqlite_file store_sqlite_look(const char *path);
 
 /* For who finds what was loaded senseless: adds the file and how to recover to the latest error
  * text. Returns STORE_DAMAGED. */

@@ -1,8 +1,10 @@
 /* A copy of an SQLite database that is in use. */
 #include "control/store/sqlite_copy.h"
 
+#include <fcntl.h>
 #include <string.h>
 
+#include "control/store/sqlite.h"
 #include "control/store/sqlite_file.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -29,6 +31,20 @@ static int check(const char *path, unsigned char *bytes, sqlite3_int64 n)
         r = sqlite_file_check(db, path);
     (void)sqlite3_close(db);
     return r;
+}
+
+/* The first opening makes it a file with a log again. */
+enum store_sqlite_file store_sqlite_look(const char *path)
+{
+    unsigned char header[HEADER_SIZE];
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return errno == ENOENT ? STORE_SQLITE_NONE : STORE_SQLITE_OTHER;
+    return read(fd, header, sizeof header) == (ssize_t)sizeof header &&
+                   header[WRITE_VERSION_AT] == VERSION_ROLLBACK
+               ? STORE_SQLITE_COPY
+               : STORE_SQLITE_OTHER;
 }
 
 int sqlite_copy(sqlite3 *db, const char *path, char **ret_bytes, size_t *ret_n)

@@ -1,7 +1,6 @@
 /* Opening the SQLite file: making it, migrating it, and judging whether it can be trusted. */
 #include "control/store/sqlite_file.h"
 
-#include <assert.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdint.h>
@@ -19,8 +18,9 @@
 #define APPLICATION_ID 0x514d7368
 
 static const char recovery[] =
-    "restore the file from a backup, or move it away to begin a new cluster "
-    "(then every agent registers anew)";
+    "restore the file from a backup, or move it away to begin a new cluster (then run 'quiltctl "
+    "node accept-cluster' on every node; over TLS move the pki directory away, too, and give every "
+    "node a new token)";
 
 int sqlite_file_fail(sqlite3 *db, const char *path, const char *doing)
 {
@@ -136,7 +136,60 @@ static int sync_directory_of(const char *path)
     return 0;
 }
 
-static int fill_new(const char *temp)
+static int step_once(sqlite3 *db, const char *path, sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+
+    (void)sqlite3_finalize(statement);
+    return code == SQLITE_DONE ? 0 : sqlite_file_fail(db, path, "write");
+}
+
+static int write_first_record(sqlite3 *db, const char *path, const struct store_op *op)
+{
+    sqlite3_stmt *statement = NULL;
+
+    if (sqlite3_prepare_v2(db,
+                           "INSERT INTO records(kind, id, created_revision, revision, key, body) "
+                           "VALUES(?1, ?2, 1, 1, ?3, ?4)",
+                           -1, &statement, NULL) != SQLITE_OK)
+        return sqlite_file_fail(db, path, "write");
+    (void)sqlite3_bind_text(statement, 1, op->kind, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_text(statement, 2, op->id, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_text(statement, 3, op->key, -1, SQLITE_STATIC); /* NULL binds NULL */
+    (void)sqlite3_bind_text(statement, 4, op->body, -1, SQLITE_STATIC);
+    return step_once(db, path, statement);
+}
+
+static int log_first_record(sqlite3 *db, const char *path, const struct store_op *op, size_t number,
+                            int64_t at)
+{
+    sqlite3_stmt *statement = NULL;
+
+    if (sqlite3_prepare_v2(db,
+                           "INSERT INTO changes(row, revision, kind, id, verb, at) "
+                           "VALUES(?1, 1, ?2, ?3, 'create', ?4)",
+                           -1, &statement, NULL) != SQLITE_OK)
+        return sqlite_file_fail(db, path, "write");
+    (void)sqlite3_bind_int64(statement, 1, SQLITE_FILE_CHANGE_ROWS + (int64_t)number);
+    (void)sqlite3_bind_text(statement, 2, op->kind, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_text(statement, 3, op->id, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(statement, 4, at);
+    return step_once(db, path, statement);
+}
+
+static int write_first(sqlite3 *db, const char *path, const struct store_change *first)
+{
+    int r = 0;
+
+    for (size_t i = 0; first && i < first->op_count && r == 0; i++) {
+        r = write_first_record(db, path, &first->ops[i]);
+        if (r == 0)
+            r = log_first_record(db, path, &first->ops[i], i, first->at_unix_s);
+    }
+    return r;
+}
+
+static int fill_new(const char *temp, const struct store_change *first)
 {
     sqlite3 *db = NULL;
     int r = open_handle(temp, &db);
@@ -146,13 +199,15 @@ static int fill_new(const char *temp)
     r = run(db, temp, "PRAGMA synchronous=FULL");
     if (r == 0)
         r = migrate(db, temp);
+    if (r == 0)
+        r = write_first(db, temp, first);
     if (sqlite3_close(db) != SQLITE_OK && r == 0)
         r = err_fail(EIO, "close %s", temp);
     return r;
 }
 
 /* Another process may make it at the same time: one of the two renames wins, both open that. */
-static int create(const char *path)
+static int create(const char *path, const struct store_change *first)
 {
     AUTO_FREE char *temp = mem_printf("%s.XXXXXX", path);
     AUTO_CLOSE int fd = mkostemp(temp, O_CLOEXEC); /* mode 0600 */
@@ -162,7 +217,7 @@ static int create(const char *path)
         return err_fail(ENOENT, "create %s: its directory is not there; make it first", path);
     if (fd < 0)
         return err_sys(errno, "create %s", path);
-    r = fill_new(temp);
+    r = fill_new(temp, first);
     if (r == 0 && renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE) < 0 &&
         errno != EEXIST)
         r = err_sys(errno, "rename %s to %s", temp, path);
@@ -227,7 +282,7 @@ static int prepare(sqlite3 *db, const char *path)
 }
 
 /* 0: it can be opened. Makes it when there is none, but never in place of one that was lost. */
-static int ensure_file(const char *path)
+static int ensure_file(const char *path, const struct store_change *first)
 {
     AUTO_FREE char *wal = mem_printf("%s-wal", path);
     struct stat st;
@@ -244,13 +299,13 @@ static int ensure_file(const char *path)
         (void)err_fail(EIO, "%s is gone, but %s is there; %s", path, wal, recovery);
         return STORE_DAMAGED;
     }
-    return create(path);
+    return create(path, first);
 }
 
-int sqlite_file_open(const char *path, sqlite3 **ret_db)
+int sqlite_file_open(const char *path, const struct store_change *first, sqlite3 **ret_db)
 {
     sqlite3 *db = NULL;
-    int r = ensure_file(path);
+    int r = ensure_file(path, first);
 
     if (r == 0)
         r = open_handle(path, &db);

@@ -1,10 +1,17 @@
 /* Opening the SQLite file: making it, migrating it, and judging whether it can be trusted. */
 #pragma once
 
+#include <assert.h>
 #include <sqlite3.h>
 
+#include "control/store/store.h"
+
+/* A row of the log of changes: the revision times this, and which operation of its change set. */
+#define SQLITE_FILE_CHANGE_ROWS 8
+static_assert(STORE_OPS_MAX <= SQLITE_FILE_CHANGE_ROWS, "a row an operation");
+
 /* As store_sqlite_open(); *ret_db is ready to be written. */
-int sqlite_file_open(const char *path, sqlite3 **ret_db);
+int sqlite_file_open(const char *path, const struct store_change *first, sqlite3 **ret_db);
 
 /* Whether the content is whole: 0, or STORE_DAMAGED with a text that names path. */
 int sqlite_file_check(sqlite3 *db, const char *path);

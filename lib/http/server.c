@@ -297,7 +297,7 @@ int http_server_new(struct loop *loop, const struct http_server_config *config,
         http_server_free(server);
         return err_wrap(r, "HTTP server");
     }
-    http_server_run(server); /* the first turn starts the listening */
+    http_server_kick(server); /* nothing is answered before its owner's loop runs */
     *ret_server = server;
     return 0;
 }

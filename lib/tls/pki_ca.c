@@ -23,7 +23,11 @@
 /* What a person can do. */
 #define RESTORE                                                                                 \
     "put ca.pem and ca-key.pem back from a backup, or, to begin with a new CA that every node " \
-    "has to join anew, remove the directory"
+    "has to join anew, move the directory away"
+#define CHOOSE                                                                                    \
+    "name the database of that cluster with --db-path, or the directory of this one's CA with "   \
+    "--tls-dir; or, to begin with a new CA that every node has to join anew, move the directory " \
+    "away"
 #define GIVE_UP_NEXT                                                                            \
     "put ca-next.pem and ca-next-key.pem back from a backup, or, to give up replacing the CA, " \
     "remove both"
@@ -144,22 +148,27 @@ int pki_make_ca(const struct pki_files *files, const struct pki_slot *slot, stru
     return r;
 }
 
+static int of_another_cluster(const struct pki_files *files, const char *name, const char *ca_of)
+{
+    AUTO_FREE char *what =
+        mem_printf("it is the CA of cluster %s, and the database %s is of cluster %s", ca_of,
+                   files->config.db_path, files->config.cluster_id);
+
+    return pki_damaged(files, name, what, CHOOSE);
+}
+
 /* Takes the two over; they have to be of one CA, and of our cluster. */
 static int take_ca(const struct pki_files *files, const char *name, const char *how,
                    struct tls_key **key, struct tls_cert **cert, struct tls_ca **ret_ca)
 {
     AUTO_TLS_CA struct tls_ca *ca = NULL;
-    AUTO_FREE char *what = NULL;
 
     if (tls_ca_from_parts(*cert, *key, &ca) < 0)
         return pki_damaged(files, name, err_text(), how);
     (void)TAKE_PTR(*key);
     (void)TAKE_PTR(*cert);
-    if (strcmp(tls_ca_cluster_id(ca), files->config.cluster_id) != 0) {
-        what = mem_printf("it is the CA of cluster %s, and the database is of cluster %s",
-                          tls_ca_cluster_id(ca), files->config.cluster_id);
-        return pki_damaged(files, name, what, how);
-    }
+    if (strcmp(tls_ca_cluster_id(ca), files->config.cluster_id) != 0)
+        return of_another_cluster(files, name, tls_ca_cluster_id(ca));
     *ret_ca = TAKE_PTR(ca);
     return 0;
 }

@@ -33,6 +33,7 @@
 struct pki_config {
     const char *dir;        /* copied */
     const char *cluster_id; /* borrowed while the pki_files lives */
+    const char *db_path;    /* of the cluster's database, for error texts; borrowed likewise */
     struct tls_names names; /* of the server; borrowed likewise */
     int64_t life_s;         /* of the server's and admin's certificates */
 };

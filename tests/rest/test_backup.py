@@ -73,6 +73,16 @@ def test_who_is_restored_is_who_it_was(plane, restored, tmp_path):
     assert grants[0]["node_token"].encode() not in path.read_bytes()
 
 
+def test_a_backup_that_was_put_in_place_is_told_once(plane, restored, tmp_path):
+    plane.join(1)
+    assert "is a backup that was put in place" not in plane.log()
+    other = restored(backup(plane, tmp_path / "copy"))
+    assert "nodes that were revoked and tokens that were removed since it was made are good again" in other.log()
+    other.kill()
+    other.start()
+    assert "is a backup" not in other.log()
+
+
 def test_a_backup_changes_nothing_and_says_what_it_did(plane, tmp_path):
     plane.join(1)
     revision, size = plane.metric("quilt_control_revision"), plane.db.stat().st_size

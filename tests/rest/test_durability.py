@@ -134,6 +134,29 @@ def test_a_damaged_file_is_exit_65_with_a_way_out(make_plane, damage):
     assert plane.db.read_bytes() == damaged  # nothing was made worse
 
 
+def test_a_file_without_its_cluster_is_exit_65(make_plane):
+    """As one that was made by an older version and lost its log is."""
+    plane = make_plane().start()
+    assert plane.stop() == 0
+    database = sqlite3.connect(plane.db)
+    database.execute("DELETE FROM records")
+    database.execute("DELETE FROM changes")
+    database.commit()
+    database.close()
+    assert plane.spawn().wait_exit() == 65
+    assert "it has no record of a cluster" in plane.log() and "cluster founded" not in plane.log()
+    assert "node accept-cluster" in plane.log()
+
+
+def test_a_lost_log_does_not_found_another_cluster(make_plane):
+    plane = make_plane().start()
+    cluster = plane.ask("GET", "/api/nodes").json()["cluster_id"]
+    plane.kill()
+    plane.db.with_name("mesh.db-wal").unlink()
+    plane.start()
+    assert plane.ask("GET", "/api/nodes").json()["cluster_id"] == cluster
+
+
 def test_a_file_of_another_program_is_exit_65(make_plane):
     plane = make_plane()
     database = sqlite3.connect(plane.db)

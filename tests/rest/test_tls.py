@@ -1,10 +1,11 @@
 """TLS itself: the first start, the protocol, certificates that others made; seen by OpenSSL."""
 import socket
+import sqlite3
 import ssl
 import subprocess
 
 import pytest
-from plane import problem
+from plane import Plane, problem
 from secure import Node, make_secure, openssl, secure  # noqa: F401 (fixtures)
 
 from lab.wait import wait_for
@@ -44,6 +45,87 @@ def test_a_cluster_that_has_spoken_tls_goes_on_doing_so(plane):
     plane.options.remove("auto")
     plane.restart()
     assert plane.ask("GET", "/health").status == 200
+
+
+def without_tls_option(plane):
+    plane.options.remove("--tls")
+    plane.options.remove("auto")
+    return plane
+
+
+def forget_tls_flag(plane):
+    """The database becomes one of a version that did not note that TLS was spoken."""
+    database = sqlite3.connect(plane.db)
+    database.execute("UPDATE records SET body = json_remove(body, '$.speaks_tls') WHERE kind = 'cluster'")
+    database.commit()
+    database.close()
+
+
+@pytest.mark.parametrize("version", ["this version", "an older one"])
+def test_a_cluster_whose_ca_is_gone_does_not_fall_back_to_plain_http(plane, version):
+    assert without_tls_option(plane).stop() == 0
+    if version == "an older one":
+        forget_tls_flag(plane)
+    plane.pki.rename(plane.pki.with_name("elsewhere"))
+    assert plane.spawn().wait_exit() == 65
+    for words in (f"{plane.pki}/ca.pem is missing", "--tls-dir", "--tls auto", "--tls off", "backup"):
+        assert words in plane.log()
+    assert not plane.pki.exists()
+    plane.start("--tls-dir", plane.pki.with_name("elsewhere"))
+    plane.restart("--tls", "off")
+
+
+def test_a_ca_whose_certificate_alone_is_lost_is_the_same_ca(plane):
+    before = (plane.pki / "ca.pem").read_bytes()
+    assert without_tls_option(plane).stop() == 0
+    (plane.pki / "ca.pem").unlink()
+    plane.start()
+    assert plane.ask("GET", "/health").status == 200
+    assert (plane.pki / "ca.pem").read_bytes() == before
+
+
+def test_a_new_ca_that_was_asked_for_is_warned_of_and_has_a_join_line(plane):
+    assert plane.stop() == 0
+    plane.pki.rename(plane.pki.with_name("elsewhere"))
+    plane.start()
+    assert "every node has to join anew" in plane.log() and plane.log().count("--token") == 1
+
+
+def test_a_first_start_that_fails_costs_no_join_line(make_secure):
+    plane = make_secure()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert plane.spawn("--listen", f"127.0.0.1:{taken.getsockname()[1]}").wait_exit() == 1
+    assert "--token" not in plane.log()
+    plane.start()
+    assert plane.log().count("--token") == 1
+    assert len(plane.ask("GET", "/api/tokens").json()["tokens"]) == 1
+    plane.restart()
+    assert "--token" not in plane.log()
+
+
+def test_a_database_beside_the_ca_of_another_cluster_is_told_as_a_mistake(plane, tmp_path):
+    """Of the database's path, rather than of the CA, which is not to be deleted for it."""
+    assert plane.stop() == 0
+    right, plane.db = plane.db, tmp_path / "mesh-typo.db"
+    assert plane.spawn().wait_exit() == 65
+    assert "is --db-path the right one?" in plane.log() and str(plane.db) in plane.log()
+    assert not plane.db.exists()  # nothing is founded beside it
+    other = Plane(tmp_path, "--tls", "off")
+    other.db = plane.db
+    other.start().end()
+    assert plane.spawn().wait_exit() == 65
+    for words in (f"the database {plane.db} is of cluster", "name the database of that cluster with --db-path",
+                  "move the directory away"):
+        assert words in plane.log()
+    plane.db = right
+    plane.start()
+
+
+def test_a_given_certificate_that_is_missing_is_named(make_secure, tmp_path):
+    missing = tmp_path / "absent.pem"
+    plane = make_secure("--tls-cert", missing, "--tls-key", tmp_path / "absent-key.pem")
+    assert plane.spawn().wait_exit() == 1
+    assert f"--tls-cert: open {missing}: No such file" in plane.log() and "CA's certificate" not in plane.log()
 
 
 def test_it_can_be_told_to_speak_plainly_and_says_so(plane):

@@ -88,14 +88,42 @@ static void close_store(struct store *store)
     free(CONTAINER_OF(store, struct open_store, store));
 }
 
-int store_sqlite_open(const char *path, struct store **ret_store)
+static int see_record(const struct store_record *record, void *data)
+{
+    *(enum store_sqlite_file *)data = STORE_SQLITE_OTHER;
+    return 0;
+}
+
+enum store_sqlite_file store_sqlite_look(const char *path)
+{
+    enum store_sqlite_file found = STORE_SQLITE_NONE;
+    uint64_t revision;
+
+    (void)store_load(sim.disk->store, see_record, &found, &revision);
+    return found;
+}
+
+static int fill(struct store *store, const struct store_change *first)
+{
+    struct store_change change = {.at_unix_s = first->at_unix_s};
+    int r;
+
+    for (size_t i = 0; i < first->op_count; i++)
+        store_add_create(&change, first->ops[i].kind, first->ops[i].id, first->ops[i].key,
+                         mem_strdup(first->ops[i].body));
+    r = store_commit(store, &change);
+    store_change_deinit(&change);
+    return r;
+}
+
+int store_sqlite_open(const char *path, const struct store_change *first, struct store **ret_store)
 {
     static const struct store_ops ops = {load, commit, copy, close_store};
     struct open_store *open = NEW(struct open_store);
 
     open->store.ops = &ops;
     *ret_store = &open->store;
-    return 0;
+    return first ? fill(&open->store, first) : 0;
 }
 
 int store_sqlite_distrust(const char *path)

@@ -38,7 +38,7 @@ int store_bed_make_sqlite(void **state)
     (void)store_bed_make(state);
     f = *state;
     f->is_sqlite = true;
-    assert_int_equal(store_sqlite_open(f->path, &f->store), 0);
+    assert_int_equal(store_sqlite_open(f->path, NULL, &f->store), 0);
     return 0;
 }
 
@@ -62,7 +62,7 @@ void store_bed_reopen(struct store_bed *f)
         return;
     store_free(f->store);
     f->store = NULL;
-    assert_int_equal(store_sqlite_open(f->path, &f->store), 0);
+    assert_int_equal(store_sqlite_open(f->path, NULL, &f->store), 0);
 }
 
 int bed_add_text(const struct store_record *record, void *data)

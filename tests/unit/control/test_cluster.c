@@ -66,6 +66,21 @@ static void survives_being_stored(void **state)
     assert_true(ip4_prefix_equal(c.cidr, again.cidr));
     assert_string_equal(again.cluster_id, SOME_ID);
     assert_int_equal(again.node_prefix_len, 22);
+    assert_false(again.speaks_tls);
+}
+
+static void that_it_speaks_tls_survives_too(void **state)
+{
+    struct cluster_options o = options("10.8.0.0/14", 22);
+    struct cluster c, again;
+    AUTO_FREE char *text = NULL;
+
+    assert_int_equal(cluster_found(&o, SOME_ID, &c), 0);
+    c.speaks_tls = true;
+    text = cluster_to_json(&c);
+    assert_non_null(strstr(text, ",\"vxlan_port\":4789,\"speaks_tls\":true}"));
+    assert_int_equal(cluster_from_json(text, &again), 0);
+    assert_true(again.speaks_tls);
 }
 
 static void unsound_stored_facts_are_refused(void **state)
@@ -79,6 +94,8 @@ static void unsound_stored_facts_are_refused(void **state)
         "\"vni\":100,\"vxlan_port\":4789}",
         "{\"cluster_id\":\"" SOME_ID "\",\"cluster_cidr\":\"10.42.0.0/16\",\"node_prefix\":24,"
         "\"vni\":0,\"vxlan_port\":4789}",
+        "{\"cluster_id\":\"" SOME_ID "\",\"cluster_cidr\":\"10.42.0.0/16\",\"node_prefix\":24,"
+        "\"vni\":100,\"vxlan_port\":4789,\"speaks_tls\":\"yes\"}",
     };
     struct cluster c;
 
@@ -127,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(founds_only_what_can_work),
         cmocka_unit_test(survives_being_stored),
+        cmocka_unit_test(that_it_speaks_tls_survives_too),
         cmocka_unit_test(unsound_stored_facts_are_refused),
         cmocka_unit_test(a_contradiction_names_both_values),
         cmocka_unit_test(agents_are_told_intervals_that_follow_from_the_timeout),

@@ -18,7 +18,7 @@
 static int open_code(const char *path)
 {
     struct store *store = NULL;
-    int r = store_sqlite_open(path, &store);
+    int r = store_sqlite_open(path, NULL, &store);
 
     store_free(store);
     return r;
@@ -161,7 +161,7 @@ static void a_file_of_the_first_version_is_brought_up_to_date(void **state)
     struct store_bed *f = *state;
 
     make_first_version(f->path);
-    assert_int_equal(store_sqlite_open(f->path, &f->store), 0);
+    assert_int_equal(store_sqlite_open(f->path, NULL, &f->store), 0);
     assert_records(f->store, "lease/s@2/2={} node/b@2/5={} node/a@4/4={} ", 6);
     assert_int_equal(bed_create_keyed(f->store, "node", "d", "10.0.0.2"), STORE_CONFLICT);
     assert_int_equal(bed_create_keyed(f->store, "lease", "s", NULL), STORE_CONFLICT);
@@ -246,7 +246,9 @@ static void a_copy_is_whole_and_has_what_is_committed(void **state)
     assert_non_null(copy.bytes);
     assert_int_equal(bed_create(f->store, "node", "c", "{}"), STORE_DONE); /* the store goes on */
     assert_int_equal(file_write_atomic(path, copy.bytes, copy.n, 0600), 0);
-    assert_int_equal(store_sqlite_open(path, &second), 0);
+    assert_int_equal(store_sqlite_look(path), STORE_SQLITE_COPY);
+    assert_int_equal(store_sqlite_open(path, NULL, &second), 0);
+    assert_int_equal(store_sqlite_look(path), STORE_SQLITE_OTHER); /* from now on */
     assert_records(second, "node/a@1/1={} node/b@2/2={} ", 2);
     store_free(second);
     store_copy_deinit(&copy);
@@ -342,6 +344,13 @@ static off_t log_size(const struct store_bed *f)
     return st.st_size;
 }
 
+static void truncate_log(const struct store_bed *f)
+{
+    AUTO_FREE char *wal = mem_printf("%s-wal", f->path);
+
+    assert_int_equal(truncate(wal, 0), 0);
+}
+
 /* Its zeros are no records either, for the one who comes after a crash. */
 static void the_log_has_its_room_from_the_start(void **state)
 {
@@ -352,7 +361,7 @@ static void the_log_has_its_room_from_the_start(void **state)
     if (pid == 0) {
         off_t before;
 
-        assert_int_equal(store_sqlite_open(f->path, &f->store), 0);
+        assert_int_equal(store_sqlite_open(f->path, NULL, &f->store), 0);
         before = log_size(f);
         assert_int_equal(bed_create(f->store, "node", "a", "1"), STORE_DONE);
         assert_int_equal(bed_create(f->store, "node", "b", "2"), STORE_DONE);
@@ -360,8 +369,35 @@ static void the_log_has_its_room_from_the_start(void **state)
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
-    assert_int_equal(store_sqlite_open(f->path, &f->store), 0);
+    assert_int_equal(store_sqlite_open(f->path, NULL, &f->store), 0);
     assert_records(f->store, "node/a@1/1=1 node/b@2/2=2 ", 2);
+}
+
+/* The log goes, as when the power does: what came with the file is in the file itself. */
+static void a_new_file_has_its_first_change_set_from_the_beginning(void **state)
+{
+    struct store_bed *f = *state;
+    struct store_change first = {.at_unix_s = 1700000000};
+    int status;
+    pid_t pid = fork();
+
+    assert_int_equal(store_sqlite_look(f->path), STORE_SQLITE_NONE);
+    store_add_create(&first, "cluster", "self", NULL, mem_strdup("{}"));
+    store_add_create(&first, "node", "a", "10.0.0.1", mem_strdup("1"));
+    if (pid == 0)
+        _exit(store_sqlite_open(f->path, &first, &f->store));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    truncate_log(f);
+    assert_int_equal(store_sqlite_open(f->path, &first, &f->store), 0); /* once, not twice */
+    assert_records(f->store, "cluster/self@1/1={} node/a@1/1=1 ", 1);
+    assert_int_equal(bed_create_keyed(f->store, "node", "b", "10.0.0.1"), STORE_CONFLICT);
+    assert_int_equal(bed_create(f->store, "node", "b", "2"), STORE_DONE);
+    store_free(TAKE_PTR(f->store));
+    assert_int_equal(read_number(f->path, "SELECT at FROM changes WHERE row = 8"), 1700000000);
+    assert_int_equal(read_number(f->path, "SELECT revision FROM changes WHERE row = 9"), 1);
+    assert_int_equal(read_number(f->path, "SELECT revision FROM changes WHERE row = 16"), 2);
+    store_change_deinit(&first);
 }
 
 #define OPENED(test) cmocka_unit_test_setup_teardown(test, store_bed_make_sqlite, store_bed_drop)
@@ -388,6 +424,7 @@ int main(void)
         CLOSED(a_file_of_another_program_is_left_alone),
         CLOSED(the_missing_directory_is_named),
         CLOSED(the_log_has_its_room_from_the_start),
+        CLOSED(a_new_file_has_its_first_change_set_from_the_beginning),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

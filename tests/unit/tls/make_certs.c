@@ -50,7 +50,8 @@ static int make(const char *dir, int64_t now)
 {
     static const char *const hosts[] = {"localhost", "control.example"};
     static const uint32_t addrs[] = {0x7f000001}, host_ip[] = {0xc0a8010b};
-    const struct pki_config config = {dir, CLUSTER, {hosts, 2, addrs, 1}, 90 * DAY};
+    const struct pki_config config = {
+        .dir = dir, .cluster_id = CLUSTER, .names = {hosts, 2, addrs, 1}, .life_s = 90 * DAY};
     const struct tls_cert_order node = {
         TLS_KIND_NODE, NODE, {.addrs = host_ip, .addr_count = 1}, now, 30 * DAY};
     const struct tls_cert_order user = {TLS_KIND_USER, "ada", {.hosts = NULL}, now, DAY};

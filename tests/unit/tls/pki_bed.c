@@ -86,6 +86,7 @@ int pki_bed_make(void **ret)
     bed->config = (struct pki_config){
         .dir = bed->dir,
         .cluster_id = CLUSTER,
+        .db_path = "/var/mesh.db",
         .names = {.hosts = hosts, .host_count = 1},
         .life_s = LIFE_S,
     };

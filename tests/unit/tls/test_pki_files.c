@@ -140,7 +140,7 @@ static const struct {
      NULL,
      NULL,
      "/ca.pem: it is missing, and so is its key",
-     "remove the directory"},
+     "move the directory away"},
     {"the CA's key is no key",
      {NULL},
      "ca-key.pem",
@@ -159,7 +159,7 @@ static const struct {
      "ca.pem",
      "",
      "/ca.pem: not a certificate",
-     "remove the directory"},
+     "move the directory away"},
     {"the bundle is none",
      {NULL},
      "ca-bundle.pem",
@@ -277,9 +277,9 @@ static void the_ca_of_another_cluster_is_refused(void **state)
     pki_files_free(pki_bed_open(*state, NOW));
     other.config.cluster_id = OTHER_CLUSTER;
     assert_damaged(&other,
-                   "/ca.pem: it is the CA of cluster " CLUSTER ", and the database is of "
-                   "cluster " OTHER_CLUSTER,
-                   "from a backup");
+                   "/ca.pem: it is the CA of cluster " CLUSTER
+                   ", and the database /var/mesh.db is of cluster " OTHER_CLUSTER,
+                   "name the database of that cluster with --db-path");
 }
 
 static void a_clock_of_last_century_makes_no_ca(void **state)
