@@ -86,9 +86,9 @@ void reconcile_note(struct reconcile *rc, enum kernel_object object, const char 
 
 /* A forwarding entry of the overlay came, changed or went. */
 void reconcile_peer_event(struct reconcile *rc, const struct nl_event *event);
-/* Around a transaction of our own, which is no reason to look at the firewall. */
+/* Around transactions of our own, which are no reason to look at the firewall. */
 void reconcile_begin_write(struct reconcile *rc);
-void reconcile_end_write(struct reconcile *rc);
+void reconcile_end_write(struct reconcile *rc, int transactions);
 /* Whether nftables are as they were when the firewall was right. */
 bool reconcile_firewall_is_current(struct reconcile *rc);
 

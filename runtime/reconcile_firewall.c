@@ -107,10 +107,10 @@ void reconcile_begin_write(struct reconcile *rc)
     rc->is_generation_known = rc->is_generation_known && is_generation(rc, rc->generation);
 }
 
-/* One more than before: nobody but us has changed anything. */
-void reconcile_end_write(struct reconcile *rc)
+/* So many more than before: nobody but us has changed anything. */
+void reconcile_end_write(struct reconcile *rc, int transactions)
 {
-    rc->generation++;
+    rc->generation += (uint32_t)transactions;
     rc->is_generation_known = rc->is_generation_known && is_generation(rc, rc->generation);
 }
 
@@ -130,8 +130,8 @@ static int write_difference(struct reconcile *rc, const struct members_differenc
     rc->kernel->writes[KERNEL_FIREWALL]++;
     reconcile_begin_write(rc);
     r = nft_elements_change(rc->kernel->elements, FIREWALL_TABLE, elements, n);
-    reconcile_end_write(rc);
-    return r;
+    reconcile_end_write(rc, r > 0 ? r : 0);
+    return r < 0 ? r : 0;
 }
 
 static int write_changed_members(struct reconcile *rc)

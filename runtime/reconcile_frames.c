@@ -64,7 +64,7 @@ static int write_doors(struct reconcile *rc, const json_t *doors, const json_t *
     rc->kernel->writes[KERNEL_FIREWALL]++;
     reconcile_begin_write(rc);
     r = nft_chains_set(rc->kernel->nft, FRAMES_FAMILY, FRAMES_TABLE, doors, gone);
-    reconcile_end_write(rc);
+    reconcile_end_write(rc, 1);
     return r;
 }
 

@@ -192,15 +192,15 @@ static int change_some(struct nl *nl, const char *table, const struct nft_elemen
 int nft_elements_change(struct nl *nl, const char *table, const struct nft_element *elements,
                         size_t count)
 {
-    int r = 0;
+    int transactions = 0, r = 0;
 
-    for (size_t done = 0; r == 0 && done < count;) {
+    for (size_t done = 0; r == 0 && done < count; transactions++) {
         size_t some = count - done < TRANSACTION_ELEMENTS ? count - done : TRANSACTION_ELEMENTS;
 
         r = change_some(nl, table, elements + done, some);
         done += some;
     }
-    return r < 0 ? err_wrap(r, "change sets of table inet %s", table) : 0;
+    return r < 0 ? err_wrap(r, "change sets of table inet %s", table) : transactions;
 }
 
 /* ---- the generation ------------------------------------------------------------------------ */

@@ -21,8 +21,8 @@ struct nft_element {
 int nft_elements_open(struct nl **ret_nl);
 
 /* Makes these changes to sets of a table of family inet, in their order and in one transaction, or
- * in several when there are thousands. Adding what is there succeeds; removing what is not there
- * fails, and so does a set that is not there. */
+ * in several when there are thousands; returns in how many. Adding what is there succeeds; removing
+ * what is not there fails, and so does a set that is not there. */
 int nft_elements_change(struct nl *nl, const char *table, const struct nft_element *elements,
                         size_t count);
 

@@ -301,11 +301,11 @@ static void elements_come_and_go_one_by_one_and_each_is_a_generation(void **stat
     assert_ok(nft_table_set(nft, "inet", "quilt", want));
     fill(nft, "peers", "[]");
     assert_ok(nft_generation(nl, &before));
-    assert_ok(nft_elements_change(nl, "quilt", first, 2));
+    assert_int_equal(nft_elements_change(nl, "quilt", first, 2), 1);
     assert_elements(nft, "peers", "['192.0.2.3','192.0.2.4']");
-    assert_ok(nft_elements_change(nl, "quilt", second, 2));
+    assert_int_equal(nft_elements_change(nl, "quilt", second, 2), 1);
     assert_elements(nft, "peers", "['192.0.2.4','192.0.2.5']");
-    assert_ok(nft_elements_change(nl, "quilt", &second[1], 1)); /* it is there */
+    assert_int_equal(nft_elements_change(nl, "quilt", &second[1], 1), 1); /* it is there */
     assert_ok(nft_generation(nl, &after));
     assert_int_equal(after, before + 2); /* what changes nothing is no transaction */
     nft_free(nft);
@@ -338,7 +338,7 @@ static void maps_and_sets_change_in_one_transaction_or_not_at_all(void **state)
     assert_int_equal(nft_elements_change(nl, "quilt", changes, 4), -ENOENT);
     assert_ok(nft_table_get(nft, "inet", "quilt", &kept));
     assert_true(nft_ruleset_equal(want, kept));
-    assert_ok(nft_elements_change(nl, "quilt", changes, 3)); /* the socket is usable */
+    assert_int_equal(nft_elements_change(nl, "quilt", changes, 3), 1); /* the socket is usable */
     assert_ok(nft_table_get(nft, "inet", "quilt", &have));
     assert_true(nft_ruleset_equal(changed, have));
     nft_free(nft);
@@ -365,16 +365,22 @@ static void twenty_thousand_elements_come_and_go(void **state)
     AUTO_FREE struct nft_element *elements = mem_array(20000, sizeof *elements);
     AUTO_NL struct nl *nl = NULL;
     struct nft *nft = open_nft();
+    uint32_t before, after;
+    int transactions;
 
     assert_ok(nft_elements_open(&nl));
     assert_ok(nft_table_set(nft, "inet", "quilt", want));
     fill(nft, "peers", "[]");
     for (uint32_t n = 0; n < 20000; n++)
         elements[n] = element(0xc6120000 + n, false);
-    assert_ok(nft_elements_change(nl, "quilt", elements, 20000));
+    assert_ok(nft_generation(nl, &before));
+    transactions = nft_elements_change(nl, "quilt", elements, 20000);
+    assert_true(transactions > 1);
+    assert_ok(nft_generation(nl, &after));
+    assert_int_equal(after, before + (uint32_t)transactions);
     for (uint32_t n = 0; n < 20000; n++)
         elements[n].is_removal = true;
-    assert_ok(nft_elements_change(nl, "quilt", elements + 1, 19999));
+    assert_true(nft_elements_change(nl, "quilt", elements + 1, 19999) > 1);
     assert_elements(nft, "peers", "['198.18.0.0']");
     nft_free(nft);
 }
