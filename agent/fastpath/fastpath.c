@@ -46,125 +46,6 @@ static void say_used(struct fastpath *fp)
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
-int fastpath_dump_entries(const struct fastpath *fp, struct fastpath_entries *ret)
-{
-    AUTO_FREE void *values = NULL;
-    const struct fastpath_peer *peers;
-    int r = map_read_array(fp->set->maps[SET_PEERS], sizeof *peers, FASTPATH_PEERS_MAX, &values);
-
-    if (r < 0)
-        return r;
-    peers = values;
-    *ret = (struct fastpath_entries){0};
-    for (uint32_t i = 0; i < FASTPATH_PEERS_MAX; i++)
-        ret->count += peers[i].host_be != 0;
-    ret->items = mem_array(ret->count + 1, sizeof *ret->items);
-    ret->count = 0;
-    for (uint32_t i = 0; i < FASTPATH_PEERS_MAX; i++)
-        if (peers[i].host_be != 0)
-            ret->items[ret->count++] = (struct fastpath_entry){
-                .vtep = ntohl(peers[i].subnet_be), .index = i, .peer = peers[i]};
-    fastpath_entries_sort(ret);
-    return 0;
-}
-
-static struct fastpath_entries want_entries(const struct fastpath *fp, const struct ways *ways)
-{
-    struct fastpath_entries want = {
-        .items = mem_array(fp->want.peer_count + 1, sizeof *want.items),
-        .count = fp->want.peer_count,
-    };
-
-    for (size_t i = 0; i < want.count; i++) {
-        const struct overlay_peer *peer = &fp->want.peers[i];
-
-        want.items[i] = (struct fastpath_entry){
-            .vtep = peer->vtep,
-            .index = fastpath_peer_index(peer->vtep, 32U - fp->want.subnet.len),
-            .peer = fastpath_make_peer(&fp->want, peer, &ways->peers[i], ways->overlay_mtu_bytes)};
-    }
-    fastpath_entries_drop_doubles(&want);
-    return want;
-}
-
-static int put_record(struct fastpath *fp, uint32_t index, const struct fastpath_peer *peer)
-{
-    int r = map_put(fp->set->maps[SET_PEERS], &index, peer);
-
-    fp->writes += r == 0;
-    return r;
-}
-
-static int write_peer(struct fastpath *fp, const struct fastpath_entry *entry, bool is_new)
-{
-    int r = 0;
-
-    if (is_new)
-        r = map_clear(fp->set->maps[SET_PEER_COUNTS], entry->peer.slot,
-                      sizeof(struct fastpath_counts));
-    return r == 0 ? put_record(fp, entry->index, &entry->peer) : r;
-}
-
-/* Of a record that will be another one; the rest is only numbers that may change one by one. */
-static int clear_other(struct fastpath *fp, const struct fastpath_entry *entry, size_t *cleared)
-{
-    static const struct fastpath_peer none;
-    struct fastpath_peer had;
-    int r = map_get(fp->set->maps[SET_PEERS], &entry->index, &had);
-
-    if (r < 0 || had.host_be == 0 ||
-        memcmp(had.headers, entry->peer.headers, sizeof had.headers) == 0)
-        return r;
-    (*cleared)++;
-    return put_record(fp, entry->index, &none);
-}
-
-/* What may not be used any more is gone before anything else is done, and is not written over while
- * a program may be reading it. */
-static int clear_records(struct fastpath *fp, const struct fastpath_difference *difference)
-{
-    static const struct fastpath_peer none;
-    size_t cleared = difference->removal_count;
-    int r = 0;
-
-    for (size_t i = 0; r == 0 && i < difference->removal_count; i++)
-        r = put_record(fp, difference->removals[i], &none);
-    for (size_t i = 0; r == 0 && i < difference->put_count; i++)
-        r = clear_other(fp, difference->puts[i], &cleared);
-    return r == 0 && cleared > 0 && difference->put_count > 0 ? map_wait_readers() : r;
-}
-
-static int write_difference(struct fastpath *fp, const struct fastpath_difference *difference,
-                            const struct fastpath_entries *have)
-{
-    int r = clear_records(fp, difference);
-
-    for (size_t i = 0; r == 0 && i < difference->put_count; i++)
-        r = write_peer(fp, difference->puts[i],
-                       !fastpath_entries_find(have, difference->puts[i]->vtep));
-    return r;
-}
-
-static int write_peers(struct fastpath *fp, const struct ways *ways)
-{
-    struct fastpath_entries want = want_entries(fp, ways), have = {0};
-    struct fastpath_difference difference = {0};
-    int r = fastpath_dump_entries(fp, &have);
-
-    if (r == 0) {
-        fastpath_take_slots(&want, &have);
-        fastpath_compare(&want, &have, fp->want.is_partial, &difference);
-        r = write_difference(fp, &difference, &have);
-    }
-    fp->peer_count = 0;
-    for (size_t i = 0; i < want.count; i++)
-        fp->peer_count += want.items[i].peer.ifindex != 0;
-    fastpath_difference_deinit(&difference);
-    fastpath_entries_deinit(&want);
-    fastpath_entries_deinit(&have);
-    return r;
-}
-
 static int write_config(struct fastpath *fp, bool is_enabled)
 {
     struct fastpath_config config, have;
@@ -185,6 +66,14 @@ static int write_config(struct fastpath *fp, bool is_enabled)
 }
 
 /* ---- devices ------------------------------------------------------------------------------- */
+
+static bool has_device(const struct fastpath *fp, int ifindex)
+{
+    for (size_t i = 0; i < fp->device_count; i++)
+        if (fp->devices[i] == ifindex)
+            return true;
+    return false;
+}
 
 static const struct set_loaded *receiver(const struct fastpath *fp)
 {
@@ -222,6 +111,21 @@ static int detach_devices(struct fastpath *fp, const struct ways *ways)
         if (r < 0 && r != -ENODEV)
             return r;
     }
+    return 0;
+}
+
+/* Those that peers have come to need. None is let go: that takes a look at all. */
+static int take_more_devices(struct fastpath *fp, const struct ways *ways)
+{
+    int r = attach_devices(fp, ways);
+
+    if (r < 0)
+        return r;
+    fp->devices =
+        mem_resize(fp->devices, fp->device_count + ways->device_count + 1, sizeof *fp->devices);
+    for (size_t i = 0; i < ways->device_count; i++)
+        if (!has_device(fp, ways->devices[i]))
+            fp->devices[fp->device_count++] = ways->devices[i];
     return 0;
 }
 
@@ -264,8 +168,9 @@ static int renew_set(struct fastpath *fp)
     return 0;
 }
 
-static int look(struct fastpath *fp)
+static int look_at_all(struct fastpath *fp)
 {
+    static const struct focus all = {.is_all = true};
     struct ways ways;
     uint32_t policies = 0;
     int r = renew_set(fp);
@@ -277,7 +182,7 @@ static int look(struct fastpath *fp)
         r = ways_look(fp->nl, &fp->want, &ways);
     if (r < 0)
         return r;
-    r = write_peers(fp, &ways);
+    r = fastpath_write_peers(fp, &all, &fp->want, &ways);
     if (r == 0)
         r = write_config(fp, policies == 0);
     if (r == 0)
@@ -291,11 +196,45 @@ static int look(struct fastpath *fp)
     return r;
 }
 
+/* A few peers came, moved or went, and nothing else. FASTPATH_UNSURE: it takes a look at all. */
+static int look_at_some(struct fastpath *fp, const struct focus *focus)
+{
+    struct overlay_want some = focus_want(focus, &fp->want);
+    struct ways ways;
+    int r = ways_look(fp->nl, &some, &ways);
+
+    if (r == 0) {
+        r = fastpath_write_peers(fp, focus, &some, &ways);
+        if (r == 0)
+            r = take_more_devices(fp, &ways);
+        if (r == 0 && ways.problem)
+            set_reason(fp, ways.problem);
+        ways_deinit(&ways);
+    }
+    overlay_want_deinit(&some);
+    return r;
+}
+
+static int look(struct fastpath *fp)
+{
+    const struct focus focus = fp->due;
+    int r = FASTPATH_UNSURE;
+
+    fp->due = (struct focus){0};
+    if (!focus.is_all && fp->has_looked && fp->is_enabled)
+        r = look_at_some(fp, &focus);
+    if (r != FASTPATH_UNSURE)
+        return r;
+    loop_timer_set_in(fp->sweep, SWEEP_MS);
+    return look_at_all(fp);
+}
+
 /* Records that may be stale are not used: the kernel path carries all until a look succeeds. */
 static void give_up(struct fastpath *fp)
 {
     fp->failures++;
     fp->is_enabled = false;
+    fp->due.is_all = true;
     set_reason(fp, err_text());
     if (set_switch_off(fp->set) < 0)
         log_error("the fast path cannot be switched off", LOG_ERR());
@@ -307,7 +246,6 @@ static void on_look(void *data)
     struct fastpath *fp = data;
     int r;
 
-    loop_timer_set_in(fp->sweep, SWEEP_MS);
     if (!fp->set || !fp->has_want)
         return;
     r = look(fp);
@@ -321,15 +259,10 @@ static void on_look(void *data)
 
 static void on_sweep(void *data)
 {
-    on_look(data);
-}
+    struct fastpath *fp = data;
 
-static bool has_device(const struct fastpath *fp, int ifindex)
-{
-    for (size_t i = 0; i < fp->device_count; i++)
-        if (fp->devices[i] == ifindex)
-            return true;
-    return false;
+    fp->due.is_all = true;
+    on_look(fp);
 }
 
 static void on_kernel_event(const struct nl_event *event, void *data)
@@ -352,6 +285,7 @@ static void on_kernel_event(const struct nl_event *event, void *data)
     case NL_EVENT_NETCONF:
         return;
     }
+    fp->due.is_all = true;
     loop_defer_arm(fp->look);
 }
 
@@ -425,8 +359,17 @@ void fastpath_free(struct fastpath *fp)
 
 void fastpath_set_want(struct fastpath *fp, const struct overlay_want *want)
 {
+    struct focus changed = {.is_all = true};
+
     if (!fp->set)
         return;
+    if (fp->has_want)
+        changed = focus_compare(&fp->want, want);
+    if (!changed.is_all && changed.count == 0)
+        return;
+    fp->due.is_all |= changed.is_all;
+    for (size_t i = 0; i < changed.count; i++)
+        focus_add(&fp->due, changed.vteps[i]);
     overlay_want_deinit(&fp->want);
     fp->want = overlay_want_copy(want);
     fp->has_want = true;

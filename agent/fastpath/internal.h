@@ -3,6 +3,8 @@
 
 #include "agent/fastpath/fastpath.h"
 #include "agent/fastpath/records.h"
+#include "agent/fastpath/ways.h"
+#include "agent/overlay/focus.h"
 #include "lib/bpf/set.h"
 #include "lib/net/netlink.h"
 
@@ -15,6 +17,8 @@ struct fastpath {
     struct loop_source *sweep;
     struct overlay_want want;
     bool has_want;
+    struct focus due; /* what the next look is about */
+    struct fastpath_slots slots;
     int *devices; /* owned; that have our program */
     size_t device_count;
     bool has_looked;
@@ -27,3 +31,11 @@ struct fastpath {
 
 /* The peers' records as they are; sorted. */
 int fastpath_dump_entries(const struct fastpath *fp, struct fastpath_entries *ret);
+
+enum fastpath_outcome {
+    FASTPATH_UNSURE = 1 /* only a look at all can tell */
+};
+/* Makes the records of all peers, or of those of the focus, follow from the want and these ways to
+ * its peers. 0, an outcome, or negative. */
+int fastpath_write_peers(struct fastpath *fp, const struct focus *focus,
+                         const struct overlay_want *want, const struct ways *ways);

@@ -119,8 +119,7 @@ struct fastpath_peer fastpath_make_peer(const struct overlay_want *want,
     return record;
 }
 
-/* ---- indexes and slots
- * --------------------------------------------------------------------------------- */
+/* ---- indexes and slots ---------------------------------------------------------------------- */
 
 #define SHARED_SLOT (FASTPATH_PEER_SLOTS - 1)
 
@@ -150,28 +149,43 @@ void fastpath_entries_drop_doubles(struct fastpath_entries *entries)
     entries->count = kept;
 }
 
-static uint32_t take_free(bool *is_taken, uint32_t *next)
+static uint32_t take_free(struct fastpath_slots *slots, uint32_t *next)
 {
-    while (*next < SHARED_SLOT && is_taken[*next])
+    while (*next < SHARED_SLOT && slots->is_taken[*next])
         (*next)++;
-    if (*next < SHARED_SLOT)
-        is_taken[*next] = true;
+    slots->is_taken[*next] = *next < SHARED_SLOT;
     return *next;
 }
 
-void fastpath_take_slots(struct fastpath_entries *want, const struct fastpath_entries *have)
+void fastpath_note_slots(struct fastpath_slots *slots, const struct fastpath_entries *have)
 {
-    AUTO_FREE bool *is_taken = mem_zalloc(FASTPATH_PEER_SLOTS * sizeof *is_taken);
+    *slots = (struct fastpath_slots){0};
+    for (size_t i = 0; i < have->count; i++)
+        if (have->items[i].peer.slot < SHARED_SLOT)
+            slots->is_taken[have->items[i].peer.slot] = true;
+}
+
+void fastpath_take_slots(struct fastpath_slots *slots, struct fastpath_entries *want,
+                         const struct fastpath_entries *have)
+{
     uint32_t next = 0;
 
-    for (size_t i = 0; i < have->count; i++)
-        if (have->items[i].peer.slot < FASTPATH_PEER_SLOTS)
-            is_taken[have->items[i].peer.slot] = true;
     for (size_t i = 0; i < want->count; i++) {
         const struct fastpath_entry *had = fastpath_entries_find(have, want->items[i].vtep);
         bool has_slot = had && had->peer.slot < FASTPATH_PEER_SLOTS;
 
-        want->items[i].peer.slot = has_slot ? had->peer.slot : take_free(is_taken, &next);
+        want->items[i].peer.slot = has_slot ? had->peer.slot : take_free(slots, &next);
+    }
+}
+
+void fastpath_free_slots(struct fastpath_slots *slots, const struct fastpath_entries *want,
+                         const struct fastpath_entries *have)
+{
+    for (size_t i = 0; i < have->count; i++) {
+        uint32_t slot = have->items[i].peer.slot;
+
+        if (slot < SHARED_SLOT && !fastpath_entries_find(want, have->items[i].vtep))
+            slots->is_taken[slot] = false;
     }
 }
 

@@ -44,8 +44,18 @@ struct fastpath_peer fastpath_make_peer(const struct overlay_want *want,
                                         const struct overlay_peer *peer,
                                         const struct fastpath_way *way, uint32_t mtu_bytes);
 
+/* Sets of counts, by whether a peer has it. The last is everybody's who came too late. */
+struct fastpath_slots {
+    bool is_taken[FASTPATH_PEER_SLOTS];
+};
+/* Those that these peers have, and no others. */
+void fastpath_note_slots(struct fastpath_slots *slots, const struct fastpath_entries *have);
 /* Gives every wanted peer its set of counts: the one it has, or the first that nobody has. */
-void fastpath_take_slots(struct fastpath_entries *want, const struct fastpath_entries *have);
+void fastpath_take_slots(struct fastpath_slots *slots, struct fastpath_entries *want,
+                         const struct fastpath_entries *have);
+/* Those of peers that are not wanted any more are nobody's. */
+void fastpath_free_slots(struct fastpath_slots *slots, const struct fastpath_entries *want,
+                         const struct fastpath_entries *have);
 
 struct fastpath_difference {
     const struct fastpath_entry **puts; /* owned, what they point to borrowed from want */

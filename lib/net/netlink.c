@@ -18,6 +18,7 @@ struct exchange {
     void *data;
     struct nl_verdict verdict;
     int fn_result;
+    bool is_single;     /* the answer is one message, or a verdict */
     bool is_incomplete; /* the kernel says so, or a datagram did not fit */
 };
 
@@ -56,8 +57,11 @@ static bool take_datagram(struct nl *nl, size_t n, struct exchange *x)
             x->is_incomplete = true;
         if (nl_verdict_parse(message, &x->verdict))
             return true;
-        if (message->nlmsg_type >= NLMSG_MIN_TYPE)
-            pass_on(x, message);
+        if (message->nlmsg_type < NLMSG_MIN_TYPE)
+            continue;
+        pass_on(x, message);
+        if (x->is_single)
+            return true;
     }
     return false;
 }
@@ -70,6 +74,8 @@ static int take_answer(struct nl *nl, struct exchange *x)
 
         if (r == -EMSGSIZE) {
             x->is_incomplete = true;
+            if (x->is_single)
+                return 0;
             continue;
         }
         if (r == -ENOBUFS)
@@ -98,15 +104,15 @@ static int exchange_once(struct nl *nl, struct nlmsghdr *request, struct exchang
 
 /* Again as long as what came was incomplete. */
 static int exchange(struct nl *nl, struct nlmsghdr *request, void (*begin)(void *data),
-                    nl_message_fn fn, void *data)
+                    const struct exchange *start)
 {
     assert(request->nlmsg_len <= NL_REQUEST_MAX);
     for (int attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
-        struct exchange x = {.fn = fn, .data = data};
+        struct exchange x = *start;
         int r;
 
         if (begin)
-            begin(data);
+            begin(x.data);
         r = exchange_once(nl, request, &x);
         if (r < 0 || !x.is_incomplete)
             return r;
@@ -118,19 +124,19 @@ static int exchange(struct nl *nl, struct nlmsghdr *request, void (*begin)(void 
 int nl_transact(struct nl *nl, struct nlmsghdr *request)
 {
     request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-    return exchange(nl, request, NULL, NULL, NULL);
+    return exchange(nl, request, NULL, &(struct exchange){.fn = NULL});
 }
 
 int nl_query(struct nl *nl, struct nlmsghdr *request, nl_message_fn fn, void *data)
 {
-    /* The acknowledgement behind the reply marks the answer's end. */
-    request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-    return exchange(nl, request, NULL, fn, data);
+    request->nlmsg_flags |= NLM_F_REQUEST;
+    return exchange(nl, request, NULL,
+                    &(struct exchange){.fn = fn, .data = data, .is_single = true});
 }
 
 int nl_dump(struct nl *nl, struct nlmsghdr *request, void (*begin)(void *data), nl_message_fn fn,
             void *data)
 {
     request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_DUMP;
-    return exchange(nl, request, begin, fn, data);
+    return exchange(nl, request, begin, &(struct exchange){.fn = fn, .data = data});
 }

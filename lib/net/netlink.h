@@ -38,7 +38,8 @@ DEFINE_CLEANUP(struct nl *, nl_close);
 /* Sends one request and waits for its acknowledgement. 0, or the kernel's -errno with its words. */
 int nl_transact(struct nl *nl, struct nlmsghdr *request);
 
-/* Sends one request and hands its reply message to fn (RTM_GETLINK, RTM_GETROUTE without dump). */
+/* Sends one request and hands its reply, which is one message, to fn (RTM_GETLINK, RTM_GETROUTE
+ * without dump). */
 typedef int (*nl_message_fn)(const struct nlmsghdr *message, void *data);
 int nl_query(struct nl *nl, struct nlmsghdr *request, nl_message_fn fn, void *data);
 

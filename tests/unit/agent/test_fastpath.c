@@ -105,23 +105,45 @@ static void a_peer_keeps_its_slot_and_a_new_one_gets_the_first_free_one(void **s
     struct fastpath_entry wanted[] = {entry(1, 0), entry(2, 0), entry(3, 0), entry(4, 0)};
     const struct fastpath_entries have = {.items = had, .count = ARRAY_LEN(had)};
     struct fastpath_entries want = {.items = wanted, .count = ARRAY_LEN(wanted)};
+    struct fastpath_slots slots;
 
-    fastpath_take_slots(&want, &have);
+    fastpath_note_slots(&slots, &have);
+    fastpath_take_slots(&slots, &want, &have);
     assert_int_equal(wanted[0].peer.slot, 2);
     assert_int_equal(wanted[1].peer.slot, 1);
     assert_int_equal(wanted[2].peer.slot, 4);
     assert_int_equal(wanted[3].peer.slot, 0);
 }
 
+static void a_slot_that_was_freed_is_the_next_ones(void **state)
+{
+    struct fastpath_entry had[] = {entry(2, 0), entry(4, 1), entry(5, FASTPATH_PEER_SLOTS - 1)};
+    struct fastpath_entry kept[] = {entry(4, 1)};
+    struct fastpath_entry first[] = {entry(7, 9)}, second[] = {entry(8, 9)};
+    const struct fastpath_entries have = {.items = had, .count = 3}, none = {0};
+    const struct fastpath_entries want = {.items = kept, .count = 1};
+    struct fastpath_entries one = {.items = first, .count = 1}, two = {.items = second, .count = 1};
+    struct fastpath_slots slots;
+
+    fastpath_note_slots(&slots, &have);
+    fastpath_free_slots(&slots, &want, &have);
+    fastpath_take_slots(&slots, &one, &none);
+    assert_int_equal(first[0].peer.slot, 0);
+    fastpath_take_slots(&slots, &two, &none);
+    assert_int_equal(second[0].peer.slot, 2);
+    assert_false(slots.is_taken[FASTPATH_PEER_SLOTS - 1]); /* everybody's stays everybody's */
+}
+
 static void peers_beyond_the_slots_share_the_last_one(void **state)
 {
     const struct fastpath_entries none = {0};
     struct fastpath_entries want = {.count = FASTPATH_PEER_SLOTS + 2};
+    struct fastpath_slots slots = {0};
 
     want.items = mem_zalloc(want.count * sizeof *want.items);
     for (size_t i = 0; i < want.count; i++)
         want.items[i].vtep = (uint32_t)i;
-    fastpath_take_slots(&want, &none);
+    fastpath_take_slots(&slots, &want, &none);
     assert_int_equal(want.items[FASTPATH_PEER_SLOTS - 2].peer.slot, FASTPATH_PEER_SLOTS - 2);
     for (size_t i = FASTPATH_PEER_SLOTS - 1; i < want.count; i++)
         assert_int_equal(want.items[i].peer.slot, FASTPATH_PEER_SLOTS - 1);
@@ -195,6 +217,7 @@ int main(void)
         cmocka_unit_test(what_was_found_to_pass_is_the_mtu_where_it_is_less),
         cmocka_unit_test(the_smaller_mtu_counts_of_the_way_and_of_the_overlay),
         cmocka_unit_test(a_peer_keeps_its_slot_and_a_new_one_gets_the_first_free_one),
+        cmocka_unit_test(a_slot_that_was_freed_is_the_next_ones),
         cmocka_unit_test(peers_beyond_the_slots_share_the_last_one),
         cmocka_unit_test(of_two_at_one_index_the_first_stays),
         cmocka_unit_test(a_record_at_a_wrong_index_is_taken_away_and_put_at_the_right_one),
