@@ -276,7 +276,7 @@ int agent_init(struct agent *a, const struct agent_config *config)
 
 void agent_deinit(struct agent *a)
 {
-    mesh_save(a);
+    saving_finish(a);
     http_server_free(a->server);
     leave_free(a->leave);
     probing_stop(a);

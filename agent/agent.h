@@ -15,6 +15,7 @@
 #include "agent/peers.h"
 #include "agent/probe/prober.h"
 #include "agent/runtime_client/client.h"
+#include "agent/saving.h"
 #include "agent/state.h"
 #include "lib/base/daemon.h"
 #include "lib/base/state_file.h"
@@ -56,8 +57,7 @@ struct agent {
         state; /* identity and host IP; peers only on their way to and from the file */
     bool has_identity;
     char *identity_problem; /* owned; NULL: none. Why our own subnet cannot be used */
-    char *state_problem;    /* owned; NULL: none. Why the state cannot be saved */
-    struct loop_source *save;
+    struct saving saving;
     struct peers peers;
     bool has_peers;              /* they were told, or remembered: what is not among them may go */
     struct loop_source *confirm; /* ask for a second list */

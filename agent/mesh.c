@@ -10,8 +10,6 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 
-/* Peers are written down a moment later, many changes at once; they are in force already. */
-#define SAVE_DELAY_MS 500
 /* A list that lacks many at once needs a second one so many syncs later: a minute of the default.
  */
 #define CONFIRM_SYNCS 12
@@ -24,73 +22,6 @@
 static struct api_register_reply *identity(struct agent *a)
 {
     return &a->state.identity;
-}
-
-/* ---- the state file ------------------------------------------------------------------------ */
-
-static void save_soon(struct agent *a)
-{
-    if (!loop_timer_is_armed(a->save))
-        loop_timer_set_in(a->save, SAVE_DELAY_MS);
-}
-
-static void note_save(struct agent *a, int r)
-{
-    if (r < 0 && (!a->state_problem || strcmp(a->state_problem, err_text()) != 0))
-        log_error("state", LOG_S("problem", err_text()));
-    if (r == 0 && a->state_problem)
-        log_info("state is saved again", LOG_S("was", a->state_problem));
-    free(TAKE_PTR(a->state_problem));
-    if (r < 0)
-        a->state_problem = mem_strdup(err_text());
-}
-
-static struct agent_found found_of(const struct peer *peer)
-{
-    struct agent_found found = {.bytes = peer->found_bytes};
-
-    memcpy(found.node_id, peer->node.node_id, sizeof found.node_id);
-    return found;
-}
-
-static void save_now(struct agent *a)
-{
-    AUTO_FREE struct api_node *nodes = mem_array(peers_count(&a->peers) + 1, sizeof *nodes);
-    AUTO_FREE struct agent_found *found = mem_array(peers_count(&a->peers) + 1, sizeof *found);
-    AUTO_FREE char *json = NULL;
-    const struct peer *peer, *next;
-    size_t count = 0, found_count = 0;
-
-    HASH_ITER (hh, a->peers.by_id, peer, next) {
-        if (peer->verdict == PEER_REPLACED) /* read again, it would be as good as who replaced it */
-            continue;
-        nodes[count++] = peer->node;
-        if (peer->found_bytes > 0)
-            found[found_count++] = found_of(peer);
-    }
-    a->state.peers = nodes;
-    a->state.peer_count = count;
-    a->state.found = found;
-    a->state.found_count = found_count;
-    json = agent_state_to_json(&a->state);
-    note_save(a, state_file_save(&a->file, json));
-    a->state.peers = NULL;
-    a->state.found = NULL;
-    a->state.peer_count = a->state.found_count = 0;
-    loop_timer_disarm(a->save);
-    if (a->state_problem)
-        loop_timer_set_in(a->save, CONFIRM_AGAIN_MS);
-}
-
-static void on_save(void *data)
-{
-    save_now(data);
-}
-
-void mesh_save(struct agent *a)
-{
-    if (a->save && loop_timer_is_armed(a->save))
-        save_now(a);
 }
 
 /* ---- what is wanted ------------------------------------------------------------------------ */
@@ -170,7 +101,7 @@ void mesh_follow_sizes(struct agent *a)
         say_found(peer);
     }
     want_overlay(a);
-    save_soon(a);
+    saving_soon(a);
 }
 
 static void judge_identity(struct agent *a)
@@ -281,7 +212,7 @@ static void on_origin(void *data, const struct api_origin *origin)
 
     take_origin(&identity(a)->origin, origin);
     if (!was_known && identity(a)->origin.cluster_id[0])
-        save_soon(a);
+        saving_soon(a);
 }
 
 static void on_intervals(void *data, const struct api_cluster *cluster)
@@ -291,7 +222,7 @@ static void on_intervals(void *data, const struct api_cluster *cluster)
     log_info("the cluster's intervals are others now", LOG_I("heartbeat_ms", cluster->heartbeat_ms),
              LOG_I("peer_sync_ms", cluster->peer_sync_ms));
     identity(a)->cluster = *cluster;
-    save_soon(a);
+    saving_soon(a);
 }
 
 static int64_t load_percent(void)
@@ -336,7 +267,7 @@ static void on_disowned(void *data)
     log_warn("this node is not taken for itself any more; it joins with another token and key",
              LOG_S("node_id", identity(a)->node_id));
     random_hex(a->state.new_token, (NODE_TOKEN_TEXT_SIZE - 1) / 2);
-    save_now(a);
+    saving_now(a);
     if (papers_are_own(a->papers) && papers_make_key(a->papers) < 0)
         log_error("no other key can be made", LOG_ERR());
 }
@@ -363,7 +294,7 @@ static void on_registered(void *data, const struct api_register_reply *reply)
                  LOG_S("is", ip4_prefix_format(me->subnet, now)));
     say_registered(a, true);
     use_identity(a);
-    save_now(a);
+    saving_now(a);
     if (a->is_ready && !is_same_node)
         control_client_refresh(a->control);
 }
@@ -373,7 +304,16 @@ static void peers_heard(struct agent *a, bool is_changed, bool was_doubting)
 {
     if (is_changed) {
         want_overlay(a);
-        save_soon(a);
+        saving_soon(a);
+    }
+    follow_doubt(a, was_doubting);
+}
+
+static void node_heard(struct agent *a, const char *node_id, bool is_changed, bool was_doubting)
+{
+    if (is_changed) {
+        want_overlay(a);
+        saving_node_soon(a, node_id);
     }
     follow_doubt(a, was_doubting);
 }
@@ -398,7 +338,7 @@ static void on_node(void *data, const struct api_node *node)
     struct agent *a = data;
     bool was_doubting = a->peers.missing_count > 0;
 
-    peers_heard(a, peers_take_node(&a->peers, node), was_doubting);
+    node_heard(a, node->node_id, peers_take_node(&a->peers, node), was_doubting);
 }
 
 static void on_deleted(void *data, const char *node_id)
@@ -406,7 +346,7 @@ static void on_deleted(void *data, const char *node_id)
     struct agent *a = data;
     bool was_doubting = a->peers.missing_count > 0;
 
-    peers_heard(a, peers_take_deleted(&a->peers, node_id), was_doubting);
+    node_heard(a, node_id, peers_take_deleted(&a->peers, node_id), was_doubting);
 }
 
 static void on_changed(void *data)
@@ -433,7 +373,7 @@ static void accept_foreign(struct agent *a)
              LOG_U("was_revision", identity(a)->origin.revision));
     identity(a)->origin = (struct api_origin){0};
     a->accepted_ms = clock_boot_ms();
-    save_now(a);
+    saving_now(a);
     control_client_restart(a->control);
 }
 
@@ -474,11 +414,6 @@ static void say_loaded(const struct agent *a, int outcome)
         log_info("no state yet: a new node", LOG_S("state_dir", dir));
 }
 
-static int read_state(const json_t *content, void *data)
-{
-    return agent_state_from_json(content, data);
-}
-
 /* What was written before agents made their tokens has none; and who lost it makes another. It is
  * in the file before the control plane can hear of it. */
 static void make_token(struct agent *a)
@@ -486,25 +421,20 @@ static void make_token(struct agent *a)
     if (a->state.new_token[0])
         return;
     random_hex(a->state.new_token, (NODE_TOKEN_TEXT_SIZE - 1) / 2);
-    save_now(a);
+    saving_now(a);
 }
 
 static void use_known(struct agent *a)
 {
     log_info("known from before", LOG_S("node_id", a->state.identity.node_id),
-             LOG_U("peers", a->state.peer_count));
-    for (size_t i = 0; i < a->state.peer_count; i++)
-        (void)peers_take_node(&a->peers, &a->state.peers[i]);
-    for (size_t i = 0; i < a->state.found_count; i++)
-        (void)peers_note_found(&a->peers, a->state.found[i].node_id, a->state.found[i].bytes);
-    a->has_peers = a->state.peer_count > 0;
+             LOG_U("peers", peers_count(&a->peers)));
+    a->has_peers = peers_count(&a->peers) > 0;
     use_identity(a);
 }
 
 int mesh_start_from_state(struct agent *a)
 {
-    const struct state_file_reader reader = {.save = read_state, .data = &a->state};
-    int outcome = state_file_load(&a->file, &reader);
+    int outcome = saving_load(a);
 
     if (outcome < 0)
         return outcome;
@@ -512,16 +442,13 @@ int mesh_start_from_state(struct agent *a)
         say_loaded(a, outcome);
     if (a->state.identity.node_id[0])
         use_known(a);
-    free(TAKE_PTR(a->state.peers));
-    free(TAKE_PTR(a->state.found));
-    a->state.peer_count = a->state.found_count = 0;
     make_token(a);
     return 0;
 }
 
 int mesh_init(struct agent *a)
 {
-    int r = loop_add_timer(a->daemon.loop, on_save, a, &a->save);
+    int r = saving_init(a);
 
     a->state.identity.cluster = api_cluster_default();
     if (r == 0)
@@ -532,9 +459,8 @@ int mesh_init(struct agent *a)
 void mesh_deinit(struct agent *a)
 {
     loop_source_free(a->confirm);
-    loop_source_free(a->save);
+    saving_deinit(&a->saving);
     peers_deinit(&a->peers);
     agent_state_deinit(&a->state);
     free(a->identity_problem);
-    free(a->state_problem);
 }

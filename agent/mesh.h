@@ -19,5 +19,3 @@ int mesh_start_from_state(struct agent *agent);
 bool mesh_accept_cluster(struct agent *agent);
 /* What was found to pass to peers (peers_note_found) is another. */
 void mesh_follow_sizes(struct agent *agent);
-/* Writes the state file if something is not in it yet. */
-void mesh_save(struct agent *agent);

@@ -181,6 +181,7 @@ static bool judge_claim(struct peers *peers, const struct peers_claim *claim,
         if (peer->verdict == PEER_WANTED)
             *ret_wanted = peer;
         is_changed |= peer->verdict != before;
+        peers->is_replacing |= (peer->verdict == PEER_REPLACED) != (before == PEER_REPLACED);
         peers->has_news |= is_news(peer);
     }
     return is_changed;
@@ -456,6 +457,11 @@ int64_t peers_confirm_at_ms(const struct peers *peers, int64_t confirm_ms)
             since_ms = peer->missing_since_ms;
     }
     return since_ms + confirm_ms;
+}
+
+const struct peer *peers_find(const struct peers *peers, const char *node_id)
+{
+    return find(peers, node_id);
 }
 
 size_t peers_count(const struct peers *peers)

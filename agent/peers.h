@@ -63,7 +63,9 @@ struct peers {
     uint64_t list_serial;
     struct overlay_peer *wanted; /* owned; sorted by VTEP address */
     size_t wanted_count, wanted_size;
-    bool has_news;        /* some verdicts are others than were said last */
+    bool
+        is_replacing; /* some were replaced, or are not any more: set here, cleared by its reader */
+    bool has_news;    /* some verdicts are others than were said last */
     size_t missing_count; /* so many are kept though the latest list lacks them: that is doubt */
     bool is_alone;        /* the latest list has nobody but us */
 };
@@ -89,6 +91,8 @@ bool peers_believe_list(struct peers *peers);
 int64_t peers_confirm_at_ms(const struct peers *peers, int64_t confirm_ms);
 
 size_t peers_count(const struct peers *peers);
+/* NULL: there is no such node. */
+const struct peer *peers_find(const struct peers *peers, const char *node_id);
 
 /* What the overlay needs of the wanted ones, sorted by VTEP address. Caller frees. A change of one
  * node has cost what the claimants of its subnet cost. */

@@ -1,6 +1,7 @@
 /* What the agent remembers, as JSON. */
 #include "agent/state.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -44,6 +45,26 @@ char *agent_state_to_json(const struct agent_state *state)
     return strbuf_take(&out);
 }
 
+char *agent_change_to_json(const struct agent_change *change)
+{
+    struct strbuf out = {0};
+
+    strbuf_addf(&out, "{\"revision\":%" PRIu64 ",\"peers\":[", change->revision);
+    for (size_t i = 0; i < change->peer_count; i++) {
+        if (i > 0)
+            strbuf_adds(&out, ",");
+        api_node_to_json(&change->peers[i], &out, NULL);
+    }
+    strbuf_adds(&out, "],\"gone\":[");
+    for (size_t i = 0; i < change->gone_count; i++) {
+        if (i > 0)
+            strbuf_adds(&out, ",");
+        strbuf_add_json(&out, change->gone[i]);
+    }
+    strbuf_adds(&out, "]}");
+    return strbuf_take(&out);
+}
+
 /* ---- reading ------------------------------------------------------------------------------- */
 
 static int get_ip4(const json_t *object, const char *key, uint32_t *ret)
@@ -56,8 +77,9 @@ static int get_ip4(const json_t *object, const char *key, uint32_t *ret)
     return r < 0 ? err_wrap(r, "%s", key) : 0;
 }
 
-static int read_peers(const json_t *content, struct agent_state *ret)
+static int read_peers(const json_t *content, struct api_node **ret_peers, size_t *ret_count)
 {
+    AUTO_FREE struct api_node *nodes = NULL;
     const json_t *peers;
     size_t count;
     int r = json_get_array(content, "peers", &peers);
@@ -65,13 +87,14 @@ static int read_peers(const json_t *content, struct agent_state *ret)
     if (r < 0)
         return r;
     count = json_array_size(peers);
-    ret->peers = mem_array(count + 1, sizeof *ret->peers);
+    nodes = mem_array(count + 1, sizeof *nodes);
     for (size_t i = 0; i < count; i++) {
-        r = api_node_from_json(json_array_get(peers, i), &ret->peers[i]);
+        r = api_node_from_json(json_array_get(peers, i), &nodes[i]);
         if (r < 0)
             return err_wrap(r, "peer %zu", i);
     }
-    ret->peer_count = count;
+    *ret_peers = TAKE_PTR(nodes);
+    *ret_count = count;
     return 0;
 }
 
@@ -165,7 +188,7 @@ static int read_content(const json_t *content, struct agent_state *ret)
     if (r == 0)
         r = read_identity(content, ret);
     if (r == 0)
-        r = read_peers(content, ret);
+        r = read_peers(content, &ret->peers, &ret->peer_count);
     if (r == 0)
         r = read_found(content, ret);
     return r;
@@ -181,4 +204,50 @@ int agent_state_from_json(const json_t *content, struct agent_state *ret_state)
     }
     *ret_state = state;
     return 0;
+}
+
+static int read_gone(const json_t *record, struct agent_change *ret)
+{
+    const json_t *list;
+    json_t *item;
+    size_t i;
+    int r = json_get_array(record, "gone", &list);
+
+    if (r < 0)
+        return r;
+    ret->gone = mem_array(json_array_size(list) + 1, sizeof(const char *));
+    json_array_foreach (list, i, item) {
+        const char *node_id = json_string_value(item);
+
+        if (!node_id || parse_uuid(node_id) < 0)
+            return err_fail(EINVAL, "gone[%zu]: is no node id", i);
+        ret->gone[ret->gone_count++] = node_id;
+    }
+    return 0;
+}
+
+int agent_change_from_json(const json_t *record, struct agent_change *ret_change)
+{
+    struct agent_change change = {0};
+    int64_t revision;
+    int r = json_get_int(record, "revision", 0, INT64_MAX, &revision);
+
+    if (r == 0)
+        r = read_peers(record, &change.peers, &change.peer_count);
+    if (r == 0)
+        r = read_gone(record, &change);
+    if (r < 0) {
+        agent_change_deinit(&change);
+        return -EINVAL;
+    }
+    change.revision = (uint64_t)revision;
+    *ret_change = change;
+    return 0;
+}
+
+void agent_change_deinit(struct agent_change *change)
+{
+    free(change->peers);
+    free(change->gone);
+    *change = (struct agent_change){0};
 }

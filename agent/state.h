@@ -36,7 +36,26 @@ struct agent_state {
 
 void agent_state_deinit(struct agent_state *state);
 
-/* Caller frees. */
+/* What was told of single nodes since the state was saved, and up to which revision:
+ *
+ *     {"revision":17,"peers":[...],"gone":["<node id>",...]}
+ */
+struct agent_change {
+    uint64_t revision;
+    struct api_node *peers; /* as they are now */
+    size_t peer_count;
+    const char **gone; /* node ids */
+    size_t gone_count;
+};
+
+/* Caller frees, here and below. */
 char *agent_state_to_json(const struct agent_state *state);
 /* -EINVAL with a text that names what is wrong; *ret_state is an owned state on success. */
 int agent_state_from_json(const json_t *content, struct agent_state *ret_state);
+
+/* On one line. */
+char *agent_change_to_json(const struct agent_change *change);
+/* -EINVAL with a text. *ret_change borrows from record, and is for agent_change_deinit(). */
+int agent_change_from_json(const json_t *record, struct agent_change *ret_change);
+/* Of one that was read. */
+void agent_change_deinit(struct agent_change *change);

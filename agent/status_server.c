@@ -77,7 +77,7 @@ static void look_at(const struct agent *a, struct own_view *own)
         .identity = a->has_identity ? &a->state.identity : NULL,
         .is_dry = a->config->is_dry,
         .identity_problem = a->identity_problem,
-        .state_problem = a->state_problem,
+        .state_problem = a->saving.problem,
         .now_ms = clock_boot_ms(),
         .runtime_url = a->runtime ? a->config->runtime_target : NULL,
         .runtime = {.problem = ""},

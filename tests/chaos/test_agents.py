@@ -151,7 +151,7 @@ def test_another_database(bed, figure):
         mesh.register(f"later{number}", f"192.168.1.{100 + number}")
     for node in mesh.nodes:
         wait_for(lambda node=node: len(overlay_routes(node)) == 5, 10, lambda node=node: status(node))
-        wait_for(lambda node=node: "later2" in node.out("cat", "/var/lib/quilt-mesh/agent.json"), 5, "it to be kept")
+        wait_for(lambda node=node: "later2" in node.out("sh", "-c", "cat /var/lib/quilt-mesh/agent.*"), 5, "it to be kept")
     took_s = {}
     with ExitStack() as stack:
         logs = [stack.enter_context(kernel.ChangeLog(node)) for node in mesh.nodes]

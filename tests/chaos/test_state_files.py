@@ -84,8 +84,13 @@ def run_agent(plane, agent, state, number):
         return True
     peer = f"192.168.9.{number}"
     plane.ask("POST", "/api/nodes/register", {"hostname": f"peer{number}", "host_ip": peer})
-    return is_killed(agent.process, lambda: peer in (state / "agent.json").read_text()
+    return is_killed(agent.process, lambda: any(peer in path.read_text() for path in kept_by(state))
                      and is_still(agent.process))
+
+
+def kept_by(state):
+    """The state file, and the journal of what has changed since."""
+    return [path for path in (state / "agent.json", state / "agent.journal") if path.exists()]
 
 
 def is_still(process):

@@ -87,7 +87,7 @@ def test_a_restored_backup_is_refused_until_it_is_accepted(bed, is_agent_restart
     mesh.start_node(fourth)
     mesh.wait_joined()
     for node in mesh.nodes[:3]:
-        wait_for(lambda node=node: "node4" in node.out("cat", "/var/lib/quilt-mesh/agent.json"), 5,
+        wait_for(lambda node=node: "node4" in node.out("sh", "-c", "cat /var/lib/quilt-mesh/agent.*"), 5,
                  "the newest node to be remembered")
     before = {node.name: kernel.dump(node) for node in mesh.nodes}
     mesh.control.stop()

@@ -81,3 +81,23 @@ def test_a_restart_of_both_daemons_writes_nothing(node):
              == 0, 10, "the agent to be ready")
     assert written(monitor) == []
     assert objects(node) == [COUNT] * 4
+
+
+def test_what_was_told_of_single_peers_survives_a_kill_and_a_torn_record(node):
+    control, agent = [next(one for one in node.lab.programs if one.name == name)
+                      for name in ("control", "quilt-mesh-agent")]
+    wait_for(lambda: "172.16.0.7" in node.out("cat", "/var/lib/quilt-mesh/agent.json"), 5, "the list to be kept")
+    order(node, moved=7, step=1)
+    order(node, gone=8)
+    journal = "/var/lib/quilt-mesh/agent.journal"
+    wait_for(lambda: '"gone":["00000000-' in node.run("cat", journal, check=False).stdout, 5, "the changes to be kept")
+    saved = node.out("cat", "/var/lib/quilt-mesh/agent.json")
+    assert "172.17.0.7" not in saved and "172.16.0.7" in saved
+    wait_for(lambda: objects(node) == [COUNT - 1] * 4, 5, lambda: f"the peer to be gone: {objects(node)}")
+    before = kernel.dump(node)
+    control.cease()
+    agent.kill()
+    node.run("sh", "-c", f"printf 0123456789abcdef >>{journal}")
+    agent.start().wait_ready()
+    assert kernel.dump(node) == before
+    assert objects(node) == [COUNT - 1] * 4 and "172.17.0.7" in allowed(node)

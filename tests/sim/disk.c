@@ -285,16 +285,35 @@ void state_file_home(const struct state_file *file, char ret_id[static UUID_TEXT
                    (uint64_t)host->boot_offset_ms & UINT64_C(0xffffffffffff));
 }
 
+/* Record by record, each on a line of its own. */
+static int replay(const char *lines, const struct state_file_reader *reader)
+{
+    int r = 0;
+
+    while (r == 0 && lines && *lines) {
+        const char *end = strchr(lines, '\n');
+        AUTO_JSON json_t *record = NULL;
+
+        r = json_parse(lines, (size_t)(end - lines), &record);
+        if (r == 0)
+            r = reader->change(record, reader->data);
+        lines = end + 1;
+    }
+    return r;
+}
+
 int state_file_load(struct state_file *file, const struct state_file_reader *reader)
 {
-    const char *text = sim.current->host->state_text;
+    const struct host *host = sim.current->host;
     AUTO_JSON json_t *content = NULL;
     int r;
 
-    if (!text || sim.config.mutation == MUTATION_STATE_FILE_FORGETS_TOKEN)
+    if (!host->state_text || sim.config.mutation == MUTATION_STATE_FILE_FORGETS_TOKEN)
         return STATE_FILE_NONE;
-    r = json_parse(text, strlen(text), &content);
-    return r < 0 ? r : reader->save(content, reader->data);
+    r = json_parse(host->state_text, strlen(host->state_text), &content);
+    if (r == 0)
+        r = reader->save(content, reader->data);
+    return r < 0 ? r : replay(host->state_changes, reader);
 }
 
 int state_file_save(struct state_file *file, const char *content)
@@ -307,11 +326,32 @@ int state_file_save(struct state_file *file, const char *content)
         return 0;
     free(host->state_text);
     host->state_text = mem_strdup(content);
+    free(TAKE_PTR(host->state_changes));
     return 0;
+}
+
+int state_file_append(struct state_file *file, const char *record)
+{
+    struct host *host = sim.current->host;
+    char *before = host->state_changes;
+
+    if (!host->state_text)
+        return STATE_FILE_SAVE_FIRST;
+    if (host->process.is_crashing)
+        return 0;
+    host->state_changes = mem_printf("%s%s\n", before ? before : "", record);
+    free(before);
+    return 0;
+}
+
+bool state_file_has_changes(const struct state_file *file)
+{
+    return sim.current->host->state_changes;
 }
 
 int state_file_erase(struct state_file *file)
 {
     free(TAKE_PTR(sim.current->host->state_text));
+    free(TAKE_PTR(sim.current->host->state_changes));
     return 0;
 }

@@ -83,6 +83,7 @@ static void reset_the_refused(void)
             continue;
         agent_end(host, true);
         free(TAKE_PTR(host->state_text));
+        free(TAKE_PTR(host->state_changes));
         host->keeps_id[0] = '\0';
         host->ip = hand_fresh_ip();
         hand_restart_agent_in(host, SIM_S);
@@ -358,6 +359,7 @@ void nemesis_deinit(void)
         agent_end(&sim.hosts[i], true);
         kernel_free(sim.hosts[i].kernel);
         free(sim.hosts[i].state_text);
+        free(sim.hosts[i].state_changes);
     }
     control_end(true);
 }

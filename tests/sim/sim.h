@@ -92,7 +92,8 @@ struct host {
     /* An agent's. */
     struct agent agent;
     struct agent_config config;
-    char *state_text; /* what the state file holds; NULL: there is none */
+    char *state_text;    /* what the state file holds; NULL: there is none */
+    char *state_changes; /* and its journal: records, each on a line; NULL: none */
     struct kernel *kernel;
     char last_id[UUID_TEXT_SIZE];  /* of its node, when its agent ended */
     char keeps_id[UUID_TEXT_SIZE]; /* "": none. It has this in its state file and must stay it */

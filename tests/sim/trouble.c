@@ -59,6 +59,7 @@ static void forget_agent(void)
     agent_end(host, true);
     sim_trace("%s loses its state file", host->name);
     free(TAKE_PTR(host->state_text));
+    free(TAKE_PTR(host->state_changes));
     host->keeps_id[0] = '\0';
     hand_restart_agent_in(host, hand_seconds(0, 60));
 }
@@ -78,6 +79,7 @@ static void join_unheard(void)
     agent_end(host, true);
     sim_trace("%s is set up anew and does not hear", host->name);
     free(TAKE_PTR(host->state_text));
+    free(TAKE_PTR(host->state_changes));
     host->keeps_id[0] = '\0';
     host->ip = hand_fresh_ip();
     hand_cut(host, false, true, 2 * SIM_S);
@@ -238,6 +240,7 @@ static void replace_host(void)
     sim_trace("%s is set up anew", host->name);
     host->is_gone = false;
     free(TAKE_PTR(host->state_text));
+    free(TAKE_PTR(host->state_changes));
     host->keeps_id[0] = '\0';
     kernel_clear(host->kernel);
     host->ip = sim_percent(50) ? hand_fresh_ip() : host->ip;

@@ -32,6 +32,7 @@ void twin_start(struct host *of, bool has_same_address, int64_t for_us)
     host->kernel = kernel_new();
     host->config = of->config;
     host->state_text = mem_strdup(of->state_text);
+    host->state_changes = of->state_changes ? mem_strdup(of->state_changes) : NULL;
     host->is_gone = false;
     sim.twin_end = sim_in(for_us, SIM_FIRST, NULL, on_over, NULL);
     agent_start(host);
@@ -46,4 +47,5 @@ void twin_end(void)
     host->is_gone = true;
     kernel_free(TAKE_PTR(host->kernel));
     free(TAKE_PTR(host->state_text));
+    free(TAKE_PTR(host->state_changes));
 }

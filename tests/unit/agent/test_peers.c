@@ -337,8 +337,11 @@ static void who_has_a_missing_nodes_subnet_takes_its_place_at_once(void **state)
     assert_int_equal(verdict_of(&peers, 2), PEER_REPLACED);
     assert_int_equal(verdict_of(&peers, 3), PEER_WANTED);
     assert_int_equal(peers.wanted_count, 5);
+    assert_true(peers.is_replacing);
+    peers.is_replacing = false;
     memcpy(twin.node_id, make_node(23).node_id, sizeof twin.node_id);
     assert_true(peers_take_node(&peers, &twin));
+    assert_true(peers.is_replacing);
     assert_int_equal(verdict_of(&peers, 23), PEER_WANTED);
     assert_int_equal(verdict_of(&peers, 3), PEER_REPLACED);
     assert_int_equal(peers.wanted_count, 5);

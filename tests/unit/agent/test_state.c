@@ -157,9 +157,53 @@ static void one_bad_peer_spoils_all(void **state)
     agent_state_deinit(&before);
 }
 
+static void a_change_is_read_as_it_was_written_and_is_one_line(void **state)
+{
+    struct agent_state of = make_state(2);
+    const char *gone[] = {"33333333-2222-4333-8444-555555555555"};
+    const struct agent_change before = {
+        .revision = 17, .peers = of.peers, .peer_count = 2, .gone = gone, .gone_count = 1};
+    AUTO_FREE char *text = agent_change_to_json(&before);
+    AUTO_JSON json_t *record = parse(text);
+    struct agent_change after;
+
+    assert_null(strchr(text, '\n'));
+    assert_int_equal(agent_change_from_json(record, &after), 0);
+    assert_int_equal(after.revision, 17);
+    assert_int_equal(after.peer_count, 2);
+    assert_string_equal(after.peers[1].hostname, "host1");
+    assert_int_equal(after.peers[1].host_ip, 0xc0a80115);
+    assert_int_equal(after.gone_count, 1);
+    assert_string_equal(after.gone[0], gone[0]);
+    agent_change_deinit(&after);
+    agent_state_deinit(&of);
+}
+
+static void a_change_that_is_none_is_refused(void **state)
+{
+    static const char *const texts[] = {
+        "{}",
+        "{\"revision\":-1,\"peers\":[],\"gone\":[]}",
+        "{\"revision\":1,\"gone\":[]}",
+        "{\"revision\":1,\"peers\":[{}],\"gone\":[]}",
+        "{\"revision\":1,\"peers\":[]}",
+        "{\"revision\":1,\"peers\":[],\"gone\":[7]}",
+        "{\"revision\":1,\"peers\":[],\"gone\":[\"x\"]}",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        AUTO_JSON json_t *record = parse(texts[i]);
+        struct agent_change change;
+
+        assert_int_equal(agent_change_from_json(record, &change), -EINVAL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_change_is_read_as_it_was_written_and_is_one_line),
+        cmocka_unit_test(a_change_that_is_none_is_refused),
         cmocka_unit_test(what_was_written_is_read),
         cmocka_unit_test(what_is_missing_or_of_another_format_is_named),
         cmocka_unit_test(a_node_that_has_not_registered_yet_has_its_token_and_no_identity),
