@@ -69,7 +69,7 @@ static void on_looked(void *data)
     struct overlay_status overlay;
 
     overlay_status(a->overlay, &overlay);
-    probing_look(a);
+    probing_follow_paths(a);
     if (overlay.is_programmed && a->peers.missing_count == 0)
         a->revision_applied = a->state.identity.origin.revision;
     if (!a->is_control_started && overlay.is_host_ip_local && !a->leave) {

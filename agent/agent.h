@@ -11,6 +11,7 @@
 
 #include "agent/control_client/client.h"
 #include "agent/fastpath/fastpath.h"
+#include "agent/overlay/focus.h"
 #include "agent/overlay/overlay.h"
 #include "agent/peers.h"
 #include "agent/probe/prober.h"
@@ -72,7 +73,9 @@ struct agent {
     struct http_client *http;
     struct control_client *control;
     struct prober *prober;          /* NULL in a dry run */
-    struct loop_source *probe_look; /* the peers may have changed */
+    struct loop_source *probe_look; /* the peers may have changed: */
+    struct focus probe_due;         /* these */
+    uint64_t probe_paths;           /* as they were at the last look (overlay_path_changes) */
     bool is_control_started;
     bool is_ready;
     uint64_t revision_applied; /* the kernel is as the cluster was then, or later */

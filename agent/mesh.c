@@ -76,7 +76,6 @@ static void want_overlay(struct agent *a)
     overlay_set_want(a->overlay, &want);
     if (a->fastpath)
         fastpath_set_want(a->fastpath, &want);
-    probing_look(a);
     overlay_want_deinit(&want);
 }
 
@@ -137,6 +136,7 @@ static void use_identity(struct agent *a)
     if (a->runtime && !a->identity_problem)
         runtime_client_configure(a->runtime, me->subnet, me->cluster.cidr);
     want_overlay(a);
+    probing_look(a);
 }
 
 /* ---- doubt --------------------------------------------------------------------------------- */
@@ -304,18 +304,28 @@ static void peers_heard(struct agent *a, bool is_changed, bool was_doubting)
 {
     if (is_changed) {
         want_overlay(a);
+        probing_look(a);
         saving_soon(a);
     }
     follow_doubt(a, was_doubting);
 }
 
-static void node_heard(struct agent *a, const char *node_id, bool is_changed, bool was_doubting)
+/* vtep, before_vtep: what may have another peer now; 0: none. */
+static void node_heard(struct agent *a, const char *node_id, uint32_t vtep, uint32_t before_vtep,
+                       bool was_doubting)
 {
-    if (is_changed) {
-        want_overlay(a);
-        saving_node_soon(a, node_id);
-    }
+    want_overlay(a);
+    probing_look_at(a, vtep);
+    probing_look_at(a, before_vtep);
+    saving_node_soon(a, node_id);
     follow_doubt(a, was_doubting);
+}
+
+static uint32_t vtep_of(const struct agent *a, const char *node_id)
+{
+    const struct peer *peer = peers_find(&a->peers, node_id);
+
+    return peer ? peer->node.subnet.addr : 0;
 }
 
 static void on_list(void *data, const struct api_node *nodes, size_t count)
@@ -337,16 +347,24 @@ static void on_node(void *data, const struct api_node *node)
 {
     struct agent *a = data;
     bool was_doubting = a->peers.missing_count > 0;
+    uint32_t before = vtep_of(a, node->node_id);
 
-    node_heard(a, node->node_id, peers_take_node(&a->peers, node), was_doubting);
+    if (peers_take_node(&a->peers, node))
+        node_heard(a, node->node_id, node->subnet.addr, before, was_doubting);
+    else
+        follow_doubt(a, was_doubting);
 }
 
 static void on_deleted(void *data, const char *node_id)
 {
     struct agent *a = data;
     bool was_doubting = a->peers.missing_count > 0;
+    uint32_t before = vtep_of(a, node_id);
 
-    node_heard(a, node_id, peers_take_deleted(&a->peers, node_id), was_doubting);
+    if (peers_take_deleted(&a->peers, node_id))
+        node_heard(a, node_id, 0, before, was_doubting);
+    else
+        follow_doubt(a, was_doubting);
 }
 
 static void on_changed(void *data)

@@ -464,6 +464,16 @@ const struct peer *peers_find(const struct peers *peers, const char *node_id)
     return find(peers, node_id);
 }
 
+const struct peer *peers_find_wanted(const struct peers *peers, uint32_t vtep)
+{
+    const struct peers_claim *claim = find_claim(peers, vtep);
+
+    for (const struct peer *peer = claim ? claim->first : NULL; peer; peer = peer->next_claimant)
+        if (peer->verdict == PEER_WANTED)
+            return peer;
+    return NULL;
+}
+
 size_t peers_count(const struct peers *peers)
 {
     return HASH_COUNT(peers->by_id);

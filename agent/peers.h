@@ -93,6 +93,8 @@ int64_t peers_confirm_at_ms(const struct peers *peers, int64_t confirm_ms);
 size_t peers_count(const struct peers *peers);
 /* NULL: there is no such node. */
 const struct peer *peers_find(const struct peers *peers, const char *node_id);
+/* The wanted one that has this subnet; NULL: there is none. */
+const struct peer *peers_find_wanted(const struct peers *peers, uint32_t vtep);
 
 /* What the overlay needs of the wanted ones, sorted by VTEP address. Caller frees. A change of one
  * node has cost what the claimants of its subnet cost. */

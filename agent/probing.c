@@ -23,9 +23,8 @@ static struct probe_target target_of(const struct agent *a, const struct peer *p
     return target;
 }
 
-static void on_look(void *data)
+static void look_at_all(struct agent *a)
 {
-    struct agent *a = data;
     struct probe_target *targets = mem_array(peers_count(&a->peers) + 1, sizeof *targets);
     const struct peer *peer, *next;
     size_t count = 0;
@@ -37,10 +36,58 @@ static void on_look(void *data)
     prober_set_peers(a->prober, a->state.identity.subnet.addr, targets, count);
 }
 
-void probing_look(struct agent *a)
+/* False: who is to be probed may be others now, which takes a look at all. */
+static bool look_at_one(struct agent *a, uint32_t vtep)
+{
+    const struct peer *peer = peers_find_wanted(&a->peers, vtep);
+    struct probe_target target;
+
+    if (!peer)
+        return prober_drop_peer(a->prober, vtep);
+    target = target_of(a, peer);
+    return prober_put_peer(a->prober, &target);
+}
+
+static void on_look(void *data)
+{
+    struct agent *a = data;
+    struct focus focus = a->probe_due;
+
+    a->probe_due = (struct focus){0};
+    for (size_t i = 0; !focus.is_all && i < focus.count; i++)
+        focus.is_all = !look_at_one(a, focus.vteps[i]);
+    if (focus.is_all)
+        look_at_all(a);
+}
+
+static void look_soon(struct agent *a)
 {
     if (a->prober && a->has_identity && !loop_timer_is_armed(a->probe_look))
         loop_timer_set_in(a->probe_look, LOOK_DELAY_MS);
+}
+
+void probing_look(struct agent *a)
+{
+    a->probe_due.is_all = true;
+    look_soon(a);
+}
+
+void probing_look_at(struct agent *a, uint32_t vtep)
+{
+    if (vtep == 0)
+        return;
+    focus_add(&a->probe_due, vtep);
+    look_soon(a);
+}
+
+void probing_follow_paths(struct agent *a)
+{
+    uint64_t changes = overlay_path_changes(a->overlay);
+
+    if (changes == a->probe_paths)
+        return;
+    a->probe_paths = changes;
+    probing_look(a);
 }
 
 static void on_changed(void *data)

@@ -27,7 +27,8 @@ struct overlay {
     struct focus fresh; /* not applied without failure yet: what is missing is no repair */
     struct underlay underlay;
     struct overlay_paths paths;
-    int ifindex; /* of our device; 0: none */
+    uint64_t resized; /* so often all ways may have become others */
+    int ifindex;      /* of our device; 0: none */
     bool is_device_up;
     bool is_programmed;
     uint32_t *lacking; /* owned, sorted: VTEP addresses of peers that lack their route */

@@ -79,6 +79,7 @@ static int read_device(struct overlay *o, struct overlay_have *have)
         have->device = (struct link_info){0};
     else if (r < 0)
         return r;
+    o->resized += o->ifindex != have->device.ifindex;
     o->ifindex = have->device.ifindex;
     o->is_device_up = have->device.is_up;
     return 0;
@@ -218,11 +219,13 @@ static uint32_t underlay_bytes(const struct overlay *o)
 static int size_up(struct overlay *o, struct focus *focus)
 {
     struct focus changed = {0};
+    uint32_t before_bytes = o->want.mtu_bytes;
     int r = overlay_paths_look(&o->paths, o->nl);
 
     if (r < 0)
         return r;
     o->want.mtu_bytes = underlay_bytes(o) - MESH_OVERHEAD_BYTES;
+    o->resized += o->want.mtu_bytes != before_bytes;
     overlay_paths_narrow(&o->paths, &o->want, &changed);
     o->fresh.is_all |= changed.is_all;
     focus->is_all |= changed.is_all;
@@ -319,6 +322,7 @@ static void on_look(void *data)
                 r == -EADDRNOTAVAIL ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR);
     if (r < 0) {
         o->is_programmed = false;
+        o->resized++;
         next_ms = clock_boot_ms() + backoff_next_ms(&o->retry, random_u64());
     } else {
         backoff_reset(&o->retry);
@@ -559,4 +563,9 @@ bool overlay_has_peer(const struct overlay *o, uint32_t vtep)
 uint32_t overlay_path_bytes(const struct overlay *o, uint32_t vtep)
 {
     return o->ifindex != 0 ? overlay_paths_find(&o->paths, &o->want, vtep) : 0;
+}
+
+uint64_t overlay_path_changes(const struct overlay *o)
+{
+    return o->resized + o->paths.forgotten;
 }

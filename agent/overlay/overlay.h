@@ -65,3 +65,5 @@ bool overlay_has_peer(const struct overlay *overlay, uint32_t vtep);
 /* The largest packet that should pass on the underlay to this wanted peer: of what our device sends
  * what its route and the device of that take. 0: not known. */
 uint32_t overlay_path_bytes(const struct overlay *overlay, uint32_t vtep);
+/* Another number whenever that may have become another for a peer that is wanted as before. */
+uint64_t overlay_path_changes(const struct overlay *overlay);

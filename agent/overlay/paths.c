@@ -41,6 +41,7 @@ void overlay_paths_follow(struct overlay_paths *paths, const struct overlay_want
 static void forget(struct overlay_paths *paths, struct overlay_path *path)
 {
     path->is_known = false;
+    paths->forgotten++;
     paths->has_unknown = true;
 }
 

@@ -19,6 +19,7 @@ struct overlay_paths {
     struct overlay_path *items; /* owned; in the order of want's peers */
     size_t count;
     bool has_unknown;
+    uint64_t forgotten; /* so often something was forgotten */
 };
 
 void overlay_paths_deinit(struct overlay_paths *paths);

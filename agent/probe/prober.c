@@ -114,8 +114,9 @@ static void set_sources(struct prober *p, const struct probe_target *targets, si
     struct responder_source *sources = mem_array(2 * count + 1, sizeof *sources);
 
     for (size_t i = 0; i < count; i++) {
-        sources[2 * i] = (struct responder_source){.addr = targets[i].host_ip};
-        sources[2 * i + 1] = (struct responder_source){.addr = targets[i].vtep};
+        sources[2 * i] = (struct responder_source){.addr = targets[i].host_ip, .uses = 1};
+        sources[2 * i + 1] = (struct responder_source){
+            .addr = targets[i].vtep, .host_ip = targets[i].host_ip, .uses = 1};
     }
     responder_set_sources(&p->responder, sources, 2 * count);
 }
@@ -130,6 +131,22 @@ void prober_set_peers(struct prober *p, uint32_t vtep, struct probe_target *targ
     set_sources(p, owned, count);
     probes_set_targets(&p->probes, owned, count, clock_boot_ms());
     run(p);
+}
+
+bool prober_put_peer(struct prober *p, const struct probe_target *target)
+{
+    if (!p->wire)
+        return true;
+    p->probes.target_count += responder_put(&p->responder, target->vtep, target->host_ip);
+    return probes_is_far(&p->probes, target);
+}
+
+bool prober_drop_peer(struct prober *p, uint32_t vtep)
+{
+    if (!p->wire)
+        return true;
+    p->probes.target_count -= responder_drop(&p->responder, vtep);
+    return probes_is_far(&p->probes, &(struct probe_target){.vtep = vtep, .distance = UINT64_MAX});
 }
 
 struct probes *prober_probes(struct prober *p)

@@ -25,6 +25,10 @@ void prober_free(struct prober *prober);
  * over (mem_array). */
 void prober_set_peers(struct prober *prober, uint32_t vtep, struct probe_target *targets,
                       size_t count);
+/* One of them is new, or another than before, or no more. False when those that are probed, the
+ * nearest, may be others now: then all are to be set. */
+bool prober_put_peer(struct prober *prober, const struct probe_target *target);
+bool prober_drop_peer(struct prober *prober, uint32_t vtep);
 /* Borrowed, for those who tell of them. */
 struct probes *prober_probes(struct prober *prober);
 const struct responder *prober_responder(const struct prober *prober);

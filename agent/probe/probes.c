@@ -53,6 +53,7 @@ void probes_set_targets(struct probes *p, struct probe_target *targets, size_t c
 {
     struct probe_track *tracks;
 
+    p->target_count = count;
     count = probe_ring_choose(targets, count);
     tracks = mem_array(count + 1, sizeof *tracks);
     for (size_t i = 0; i < count; i++) {
@@ -66,6 +67,17 @@ void probes_set_targets(struct probes *p, struct probe_target *targets, size_t c
     p->watched_count = count < PROBE_WATCHED ? count : PROBE_WATCHED;
     if (count > p->watched_count && p->measure_ms == 0)
         p->measure_ms = now_ms;
+}
+
+bool probes_is_far(const struct probes *p, const struct probe_target *target)
+{
+    if (p->target_count <= PROBE_MEASURED_MAX || p->count != PROBE_MEASURED_FEW ||
+        target->distance <= p->tracks[p->count - 1].target.distance)
+        return false;
+    for (size_t i = 0; i < p->count; i++)
+        if (p->tracks[i].target.vtep == target->vtep)
+            return false;
+    return true;
 }
 
 /* ---- asking -------------------------------------------------------------------------------- */

@@ -17,6 +17,8 @@
 struct probes {
     struct probe_track *tracks; /* owned; the watched ones first */
     size_t count, watched_count;
+    size_t
+        target_count; /* of which these are the nearest; kept by the owner between two settings */
     size_t measured_next; /* whose turn it is */
     int64_t measure_ms;   /* when */
     size_t told_next;     /* with the next heartbeat, besides the watched ones */
@@ -31,6 +33,9 @@ void probes_deinit(struct probes *probes);
  * Sorts targets. */
 void probes_set_targets(struct probes *probes, struct probe_target *targets, size_t count,
                         int64_t now_ms);
+
+/* Whether they stay the same though this target has come, changed, or (UINT64_MAX away) gone. */
+bool probes_is_far(const struct probes *probes, const struct probe_target *target);
 
 /* Asks what is due, and says when there will be more. Answers that wait must be handed in before.
  */

@@ -162,8 +162,8 @@ static void only_peers_are_answered_and_not_too_often(void **state)
     struct responder responder = {0};
     struct responder_source *sources = mem_array(2, sizeof *sources);
 
-    sources[0] = (struct responder_source){.addr = 9};
-    sources[1] = (struct responder_source){.addr = 3};
+    sources[0] = (struct responder_source){.addr = 9, .uses = 1};
+    sources[1] = (struct responder_source){.addr = 3, .uses = 1};
     assert_false(responder_admit(&responder, 3, 1000));
     responder_set_sources(&responder, sources, 2);
     assert_false(responder_admit(&responder, 4, 1000));
@@ -194,9 +194,67 @@ static void a_packet_is_read_as_it_was_written_and_nothing_else_is(void **state)
     }
 }
 
+static void sources_come_move_and_go_one_by_one(void **state)
+{
+    struct responder responder = {0};
+    struct responder_source *sources = mem_array(4, sizeof *sources);
+
+    sources[0] = (struct responder_source){.addr = 201, .host_ip = 101, .uses = 1};
+    sources[1] = (struct responder_source){.addr = 101, .uses = 1};
+    sources[2] = (struct responder_source){.addr = 202, .host_ip = 101, .uses = 1};
+    sources[3] = (struct responder_source){.addr = 101, .uses = 1};
+    responder_set_sources(&responder, sources, 4);
+    assert_int_equal(responder.count, 3);
+    assert_true(responder_put(&responder, 203, 103));
+    assert_false(responder_put(&responder, 203, 103));
+    assert_true(responder_admit(&responder, 203, 1000));
+    assert_true(responder_admit(&responder, 103, 1000));
+    assert_false(responder_put(&responder, 203, 104));
+    assert_false(responder_admit(&responder, 103, 1000));
+    assert_true(responder_admit(&responder, 104, 1000));
+    assert_true(responder_drop(&responder, 201));
+    assert_false(responder_admit(&responder, 201, 1000));
+    assert_true(responder_admit(&responder, 101, 1000)); /* of another peer, too */
+    assert_true(responder_drop(&responder, 202));
+    assert_false(responder_admit(&responder, 101, 1000));
+    assert_false(responder_drop(&responder, 202));
+    assert_true(responder_drop(&responder, 203));
+    assert_int_equal(responder.count, 0);
+    responder_deinit(&responder);
+}
+
+static void of_many_targets_only_a_near_one_changes_who_is_probed(void **state)
+{
+    struct probes probes = {0};
+    AUTO_FREE struct probe_target *targets = make_targets("x", 300);
+    struct probe_target near, far;
+
+    for (size_t i = 0; i < 300; i++)
+        targets[i].vtep = (uint32_t)i + 1;
+    probes_set_targets(&probes, targets, 300, 1000);
+    assert_int_equal(probes.count, PROBE_MEASURED_FEW);
+    near = targets[3]; /* sorted by now */
+    far = targets[200];
+    assert_true(probes_is_far(&probes, &far));
+    assert_false(probes_is_far(&probes, &near));
+    near.distance = UINT64_MAX;
+    assert_false(probes_is_far(&probes, &near));
+    far.distance = 0;
+    assert_false(probes_is_far(&probes, &far));
+    far.distance = UINT64_MAX;
+    probes.target_count = PROBE_MEASURED_MAX;
+    assert_false(probes_is_far(&probes, &far)); /* all are to be probed now */
+    probes_set_targets(&probes, targets, PROBE_MEASURED_MAX, 2000);
+    probes.target_count++;
+    assert_false(probes_is_far(&probes, &far)); /* and now no more */
+    probes_deinit(&probes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sources_come_move_and_go_one_by_one),
+        cmocka_unit_test(of_many_targets_only_a_near_one_changes_who_is_probed),
         cmocka_unit_test(every_node_is_watched_by_five),
         cmocka_unit_test(of_very_many_only_a_few_are_measured),
         cmocka_unit_test(the_rate_is_bounded_however_many_there_are),
