@@ -103,16 +103,13 @@ int kernel_ensure_addr(struct kernel *kernel, struct nl *nl, const struct addr_e
 
 int kernel_ensure_neigh(struct kernel *kernel, struct nl *nl, const struct neigh_entry *want)
 {
-    AUTO_FREE struct neigh_entry *have = NULL;
-    size_t count;
-    int r = neigh_dump(nl, want->ifindex, &have, &count);
+    struct neigh_entry have;
+    int r = neigh_get(nl, want->ifindex, want->addr, &have);
 
-    if (r < 0)
+    if (r < 0 && r != -ENOENT)
         return r;
-    for (size_t i = 0; i < count; i++) {
-        if (have[i].addr == want->addr && mac_equal(have[i].mac, want->mac) && have[i].is_permanent)
-            return 0;
-    }
+    if (r == 0 && mac_equal(have.mac, want->mac) && have.is_permanent)
+        return 0;
     return wrote(kernel, KERNEL_ENDPOINT, neigh_replace(nl, want));
 }
 
@@ -135,13 +132,31 @@ int kernel_fail_foreign_route(const struct route_entry *foreign)
                     ip4_prefix_format(foreign->dst, dst), foreign->protocol, foreign->ifindex);
 }
 
+/* Who has the destination: by a lookup, or a listing where that cannot tell. */
+static int find_routes(struct nl *nl, struct ip4_prefix dst, struct route_entry **ret_entries,
+                       size_t *ret_count)
+{
+    struct route_entry entry;
+    int r = dst.len > 0 ? route_find(nl, dst, &entry) : ROUTE_UNSURE;
+
+    if (r == ROUTE_UNSURE)
+        return route_get_exact(nl, dst, ret_entries, ret_count);
+    if (r < 0)
+        return r;
+    *ret_entries = mem_array(1, sizeof **ret_entries);
+    *ret_count = r == ROUTE_NONE ? 0 : 1;
+    if (r == 0)
+        **ret_entries = entry;
+    return 0;
+}
+
 int kernel_ensure_route(struct kernel *kernel, struct nl *nl, const struct route_entry *want,
                         enum kernel_object object)
 {
     AUTO_FREE struct route_entry *have = NULL;
     const struct route_entry *foreign;
     size_t count;
-    int r = route_get_exact(nl, want->dst, &have, &count);
+    int r = find_routes(nl, want->dst, &have, &count);
 
     if (r < 0)
         return r;

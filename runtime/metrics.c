@@ -140,7 +140,7 @@ static void get_metrics(struct http_request *request, void *data)
     AUTO_STRBUF struct strbuf out = {0};
     struct view view;
 
-    if (view_load(rt->kernel.nl, &view) < 0) {
+    if (view_load(rt->kernel.nl, &rt->state.endpoints, &view) < 0) {
         http_reply_problem(request, 503, "%s", err_text());
         return;
     }

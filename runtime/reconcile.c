@@ -32,7 +32,7 @@ void reconcile_note(struct reconcile *rc, enum kernel_object object, const char 
 static void look_net(struct reconcile *rc, int64_t now_ms)
 {
     struct view view = {0};
-    int r = view_load(rc->kernel->nl, &view);
+    int r = view_load(rc->kernel->nl, &rc->state->endpoints, &view);
 
     if (r < 0) {
         if (guard_note(&rc->guard, "kernel", err_text(), now_ms))

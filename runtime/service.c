@@ -23,7 +23,7 @@
 /* Compares with the kernel as it is now; a kernel that cannot be read is an honest UNAVAILABLE. */
 static bool load_view(struct rpc_call *call, struct runtime *rt, struct view *ret_view)
 {
-    if (view_load(rt->kernel.nl, ret_view) == 0)
+    if (view_load(rt->kernel.nl, &rt->state.endpoints, ret_view) == 0)
         return true;
     rpc_fail(call, GRPC_UNAVAILABLE, "%s", err_text());
     return false;
@@ -159,7 +159,7 @@ static void fill_drops(const struct runtime *rt, struct drop_rows *rows,
 static int find_problems(struct runtime *rt, struct problems *ret)
 {
     struct view view;
-    int r = view_load(rt->kernel.nl, &view);
+    int r = view_load(rt->kernel.nl, &rt->state.endpoints, &view);
 
     if (r < 0)
         return r;

@@ -1,6 +1,7 @@
 /* What the kernel has, compared with what is wanted. */
 #include "runtime/view.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "lib/api/mesh.h"
@@ -31,15 +32,36 @@ void view_sort(struct view *view)
     routes_sort(view->routes, view->route_count);
 }
 
-int view_load(struct nl *nl, struct view *ret_view)
+static int load_neighs(struct nl *nl, const struct endpoint_table *endpoints, struct view *view)
+{
+    view->neighs = mem_array(endpoints->count + 1, sizeof *view->neighs);
+    for (size_t i = 0; i < endpoints->count; i++) {
+        uint32_t addr = endpoints->items[i].addr;
+        char host_ifname[IFNAMSIZ];
+        const struct link_info *link;
+        int r;
+
+        endpoint_host_ifname(addr, host_ifname);
+        link = view_find_link(view, host_ifname);
+        r = link ? neigh_get(nl, link->ifindex, addr, &view->neighs[view->neigh_count]) : -ENOENT;
+        if (r < 0 && r != -ENOENT && r != -ENODEV)
+            return r;
+        view->neigh_count += r == 0;
+    }
+    return 0;
+}
+
+int view_load(struct nl *nl, const struct endpoint_table *endpoints, struct view *ret_view)
 {
     struct view view = {0};
     int r = link_dump(nl, NULL, &view.links, &view.link_count);
 
     if (r == 0)
         r = route_dump(nl, QUILT_ROUTE_PROTOCOL, 0, &view.routes, &view.route_count);
-    if (r == 0)
-        r = neigh_dump(nl, 0, &view.neighs, &view.neigh_count);
+    if (r == 0) {
+        view_sort(&view);
+        r = load_neighs(nl, endpoints, &view);
+    }
     if (r < 0) {
         view_deinit(&view);
         return r;

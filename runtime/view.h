@@ -11,11 +11,12 @@ struct view {
     size_t link_count;
     struct route_entry *routes; /* of our protocol, by destination */
     size_t route_count;
-    struct neigh_entry *neighs; /* all IPv4 neighbours, by device and address */
+    struct neigh_entry *neighs; /* endpoints' on their devices, by device and address */
     size_t neigh_count;
 };
 
-int view_load(struct nl *nl, struct view *ret_view);
+/* Of neighbours only those of these endpoints are asked for: a host may have thousands. */
+int view_load(struct nl *nl, const struct endpoint_table *endpoints, struct view *ret_view);
 /* Puts what was gathered in order; view_load() does it. */
 void view_sort(struct view *view);
 void view_deinit(struct view *view);
