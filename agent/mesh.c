@@ -477,7 +477,7 @@ int mesh_init(struct agent *a)
 void mesh_deinit(struct agent *a)
 {
     loop_source_free(a->confirm);
-    saving_deinit(&a->saving);
+    saving_deinit(a);
     peers_deinit(&a->peers);
     agent_state_deinit(&a->state);
     free(a->identity_problem);

@@ -63,9 +63,8 @@ struct peers {
     uint64_t list_serial;
     struct overlay_peer *wanted; /* owned; sorted by VTEP address */
     size_t wanted_count, wanted_size;
-    bool
-        is_replacing; /* some were replaced, or are not any more: set here, cleared by its reader */
-    bool has_news;    /* some verdicts are others than were said last */
+    bool is_replacing;    /* who is replaced has changed; cleared by its reader */
+    bool has_news;        /* some verdicts are others than were said last */
     size_t missing_count; /* so many are kept though the latest list lacks them: that is doubt */
     bool is_alone;        /* the latest list has nobody but us */
 };

@@ -217,8 +217,10 @@ int saving_init(struct agent *a)
     return loop_add_timer(a->daemon.loop, on_timer, a, &a->saving.timer);
 }
 
-void saving_deinit(struct saving *s)
+void saving_deinit(struct agent *a)
 {
+    struct saving *s = &a->saving;
+
     loop_source_free(s->timer);
     free(s->problem);
     *s = (struct saving){0};

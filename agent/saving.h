@@ -22,7 +22,7 @@ struct saving {
 };
 
 int saving_init(struct agent *agent);
-void saving_deinit(struct saving *saving);
+void saving_deinit(struct agent *agent);
 
 /* A moment later, many changes at once; they are in force already. */
 void saving_soon(struct agent *agent);

@@ -23,12 +23,17 @@ static int compare_neighs(const void *a, const void *b)
     return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
+static void sort_neighs(struct view *view)
+{
+    if (view->neigh_count > 0)
+        qsort(view->neighs, view->neigh_count, sizeof *view->neighs, compare_neighs);
+}
+
 void view_sort(struct view *view)
 {
     if (view->link_count > 0)
         qsort(view->links, view->link_count, sizeof *view->links, compare_links);
-    if (view->neigh_count > 0)
-        qsort(view->neighs, view->neigh_count, sizeof *view->neighs, compare_neighs);
+    sort_neighs(view);
     routes_sort(view->routes, view->route_count);
 }
 
@@ -58,15 +63,14 @@ int view_load(struct nl *nl, const struct endpoint_table *endpoints, struct view
 
     if (r == 0)
         r = route_dump(nl, QUILT_ROUTE_PROTOCOL, 0, &view.routes, &view.route_count);
-    if (r == 0) {
-        view_sort(&view);
+    view_sort(&view); /* their devices are looked for */
+    if (r == 0)
         r = load_neighs(nl, endpoints, &view);
-    }
     if (r < 0) {
         view_deinit(&view);
         return r;
     }
-    view_sort(&view);
+    sort_neighs(&view);
     *ret_view = view;
     return 0;
 }

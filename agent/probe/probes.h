@@ -17,8 +17,7 @@
 struct probes {
     struct probe_track *tracks; /* owned; the watched ones first */
     size_t count, watched_count;
-    size_t
-        target_count; /* of which these are the nearest; kept by the owner between two settings */
+    size_t target_count;  /* of which these are the nearest; kept by the owner meanwhile */
     size_t measured_next; /* whose turn it is */
     int64_t measure_ms;   /* when */
     size_t told_next;     /* with the next heartbeat, besides the watched ones */

@@ -75,10 +75,10 @@ static struct responder_source *find(const struct responder *r, uint32_t addr)
 
 static struct responder_source *use(struct responder *r, uint32_t addr)
 {
-    struct responder_source *source = find(r, addr);
     size_t at = place_of(r, addr);
+    struct responder_source *source = at < r->count ? &r->sources[at] : NULL;
 
-    if (!source) {
+    if (!source || source->addr != addr) {
         if (r->count == r->size) {
             r->size = 2 * r->size + 16;
             r->sources = mem_resize(r->sources, r->size, sizeof *r->sources);
