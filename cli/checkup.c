@@ -91,7 +91,7 @@ void checkup_ping(struct checkup *c)
     const char *device =
         json_string_value(json_object_get(json_object_get(c->agent, "device"), "name"));
 
-    c->targets = report_probe_targets(c->agent, &c->target_count);
-    if (c->target_count > 0 && device && probe_run(device, c->targets, c->target_count) < 0)
+    c->targets = report_ping_targets(c->agent, &c->target_count);
+    if (c->target_count > 0 && device && ping_run(device, c->targets, c->target_count) < 0)
         c->probe_error = mem_strdup(err_text());
 }

@@ -16,7 +16,7 @@ struct checkup {
     struct report_cert cert;
     bool has_cert;
     char *cert_error;
-    struct probe_target *targets;
+    struct ping_target *targets;
     size_t target_count;
     char *probe_error;
 };

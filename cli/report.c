@@ -106,17 +106,17 @@ static bool should_answer(const json_t *peer, uint32_t *ret_vtep)
     return true;
 }
 
-struct probe_target *report_probe_targets(const json_t *agent, size_t *ret_count)
+struct ping_target *report_ping_targets(const json_t *agent, size_t *ret_count)
 {
     const json_t *peers = json_object_get(agent, "peers"), *peer;
-    struct probe_target *targets = mem_array(json_array_size(peers) + 1, sizeof *targets);
+    struct ping_target *targets = mem_array(json_array_size(peers) + 1, sizeof *targets);
     size_t i, count = 0;
 
     json_array_foreach (peers, i, peer) {
         uint32_t vtep;
 
         if (!is_dry(agent) && should_answer(peer, &vtep))
-            targets[count++] = (struct probe_target){.addr = vtep};
+            targets[count++] = (struct ping_target){.addr = vtep};
     }
     *ret_count = count;
     return targets;

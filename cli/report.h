@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "cli/probe.h"
+#include "cli/ping.h"
 #include "lib/base/json.h"
 #include "lib/base/strbuf.h"
 
@@ -26,15 +26,15 @@ struct report_input {
     const struct report_cert *cert; /* NULL: the agent knows when it ends, if there is one, or: */
     const char *cert_error;         /* why it cannot be read */
     int64_t now_s;                  /* Unix seconds */
-    /* What report_probe_targets() said, after probe_run(). */
-    const struct probe_target *targets;
+    /* What report_ping_targets() said, after ping_run(). */
+    const struct ping_target *targets;
     size_t target_count;
     const char *probe_error; /* NULL: they were pinged */
 };
 
 /* The peers that should answer over the overlay: those that the agent has up and programmed. Empty
  * where there is no agent or no data path. Caller frees. */
-struct probe_target *report_probe_targets(const json_t *agent, size_t *ret_count);
+struct ping_target *report_ping_targets(const json_t *agent, size_t *ret_count);
 
 /* {"healthy":…, "problems":[…], "control_plane":{…}, "certificate":…, "agent":…, "runtime":…,
  * "overlay_ping":{…}}; a problem that two sources tell is told once. Caller owns. */

@@ -29,14 +29,14 @@ static const json_t *peer_of(const json_t *agent, uint32_t vtep)
     return NULL;
 }
 
-static int ping_all(struct facts *facts, struct probe_target **ret_targets, size_t *ret_count)
+static int ping_all(struct facts *facts, struct ping_target **ret_targets, size_t *ret_count)
 {
-    AUTO_FREE struct probe_target *targets = report_probe_targets(facts->agent, ret_count);
+    AUTO_FREE struct ping_target *targets = report_ping_targets(facts->agent, ret_count);
     int r;
 
-    if (*ret_count > PROBE_TARGETS_MAX)
-        *ret_count = PROBE_TARGETS_MAX;
-    r = *ret_count > 0 ? probe_run(MESH_DEVICE_NAME, targets, *ret_count) : 0;
+    if (*ret_count > PING_TARGETS_MAX)
+        *ret_count = PING_TARGETS_MAX;
+    r = *ret_count > 0 ? ping_run(MESH_DEVICE_NAME, targets, *ret_count) : 0;
     if (r == 0)
         *ret_targets = TAKE_PTR(targets);
     return r;
@@ -56,7 +56,7 @@ static uint32_t promised_bytes(const struct facts *facts, const json_t *peer)
     return (uint32_t)(way - MESH_OVERHEAD_BYTES);
 }
 
-static void take_targets(struct facts *facts, const struct probe_target *targets, size_t count)
+static void take_targets(struct facts *facts, const struct ping_target *targets, size_t count)
 {
     facts->paths = mem_array(count + 1, sizeof *facts->paths);
     for (size_t i = 0; i < count; i++) {
@@ -89,16 +89,16 @@ static void choose(struct facts *facts, bool is_silent, size_t *chosen)
 
 static void ping_hosts(struct facts *facts)
 {
-    struct probe_target targets[EXAMINED_MAX];
+    struct ping_target targets[EXAMINED_MAX];
     struct path *of[EXAMINED_MAX];
     size_t count = 0;
 
     for (size_t i = 0; i < facts->path_count; i++)
         if (facts->paths[i].is_examined && !facts->paths[i].answers_ping) {
             of[count] = &facts->paths[i];
-            targets[count++] = (struct probe_target){.addr = facts->paths[i].host_ip};
+            targets[count++] = (struct ping_target){.addr = facts->paths[i].host_ip};
         }
-    if (count == 0 || probe_run(NULL, targets, count) < 0)
+    if (count == 0 || ping_run(NULL, targets, count) < 0)
         return;
     for (size_t i = 0; i < count; i++)
         of[i]->answers_host = targets[i].has_answered;
@@ -110,15 +110,15 @@ static void ping_hosts(struct facts *facts)
 /* Every size at once: what is too large is lost, and the rest is answered. */
 static void try_sizes(struct path *path)
 {
-    struct probe_target targets[ARRAY_LEN(sizes) + 1];
+    struct ping_target targets[ARRAY_LEN(sizes) + 1];
     size_t count = 0;
 
     targets[count++] =
-        (struct probe_target){.addr = path->vtep, .size_bytes = (uint16_t)path->mtu_bytes};
+        (struct ping_target){.addr = path->vtep, .size_bytes = (uint16_t)path->mtu_bytes};
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
         if (sizes[i] < path->mtu_bytes)
-            targets[count++] = (struct probe_target){.addr = path->vtep, .size_bytes = sizes[i]};
-    if (probe_run(MESH_DEVICE_NAME, targets, count) < 0)
+            targets[count++] = (struct ping_target){.addr = path->vtep, .size_bytes = sizes[i]};
+    if (ping_run(MESH_DEVICE_NAME, targets, count) < 0)
         return;
     for (size_t i = 0; i < count; i++)
         if (targets[i].has_answered && targets[i].size_bytes > path->largest_bytes)
@@ -128,12 +128,12 @@ static void try_sizes(struct path *path)
 /* The largest alone, of all at once, so that the ladder is for those who need it. */
 static void try_large(struct facts *facts, struct path **of, size_t count)
 {
-    struct probe_target targets[EXAMINED_MAX];
+    struct ping_target targets[EXAMINED_MAX];
 
     for (size_t i = 0; i < count; i++)
         targets[i] =
-            (struct probe_target){.addr = of[i]->vtep, .size_bytes = (uint16_t)of[i]->mtu_bytes};
-    if (probe_run(MESH_DEVICE_NAME, targets, count) < 0)
+            (struct ping_target){.addr = of[i]->vtep, .size_bytes = (uint16_t)of[i]->mtu_bytes};
+    if (ping_run(MESH_DEVICE_NAME, targets, count) < 0)
         return;
     for (size_t i = 0; i < count; i++)
         of[i]->largest_bytes = targets[i].has_answered ? of[i]->mtu_bytes : 0;
@@ -176,7 +176,7 @@ static void examine_answering(struct facts *facts)
 
 int try_paths(struct facts *facts)
 {
-    AUTO_FREE struct probe_target *targets = NULL;
+    AUTO_FREE struct ping_target *targets = NULL;
     AUTO_TAP struct tap *tap = NULL;
     size_t count, chosen = 0;
     int r = tap_open(MESH_VXLAN_PORT, &tap);

@@ -3,7 +3,7 @@
 #include <poll.h>
 #include <string.h>
 
-#include "cli/probe.h"
+#include "cli/ping.h"
 #include "cli/trace/hop.h"
 #include "cli/trace/look.h"
 #include "cli/trace/send.h"
@@ -73,11 +73,11 @@ static void follow(int fd, struct watch *watch, const struct flow *flow, struct 
 /* Who is asked only when nothing came back. */
 static void ask_peer(const struct look *look, struct journey *journey)
 {
-    struct probe_target vtep = {.addr = look->vtep}, host = {.addr = look->host_ip};
+    struct ping_target vtep = {.addr = look->vtep}, host = {.addr = look->host_ip};
 
-    if (look->vtep != 0 && probe_run(MESH_DEVICE_NAME, &vtep, 1) == 0)
+    if (look->vtep != 0 && ping_run(MESH_DEVICE_NAME, &vtep, 1) == 0)
         journey->answers_vtep = vtep.has_answered;
-    if (look->host_ip != 0 && probe_run(NULL, &host, 1) == 0)
+    if (look->host_ip != 0 && ping_run(NULL, &host, 1) == 0)
         journey->answers_host = host.has_answered;
 }
 

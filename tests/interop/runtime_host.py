@@ -1,36 +1,17 @@
 """A host for quilt-runtime, the real daemon: a network and a mount namespace, in which `ip` and `nft` look
 as a second pair of eyes. python3-grpcio calls it through a unix socket, which reaches across. Needs root."""
 import json
-import os
 import re
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import grpc
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from messages import BUILD, message_class
 
-BUILD = Path(os.environ.get("QUILT_BUILD", Path(__file__).resolve().parents[2] / "build"))
 RUNTIME = BUILD / "runtime/quilt-runtime"
 DEADLINE_S = 20
-
-
-def load_pool():
-    descriptors = descriptor_pb2.FileDescriptorSet()
-    descriptors.ParseFromString((BUILD / "proto/descriptors.binpb").read_bytes())
-    pool = descriptor_pool.DescriptorPool()
-    for file in descriptors.file:
-        pool.Add(file)
-    return pool
-
-
-POOL = load_pool()
-
-
-def message_class(name):
-    return message_factory.MessageFactory(POOL).GetPrototype(POOL.FindMessageTypeByName(name))
 
 
 def wait_for(fact, describe, deadline_s=DEADLINE_S):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import grpc
 import pytest
-from runtime_host import DEADLINE_S, POOL, RUNTIME, fixture_host, fixture_node, wait_for  # noqa: F401 (fixtures)
+from messages import POOL
+from runtime_host import DEADLINE_S, RUNTIME, fixture_host, fixture_node, wait_for  # noqa: F401 (fixtures)
 
 TESTS = Path(__file__).resolve().parents[1]
 CALLER = TESTS / "lab/caller.py"

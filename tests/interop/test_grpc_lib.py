@@ -2,7 +2,6 @@
 send. Expected bytes are literals where the contract is public: health and reflection.
 
 Runs the program interop_rpc_server of the build that QUILT_BUILD names."""
-import os
 import random
 import re
 import signal
@@ -13,31 +12,15 @@ from pathlib import Path
 
 import grpc
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool
+from messages import BUILD, message_class
 
-BUILD = Path(os.environ.get("QUILT_BUILD", Path(__file__).resolve().parents[2] / "build"))
 SERVER = BUILD / "tests/interop/interop_rpc_server"
 DEADLINE_S = 20
 REFLECTIONS = ["grpc.reflection.v1", "grpc.reflection.v1alpha"]
 SERVICES = ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection",
             "grpc.reflection.v1alpha.ServerReflection", "quilt.QuiltRuntime"]
 SERVING, NOT_SERVING, SERVICE_UNKNOWN = b"\x08\x01", b"\x08\x02", b"\x08\x03"
-
-
-def load_pool():
-    descriptors = descriptor_pb2.FileDescriptorSet()
-    descriptors.ParseFromString((BUILD / "proto/descriptors.binpb").read_bytes())
-    pool = descriptor_pool.DescriptorPool()
-    for file in descriptors.file:
-        pool.Add(file)
-    return pool
-
-
-POOL = load_pool()
-
-
-def message_class(name, pool=POOL):
-    return message_factory.MessageFactory(pool).GetPrototype(pool.FindMessageTypeByName(name))
 
 
 class Server:

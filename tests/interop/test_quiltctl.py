@@ -7,13 +7,11 @@ import threading
 import time
 from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import grpc
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from messages import BUILD, POOL, message_class
 
-BUILD = Path(os.environ.get("QUILT_BUILD", Path(__file__).resolve().parents[2] / "build"))
 QUILTCTL = BUILD / "cli/quiltctl"
 ID1 = "11111111-1111-4111-8111-111111111111"
 ID2 = "22222222-2222-4222-8222-222222222222"
@@ -21,20 +19,8 @@ TOKEN = "ab" * 32
 NOBODY = "http://127.0.0.1:9"  # discard: nothing listens
 
 
-def load_pool():
-    descriptors = descriptor_pb2.FileDescriptorSet()
-    descriptors.ParseFromString((BUILD / "proto/descriptors.binpb").read_bytes())
-    pool = descriptor_pool.DescriptorPool()
-    for file in descriptors.file:
-        pool.Add(file)
-    return pool
-
-
-POOL = load_pool()
-
-
 def message(name):
-    return message_factory.MessageFactory(POOL).GetPrototype(POOL.FindMessageTypeByName("quilt." + name))
+    return message_class("quilt." + name)
 
 
 class Web:

@@ -9,7 +9,8 @@ import signal
 import subprocess
 
 import pytest
-from runtime_host import DEADLINE_S, RUNTIME, fixture_host, fixture_node, message_class, wait_for  # noqa: F401 (fixtures)
+from messages import message_class
+from runtime_host import DEADLINE_S, RUNTIME, fixture_host, fixture_node, wait_for  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for namespaces")
 

@@ -42,7 +42,7 @@ static json_t *report_of(const struct row *row)
     AUTO_JSON json_t *agent = parse(row->agent);
     AUTO_JSON json_t *runtime = parse(row->runtime);
 
-    struct probe_target target = {.addr = 0x0a2a0100, .has_answered = !row->is_silent};
+    struct ping_target target = {.addr = 0x0a2a0100, .has_answered = !row->is_silent};
     bool is_asked = agent && row->problems && strstr(row->agent, "10.42.1.0/24");
 
     return report_make(&(struct report_input){.targets = &target,
@@ -189,12 +189,12 @@ static void only_peers_that_are_up_and_programmed_are_pinged(void **state)
     AUTO_JSON json_t *dry = parse("{\"dataplane\":\"none\",\"peers\":[{\"subnet\":\"10.42.1.0/24\","
                                   "\"status\":\"up\",\"programmed\":true}]}");
     size_t count;
-    AUTO_FREE struct probe_target *targets = report_probe_targets(agent, &count);
-    AUTO_FREE struct probe_target *none = NULL;
+    AUTO_FREE struct ping_target *targets = report_ping_targets(agent, &count);
+    AUTO_FREE struct ping_target *none = NULL;
 
     assert_int_equal(count, 1);
     assert_int_equal(targets[0].addr, 0x0a2a0100);
-    none = report_probe_targets(dry, &count);
+    none = report_ping_targets(dry, &count);
     assert_int_equal(count, 0);
 }
 

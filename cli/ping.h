@@ -8,15 +8,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct probe_target {
+struct ping_target {
     uint32_t addr;
     uint16_t size_bytes; /* of the IP packet, which nobody may cut up; 0: the smallest */
     bool has_answered;
 };
 
-#define PROBE_TARGETS_MAX 65535
+#define PING_TARGETS_MAX 65535
 
 /* Pings all of them at once, three times at most, and waits for the answers: a good second when one
  * is silent. device may be NULL: whichever the route says. 0; negative errno: nothing was sent
  * (-EPERM without CAP_NET_RAW). */
-int probe_run(const char *device, struct probe_target *targets, size_t count);
+int ping_run(const char *device, struct ping_target *targets, size_t count);

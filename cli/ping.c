@@ -1,5 +1,5 @@
 /* Pings the peers over the overlay. */
-#include "cli/probe.h"
+#include "cli/ping.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -39,7 +39,7 @@ static int open_socket(const char *device)
 }
 
 /* One that cannot be sent is one that is not answered. */
-static void send_echo(int fd, const struct probe_target *target, uint16_t id, uint16_t index)
+static void send_echo(int fd, const struct ping_target *target, uint16_t id, uint16_t index)
 {
     struct icmphdr echo = {.type = ICMP_ECHO, .un.echo = {.id = id, .sequence = htons(index)}};
     const struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(target->addr)};
@@ -66,7 +66,7 @@ static bool is_our_answer(const uint8_t *packet, size_t n, uint16_t id, uint16_t
     return answer.type == ICMP_ECHOREPLY && answer.un.echo.id == id;
 }
 
-static void take_answers(int fd, struct probe_target *targets, size_t count, uint16_t id)
+static void take_answers(int fd, struct ping_target *targets, size_t count, uint16_t id)
 {
     uint8_t packet[IP_HEADER_MAX + sizeof(struct icmphdr)];
     struct sockaddr_in from;
@@ -83,7 +83,7 @@ static void take_answers(int fd, struct probe_target *targets, size_t count, uin
     } while (n >= 0);
 }
 
-static bool all_answered(const struct probe_target *targets, size_t count)
+static bool all_answered(const struct ping_target *targets, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (!targets[i].has_answered)
@@ -91,7 +91,7 @@ static bool all_answered(const struct probe_target *targets, size_t count)
     return true;
 }
 
-static void listen_for_a_round(int fd, struct probe_target *targets, size_t count, uint16_t id)
+static void listen_for_a_round(int fd, struct ping_target *targets, size_t count, uint16_t id)
 {
     int64_t end_ms = clock_boot_ms() + ROUND_MS, left_ms = ROUND_MS;
     struct pollfd heard = {.fd = fd, .events = POLLIN};
@@ -103,7 +103,7 @@ static void listen_for_a_round(int fd, struct probe_target *targets, size_t coun
     }
 }
 
-int probe_run(const char *device, struct probe_target *targets, size_t count)
+int ping_run(const char *device, struct ping_target *targets, size_t count)
 {
     uint16_t id = (uint16_t)random_u64();
     int fd = open_socket(device);
