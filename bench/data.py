@@ -20,7 +20,7 @@ from pathlib import Path
 from lab.place import Host
 from plot import bars_svg
 from report import Row, median_ratio
-from ways import Unavailable, all_ways, swarm_note
+from ways import Unavailable, all_ways
 
 SECONDS = "1s"
 HOST, FLANNEL, KERNEL, EBPF = "host-to-host", "flannel-style", "our kernel path", "our eBPF path"
@@ -117,7 +117,7 @@ class Bench:
         self.build = build
         self.tool = str(Path(build) / "bench" / "traffic")
         self.meter = Meter()
-        self.ways, self.notes, self.servers = [], [swarm_note()], {}
+        self.ways, self.notes, self.servers = [], [], {}
 
     def open(self, stack):
         """Draws the ways that can be gone here; notes say which cannot, and why."""

@@ -3,13 +3,18 @@ drawn alike, so that no way pays for another one's firewall, and the underlay is
 
      source on node1 ── eth0, MTU 1500 ── switch ── eth0, MTU 1500 ── target on node2
 """
+import json
+import re
 import shutil
+from pathlib import Path
 
 from lab.mesh import Mesh
 from lab.network import Lab
-from lab.program import CommandFailed
+from lab.place import Container
+from lab.program import SYSTEM_PATH, CommandFailed
 from lab.wait import Timeout
 
+CGROUPS = Path("/sys/fs/cgroup")
 HOST_IPS = ("192.168.1.10", "192.168.1.11")
 
 
@@ -136,12 +141,73 @@ class Quilt(Way):
         return [self.mesh.add_container(node, f"{node.name}c{self.count}") for node in self.mesh.nodes]
 
 
+class Swarm(Way):
+    """Docker's Swarm, as a user sets it up: one dockerd a host, an attachable overlay network, containers
+    on it. Docker has its own firewall, and its overlay lives in a namespace of its own."""
+    IMAGE, NETWORK = "pause", "overlay"
+
+    def __init__(self, build):
+        super().__init__("Docker Swarm", build)
+        self.count = 0
+
+    def set_up(self):
+        if not shutil.which("dockerd", path=SYSTEM_PATH):
+            raise Unavailable("dockerd is not installed")
+        self.hosts = [self.lab.host(f"node{n + 1}", ip) for n, ip in enumerate(HOST_IPS)]
+        for host in self.hosts:
+            self._start(host)
+        first, second = self.hosts
+        first.run("docker", "swarm", "init", "--advertise-addr", first.ip, "--listen-addr", first.ip)
+        token = first.out("docker", "swarm", "join-token", "-q", "worker").strip()
+        second.run("docker", "swarm", "join", "--token", token, "--advertise-addr", second.ip, f"{first.ip}:2377")
+        first.run("docker", "network", "create", "--driver", "overlay", "--attachable", self.NETWORK)
+        self.source, self.target = self.fresh_pair()
+
+    @staticmethod
+    def _mount_cgroups(host):
+        """As this machine has them: a host of the laboratory has a /sys of its own, without."""
+        host.run("mount", "-t", "tmpfs", "tmpfs", CGROUPS)
+        for _, path, kind, options, *_ in map(str.split, Path("/proc/mounts").read_text().splitlines()):
+            if kind in ("cgroup", "cgroup2"):
+                host.run("mkdir", "--parents", path)
+                host.run("mount", "-t", kind, "-o", options, kind, path)
+
+    def _start(self, host):
+        """dockerd with an image of one program that waits."""
+        self._mount_cgroups(host)
+        daemon = host.start(["dockerd", "--exec-opt", "native.cgroupdriver=cgroupfs", "--storage-driver", "vfs",
+                             "--cgroup-parent", f"/{self.lab.id}-{host.name}"], "dockerd")
+        try:
+            daemon.wait_log("API listen on", 60)
+        except CommandFailed as failure:
+            raise Unavailable(f"dockerd does not run here: {str(failure).splitlines()[-1]}") from failure
+        needed = re.findall(r"/\S+", host.out("ldd", "/bin/sleep"))
+        image = host.dir / "image.tar"
+        host.run("tar", "--create", "--dereference", "--file", image, "/bin/sleep", *needed)
+        host.run("docker", "import", image, self.IMAGE)
+
+    def _add_container(self, host):
+        name = f"c{self.count}"
+        host.run("docker", "run", "--detach", "--name", name, "--network", self.NETWORK, self.IMAGE,
+                 "/bin/sleep", "infinity")
+        told = json.loads(host.out("docker", "inspect", name))[0]["NetworkSettings"]
+        container = Container(host, name)
+        container.netns = told["SandboxKey"].replace("/var/run/", "/run/")  # a link, followed from outside
+        container.ip = told["Networks"][self.NETWORK]["IPAddress"]
+        return container
+
+    def fresh_pair(self):
+        self.count += 1
+        return [self._add_container(host) for host in self.hosts]
+
+    def close(self):
+        super().close()
+        below = [path for top in CGROUPS.glob("*/") for path in [*top.glob(f"{self.lab.id}*"),
+                                                                 *top.glob(f"{self.lab.id}*/**/*/")]]
+        for path in sorted(below, reverse=True):
+            path.rmdir()
+
+
 def all_ways(build):
     """The ways, not yet set up, in the order of the table."""
-    return [HostToHost(build), Flannel(build), Quilt(build, "kernel"), Quilt(build, "ebpf")]
-
-
-def swarm_note():
-    if shutil.which("dockerd"):
-        return "Docker Swarm's overlay is not drawn by this version"
-    return "Docker Swarm's overlay: dockerd is not installed"
+    return [HostToHost(build), Flannel(build), Swarm(build), Quilt(build, "kernel"), Quilt(build, "ebpf")]
