@@ -211,6 +211,35 @@ static void a_record_or_a_key_that_is_there_twice_is_found_at_start(void **state
     assert_int_equal(open_code(f->path), 0);
 }
 
+/* Whoever writes such a row has turned the checks off, as the store does for its own writes. */
+static const char senseless_change[] =
+    "PRAGMA ignore_check_constraints=ON; UPDATE changes SET verb = 'guess' WHERE revision = 2";
+
+static void a_change_that_is_none_is_found_at_start(void **state)
+{
+    struct store_bed *f = *state;
+
+    assert_int_equal(bed_create(f->store, "node", "a", "{}"), STORE_DONE);
+    assert_int_equal(bed_create(f->store, "node", "b", "{}"), STORE_DONE);
+    store_free(f->store);
+    f->store = NULL;
+    run_sql(f->path, senseless_change);
+    assert_int_equal(open_code(f->path), STORE_DAMAGED);
+    assert_says("CHECK constraint failed in changes");
+    assert_says("restore the file from a backup");
+}
+
+static void a_change_that_is_none_is_not_brought_up_to_date(void **state)
+{
+    struct store_bed *f = *state;
+
+    make_first_version(f->path);
+    run_sql(f->path, senseless_change);
+    assert_int_equal(open_code(f->path), STORE_DAMAGED);
+    assert_says("CHECK constraint failed in changes");
+    assert_int_equal(read_number(f->path, "PRAGMA user_version"), 1);
+}
+
 static void a_file_of_a_later_version_is_refused(void **state)
 {
     struct store_bed *f = *state;
@@ -411,6 +440,8 @@ int main(void)
         OPENED(the_latest_ten_thousand_changes_are_kept_for_people),
         CLOSED(a_file_of_the_first_version_is_brought_up_to_date),
         OPENED(a_record_or_a_key_that_is_there_twice_is_found_at_start),
+        OPENED(a_change_that_is_none_is_found_at_start),
+        CLOSED(a_change_that_is_none_is_not_brought_up_to_date),
         OPENED(a_file_of_a_later_version_is_refused),
         OPENED(a_copy_is_whole_and_has_what_is_committed),
         OPENED(a_damaged_store_gives_no_copy),
