@@ -7,6 +7,8 @@
 
 #include "lib/base/error.h"
 
+#define HEAD_BYTES 64 /* of an event: more than what stands before its data and behind */
+
 static const char *const kind_words[] = {
     [EVENT_NODE] = "node",
     [EVENT_RESERVATION] = "reservation",
@@ -105,13 +107,18 @@ static void add(struct events *e, enum event_kind kind, uint64_t revision, struc
 
 static void begin(struct strbuf *text, const char *type, uint64_t revision)
 {
-    strbuf_addf(text, "event: %s\nid: %" PRIu64 "\ndata: ", type, revision);
+    strbuf_adds(text, "event: ");
+    strbuf_adds(text, type);
+    strbuf_adds(text, "\nid: ");
+    strbuf_add_u64(text, revision);
+    strbuf_adds(text, "\ndata: ");
 }
 
 void events_add_node(struct events *e, uint64_t revision, const struct node *node)
 {
     struct strbuf text = {0};
 
+    strbuf_reserve(&text, node->json_len + HEAD_BYTES);
     begin(&text, "node", revision);
     strbuf_add(&text, node->json, node->json_len);
     strbuf_adds(&text, "\n\n");

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/api/fields.h"
 #include "lib/base/error.h"
 #include "lib/base/parse.h"
 
@@ -13,9 +14,11 @@
 #define DOWNS_WITHIN_MS 300000
 #define BEAT_MAX 9999999999LL /* the year 2286 */
 
-static const char *bool_word(bool b)
+/* Written for each change of a node: no printf. */
+static void add_bool(struct strbuf *out, const char *start, bool value)
 {
-    return b ? "true" : "false";
+    strbuf_adds(out, start);
+    strbuf_adds(out, value ? "true" : "false");
 }
 
 char *node_facts_to_json(const struct node_facts *facts)
@@ -24,15 +27,13 @@ char *node_facts_to_json(const struct node_facts *facts)
 
     api_node_to_json(&facts->api, &out, NULL);
     strbuf_cut(&out, 1); /* the closing brace comes behind our members */
-    strbuf_addf(&out,
-                ",\"has_left\":%s,\"holds_address\":%s,\"generation\":%lld,"
-                "\"instance_id\":\"%s\",\"token_sha256\":\"%s\"",
-                bool_word(facts->has_left), bool_word(facts->holds_address),
-                (long long)facts->generation, facts->instance_id, facts->token_sha256);
-    if (facts->home_id[0])
-        strbuf_addf(&out, ",\"home_id\":\"%s\"", facts->home_id);
-    if (facts->key_sha256[0])
-        strbuf_addf(&out, ",\"key_sha256\":\"%s\"", facts->key_sha256);
+    add_bool(&out, ",\"has_left\":", facts->has_left);
+    add_bool(&out, ",\"holds_address\":", facts->holds_address);
+    field_add_int(&out, "generation", facts->generation);
+    field_add_text(&out, "instance_id", facts->instance_id);
+    field_add_text(&out, "token_sha256", facts->token_sha256);
+    field_add_text(&out, "home_id", facts->home_id[0] ? facts->home_id : NULL);
+    field_add_text(&out, "key_sha256", facts->key_sha256[0] ? facts->key_sha256 : NULL);
     strbuf_adds(&out, "}");
     return strbuf_take(&out);
 }

@@ -10,6 +10,7 @@
 
 /* A release that could not be stored is tried again after this. */
 #define RELEASE_RETRY_MS 1000
+#define LEASE_BYTES 96 /* that a lease gets by with, as JSON */
 
 void registry_init(struct registry *r, const struct cluster *cluster, int64_t node_timeout_ms)
 {
@@ -100,8 +101,14 @@ struct registry_change *registry_find_change_of_subnet(const struct registry *r,
 
 char *registry_lease_json(const char *node_id, bool is_quarantined)
 {
-    return mem_printf("{\"node_id\":\"%s\",\"state\":\"%s\"}", node_id,
-                      is_quarantined ? "quarantined" : "assigned");
+    struct strbuf out = {0};
+
+    strbuf_reserve(&out, LEASE_BYTES);
+    strbuf_adds(&out, "{\"node_id\":\"");
+    strbuf_adds(&out, node_id);
+    strbuf_adds(&out,
+                is_quarantined ? "\",\"state\":\"quarantined\"}" : "\",\"state\":\"assigned\"}");
+    return strbuf_take(&out);
 }
 
 void registry_add_nodes(const struct registry *r, struct strbuf *out)

@@ -6,6 +6,7 @@
 #include "lib/base/error.h"
 #include "lib/base/hash.h"
 #include "lib/base/list.h"
+#include "lib/base/strbuf.h"
 
 struct entry {
     char *name; /* "node/01890a5d-...": a kind has no slash */
@@ -39,7 +40,15 @@ struct index *index_new(void)
 
 static char *name_of(const char *kind, const char *text)
 {
-    return text ? mem_printf("%s/%s", kind, text) : NULL;
+    struct strbuf name = {0};
+
+    if (!text)
+        return NULL;
+    strbuf_reserve(&name, strlen(kind) + 1 + strlen(text));
+    strbuf_adds(&name, kind);
+    strbuf_adds(&name, "/");
+    strbuf_adds(&name, text);
+    return strbuf_take(&name);
 }
 
 static void entry_free(struct entry *e)

@@ -48,27 +48,28 @@ int field_get_hostname(const json_t *object, const char *key, const char **ret_t
     return r < 0 ? r : field_named(parse_hostname(*ret_text), key);
 }
 
+/* What may be missing mostly is; there is no error to be put into words then. */
+static bool is_there(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return value && !json_is_null(value);
+}
+
 int field_get_optional_int(const json_t *object, const char *key, int64_t max, int64_t *ret_value)
 {
-    int r = json_get_int(object, key, 0, max, ret_value);
-
-    return r == -ENOENT ? 0 : r;
+    return is_there(object, key) ? json_get_int(object, key, 0, max, ret_value) : 0;
 }
 
 int field_get_optional_prefix(const json_t *object, const char *key, struct ip4_prefix *ret_prefix)
 {
-    int r = field_get_prefix(object, key, ret_prefix);
-
-    return r == -ENOENT ? 0 : r;
+    return is_there(object, key) ? field_get_prefix(object, key, ret_prefix) : 0;
 }
 
 int field_get_optional_string(const json_t *object, const char *key, const char **ret_text)
 {
-    int r = json_get_string(object, key, ret_text);
-
-    if (r == -ENOENT)
-        *ret_text = NULL;
-    return r == -ENOENT ? 0 : r;
+    *ret_text = NULL;
+    return is_there(object, key) ? json_get_string(object, key, ret_text) : 0;
 }
 
 int field_get_optional_uuid(const json_t *object, const char *key, const char **ret_text)

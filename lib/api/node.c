@@ -75,7 +75,8 @@ void api_node_to_json(const struct api_node *node, struct strbuf *out, size_t *r
     strbuf_adds(out, ",\"last_heartbeat\":");
     if (ret_beat_offset)
         *ret_beat_offset = out->len - start;
-    strbuf_addf(out, "%10lld}", (long long)node->last_heartbeat);
+    strbuf_add_u64_wide(out, (uint64_t)node->last_heartbeat, 10);
+    strbuf_adds(out, "}");
 }
 
 int api_node_list_from_json(const json_t *value, struct api_node **ret_nodes, size_t *ret_count)

@@ -83,13 +83,21 @@ void strbuf_addf(struct strbuf *buf, const char *fmt, ...)
 
 void strbuf_add_u64(struct strbuf *buf, uint64_t value)
 {
+    strbuf_add_u64_wide(buf, value, 0);
+}
+
+void strbuf_add_u64_wide(struct strbuf *buf, uint64_t value, size_t width)
+{
     char digits[DIGITS_MAX];
     size_t at = sizeof digits;
 
+    assert(width <= sizeof digits);
     do {
         digits[--at] = (char)('0' + value % 10);
         value /= 10;
     } while (value > 0);
+    while (sizeof digits - at < width)
+        digits[--at] = ' ';
     strbuf_add(buf, digits + at, sizeof digits - at);
 }
 

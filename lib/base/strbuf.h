@@ -23,6 +23,8 @@ void strbuf_adds(struct strbuf *buf, const char *s);
 void strbuf_addf(struct strbuf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Decimal. */
 void strbuf_add_u64(struct strbuf *buf, uint64_t value);
+/* The same with blanks in front where it has fewer than width (at most 20) digits. */
+void strbuf_add_u64_wide(struct strbuf *buf, uint64_t value, size_t width);
 /* A JSON string literal with its quotes. s must be valid UTF-8. */
 void strbuf_add_json(struct strbuf *buf, const char *s);
 /* A text for people: characters that could harm a terminal and bytes that are no UTF-8 become

@@ -18,6 +18,17 @@ static void pieces_are_joined_and_terminated(void **state)
     assert_int_equal(buf.len, 14);
 }
 
+static void numbers_are_as_wide_as_asked_for_or_wider(void **state)
+{
+    AUTO_STRBUF struct strbuf buf = {0};
+
+    strbuf_add_u64_wide(&buf, 0, 3);
+    strbuf_add_u64_wide(&buf, 1234, 3);
+    strbuf_add_u64_wide(&buf, 7, 20);
+    strbuf_add_u64(&buf, UINT64_MAX);
+    assert_string_equal(buf.data, "  01234                   718446744073709551615");
+}
+
 static void it_grows_to_any_length_and_keeps_every_byte(void **state)
 {
     AUTO_STRBUF struct strbuf buf = {0};
@@ -167,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_joined_and_terminated),
+        cmocka_unit_test(numbers_are_as_wide_as_asked_for_or_wider),
         cmocka_unit_test(it_grows_to_any_length_and_keeps_every_byte),
         cmocka_unit_test(formatted_texts_of_every_length_are_whole),
         cmocka_unit_test(numbers_are_written_in_decimal),
