@@ -5,6 +5,9 @@ How etcd is asked: over its own gRPC, by a C client as lean as ours, one request
 connection; no TLS, no authentication, one member, its log on the same disk. Puts are single keys as
 long as our record of a node (a registration of ours writes two records); leases are kept alive over
 one stream a connection; a watch is one stream on a connection of its own, as each agent has one.
+
+What the disk lets anybody do for one client is measured, too: a bare server that writes two pages,
+flushes them and answers, with nothing of a database or a log.
 """
 import json
 import re
@@ -17,10 +20,11 @@ from lab.wait import wait_for
 from plot import growth_svg
 from report import Row, median_ratio
 
-CONTROL_PORT, SMALL_PORT, LIST_PORT, ETCD_PORT = 8080, 9990, 9991, 2379
+CONTROL_PORT, SMALL_PORT, LIST_PORT, FLUSH_PORT, ETCD_PORT = 8080, 9990, 9991, 9992, 2379
 CLUSTER = "--cluster-cidr 10.0.0.0/8 --node-timeout 1h"
 SERVER, LOAD = ["taskset", "-c", "0"], ["taskset", "-c", "1"]
 NODES, CROWD, MANY = 254, 250, 10000
+WATCHES_EACH = 16  # more streams a node may not have
 GROWTH_SIZES = (250, 1000, 2500, 5000, 10000)
 GROWTH_LIMIT = 1.3
 
@@ -41,15 +45,15 @@ class Bed:
     def progress(self, text):
         print(f"bench: control: {text}", file=sys.stderr, flush=True)
 
-    def _directory(self, what):
+    def directory(self, what):
         self.number += 1
         directory = self.dir / f"{what}{self.number}"
         directory.mkdir()
         return directory
 
-    def control(self, nodes=0, port=CONTROL_PORT, node_prefix=22):
+    def control(self, nodes=0, port=CONTROL_PORT, node_prefix=22, directory=None):
         """A control plane with an empty database, then filled."""
-        directory = self._directory("db")
+        directory = directory or self.directory("db")
         program = self.host.start(
             [*SERVER, "quilt-mesh-control", "--listen", f"127.0.0.1:{port}", "--log-level", "warn",
              "--db-path", f"{directory}/q.db", *CLUSTER.split(), "--node-prefix", str(node_prefix)], directory.name)
@@ -65,7 +69,7 @@ class Bed:
         return program
 
     def etcd(self, nodes=0):
-        directory = self._directory("etcd")
+        directory = self.directory("etcd")
         urls = f"http://127.0.0.1:{ETCD_PORT}", f"http://127.0.0.1:{ETCD_PORT + 1}"
         program = self.host.start(
             [*SERVER, shutil.which("etcd"), "--data-dir", f"{directory}/data",
@@ -99,9 +103,9 @@ class Bed:
     def storm(self, agents):
         return self._run("storm", f"127.0.0.1:{CONTROL_PORT}", agents)
 
-    def crowd(self, watchers, changes):
+    def crowd(self, watchers, changes, *identity):
         """Watchers of the control plane: what they measured, and the program that holds them."""
-        return self._hold("crowd", [f"127.0.0.1:{CONTROL_PORT}", watchers, changes])
+        return self._hold("crowd", [f"127.0.0.1:{CONTROL_PORT}", watchers, changes, *identity])
 
     def etcd_crowd(self, watchers, changes):
         return self._hold("etcd", [f"127.0.0.1:{ETCD_PORT}", watchers, changes, "watch"])
@@ -132,10 +136,11 @@ def cpu_ns(program):
 
 
 class Series:
-    """Rounds of one measurement, of the bare server and of etcd."""
+    """Rounds of one measurement, of a bare server and of etcd."""
 
-    def __init__(self, what):
-        self.what, self.ours, self.bare, self.etcd = what, [], [], []
+    def __init__(self, what, bare_name="the bare server"):
+        self.what, self.bare_name = what, bare_name
+        self.ours, self.bare, self.etcd = [], [], []
 
     def add(self, ours, bare=None, etcd=None):
         self.ours.append(ours)
@@ -147,7 +152,7 @@ class Series:
     def row(self, wanted_bare=None, wanted_etcd=None):
         """Requests a second: more is better."""
         beside, wanted, kept, values = [], [], [], {"per_second": statistics.median(self.ours)}
-        for name, others, least in (("the bare server", self.bare, wanted_bare),
+        for name, others, least in ((self.bare_name, self.bare, wanted_bare),
                                     ("etcd", self.etcd, wanted_etcd)):
             if not others:
                 if least and name == "etcd":
@@ -220,60 +225,110 @@ def measure_requests(bed):
             lists.row(0.7, 15)]
 
 
-class SecureNode:
-    """A control plane that speaks TLS, with one node: its id and certificate, in files."""
+class Secure:
+    """A control plane that speaks TLS, with so many nodes, and what others need to come over TLS."""
 
-    def __init__(self, bed):
-        directory = bed.dir / "tls"
-        directory.mkdir()
-        self.control = bed.host.start(
+    def __init__(self, bed, nodes=0):
+        self.host, self.directory = bed.host, bed.directory("tls")
+        if nodes:
+            bed.control(nodes, directory=self.directory).stop()
+        self.control = self.host.start(
             [*SERVER, "quilt-mesh-control", "--listen", f"127.0.0.1:{CONTROL_PORT}", "--log-level", "warn",
-             "--db-path", f"{directory}/q.db", "--tls", "auto", "--node-timeout", "1h"], "tls")
-        ca = directory / "pki/ca-bundle.pem"
-        wait_for(lambda: bed.host.run("curl", "-s", "-f", "--cacert", ca, f"https://127.0.0.1:{CONTROL_PORT}/health",
-                                      check=False).returncode == 0, 20, "the control plane to answer")
-        token = re.search(r"--token (\S+)", self.control.log())[1]
-        self.key, self.cert, self.ids = directory / "key.pem", directory / "cert.pem", directory / "ids"
-        self.server = directory / "pki/server.pem", directory / "pki/server-key.pem"
-        bed.host.run("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                     "-subj", "/CN=bench", "-keyout", self.key, "-out", directory / "csr.pem")
-        wish = {"hostname": "bench", "host_ip": "192.168.1.1", "csr": (directory / "csr.pem").read_text()}
-        told = json.loads(bed.host.out(
-            "curl", "-s", "--cacert", ca, "-H", f"Authorization: Bearer {token}", "-d", json.dumps(wish),
-            f"https://127.0.0.1:{CONTROL_PORT}/api/nodes/register"))
-        self.cert.write_text(told["certificate"])
-        self.ids.write_text(told["node_id"] + "\n")
+             "--db-path", f"{self.directory}/q.db", "--tls", "auto", *CLUSTER.split(), "--node-prefix", "22"],
+            f"{self.directory.name}-secure")
+        self.ca = self.directory / "pki/ca-bundle.pem"
+        wait_for(lambda: self._curl("health", check=False).returncode == 0, 20, "the control plane to answer")
+        self.token = re.search(r"--token (\S+)", self.control.log())[1]
+        self.server = self.directory / "pki/server.pem", self.directory / "pki/server-key.pem"
+        self.key, request = self.directory / "key.pem", self.directory / "csr.pem"
+        self.host.run("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                      "-subj", "/CN=bench", "-keyout", self.key, "-out", request)
+        self.request = request.read_text()
+
+    def _curl(self, path, *words, check=True):
+        return self.host.run("curl", "-s", "-f", "--cacert", self.ca, *words,
+                             f"https://127.0.0.1:{CONTROL_PORT}/{path}", check=check)
+
+    def join(self, number):
+        """One more node: files with its id and its certificate for our key."""
+        wish = {"hostname": f"bench{number}", "host_ip": f"192.168.1.{number + 1}", "csr": self.request}
+        told = json.loads(self._curl("api/nodes/register", "-H", f"Authorization: Bearer {self.token}",
+                                     "-d", json.dumps(wish)).stdout)
+        ids, cert = self.directory / f"id{number}", self.directory / f"cert{number}.pem"
+        ids.write_text(told["node_id"] + "\n")
+        cert.write_text(told["certificate"])
+        return ids, cert
 
 
 def measure_tls(bed):
     """Heartbeats over TLS, with the node's certificate, beside a bare server with the same one of its own."""
-    node = SecureNode(bed)
-    bare = bed.host.start([*SERVER, str(bed.tools / "baseline"), str(SMALL_PORT), "0", *map(str, node.server)], "bare")
+    secure = Secure(bed)
+    ids, cert = secure.join(0)
+    bare = bed.host.start([*SERVER, str(bed.tools / "baseline"), str(SMALL_PORT), "0", *map(str, secure.server)], "bare")
     bare.wait_log("ready", 20)
     beats = Series("heartbeats over TLS, 64 connections")
     for number in range(bed.rounds):
         bed.progress(f"heartbeats over TLS, round {number + 1} of {bed.rounds}")
-        words = "heartbeat", node.ids, node.cert, node.key
+        words = "heartbeat", ids, cert, secure.key
         beats.add(bed.load(*words)["per_second"], bed.load(*words, port=SMALL_PORT)["per_second"])
-    node.control.kill()
+    secure.control.kill()
     bare.kill()
     return [beats.row(0.7)]
 
 
+def measure_tls_memory(bed, count):
+    """As measure_memory(), but each watcher over TLS."""
+    bed.progress(f"memory with {count} nodes and watchers over TLS")
+    members = -(-count // WATCHES_EACH)
+    secure = Secure(bed, count - members)
+    certs = [secure.join(number)[1] for number in range(members)]
+    _, crowd = bed.crowd(count, 0, secure.key, *certs)
+    ours = rss_mib(secure.control)
+    crowd.stop()
+    secure.control.kill()
+    return Row(f"memory with {count:,} nodes and as many watchers over TLS", f"{ours:.1f} MiB", values={"mib": ours})
+
+
+def measure_long_list(bed):
+    """The list of a large cluster, all servers up, one loaded at a time."""
+    control = bed.control(MANY)
+    _, list_bytes = bed.ids()
+    servers = [control, bed.baseline(LIST_PORT, str(list_bytes))]
+    if bed.has_etcd:
+        servers.append(bed.etcd(MANY))
+    lists = Series(f"list of {MANY:,} nodes ({list_bytes / 1e6:.1f} MB), 8 connections")
+    for number in range(bed.rounds):
+        bed.progress(f"the long list, round {number + 1} of {bed.rounds}")
+        lists.add(bed.load("list", clients=8)["per_second"],
+                  bed.load("list", port=LIST_PORT, clients=8)["per_second"],
+                  bed.has_etcd and bed.etcd_load("range", MANY, clients=8)["per_second"])
+    for server in servers:
+        server.kill()
+    return [lists.row()]
+
+
 def measure_writes(bed):
     """Registrations, each a new node on disk before its reply, beside puts."""
-    cells = {n: Series(f"durable registrations, {n} client{'s' * (n > 1)}") for n in (1, 64)}
+    cells = {n: Series(f"durable registrations, {n} client{'s' * (n > 1)}", "the flushing server")
+             for n in (1, 64)}
+    floor = Series("the flushing server: bare, writes two pages, flushes, answers; 1 client")
     etcd = bed.etcd() if bed.has_etcd else None
+    bare = bed.baseline(FLUSH_PORT, "flush", str(bed.dir / "flushed"))
     for number in range(bed.rounds):
         bed.progress(f"durable writes, round {number + 1} of {bed.rounds}")
         for clients, cell in cells.items():
             control = bed.control(node_prefix=24)  # 65,534 subnets: more than a round can take
             ours = bed.load("register", clients=clients, seconds=1)["per_second"]
             control.kill()
-            cell.add(ours, None, etcd and bed.etcd_load("put", clients=clients)["per_second"])
+            puts = etcd and bed.etcd_load("put", clients=clients)["per_second"]
+            least = clients == 1 and bed.load("register", port=FLUSH_PORT, clients=1, seconds=1)["per_second"]
+            cell.add(ours, least, puts)
+            if least:
+                floor.add(least, None, puts)
+    bare.kill()
     if etcd:
         etcd.kill()
-    return [cells[64].row(None, 1.5), cells[1].row(None, 2)]
+    return [cells[64].row(None, 1.5), cells[1].row(None, 2), floor.row()]
 
 
 def measure_watches(bed):
@@ -369,6 +424,6 @@ def measure(lab, build, is_quick, plot_path):
     if not bed.has_etcd:
         bed.progress("etcd is not installed or its client not built (tools/bootstrap bench), so "
                      "nothing is compared to it")
-    return [*measure_requests(bed), *measure_tls(bed), *measure_writes(bed), *measure_watches(bed),
-            measure_memory(bed, NODES), measure_memory(bed, MANY), measure_storm(bed),
-            *measure_growth(bed, plot_path)]
+    return [*measure_requests(bed), *measure_tls(bed), *measure_long_list(bed), *measure_writes(bed),
+            *measure_watches(bed), measure_memory(bed, NODES), measure_memory(bed, MANY),
+            measure_tls_memory(bed, MANY), measure_storm(bed), *measure_growth(bed, plot_path)]

@@ -1,11 +1,13 @@
 /* A crowd of watchers, and the changes they are to hear of.
  *
  *     crowd ADDRESS:PORT WATCHERS CHANGES
+ *     crowd ADDRESS:PORT WATCHERS 0 KEY CERT...    over TLS, as the nodes whose certificates for
+ * that key these are (PEM files), in turn
  *
  * Opens WATCHERS event streams. When each has its snapshot, one host registers again and again,
  * each time with another ram_mb; after each change it waits until the last watcher has read it.
  * Prints one JSON line with the times from sending the request to the last watcher (and to the
- * reply), then goes on reading until it is ended by SIGTERM or SIGINT.
+ * reply), then goes on reading until it is ended by SIGTERM or SIGINT. Over TLS nothing changes.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,6 +22,7 @@
 
 #include "bench/dial.h"
 #include "bench/samples.h"
+#include "bench/wire.h"
 #include "lib/base/error.h"
 #include "lib/base/ip4.h"
 #include "lib/base/mem.h"
@@ -34,7 +37,7 @@
 #define READ_SIZE 65536
 
 struct watcher {
-    int fd;
+    struct wire wire;
     uint64_t seen; /* the latest change it has read */
     char tail[MARK_SIZE];
     size_t tail_len;
@@ -42,6 +45,8 @@ struct watcher {
 
 struct crowd {
     struct sockaddr_in target;
+    struct wire_identity **identities;
+    size_t identity_count; /* 0: plain */
     uint64_t watcher_count;
     uint64_t change_count;
     int epoll_fd;
@@ -80,7 +85,7 @@ static bool has_mark(struct crowd *crowd, struct watcher *w, size_t n)
 
 static int on_watcher(struct crowd *crowd, struct watcher *w)
 {
-    ssize_t n = recv(w->fd, crowd->bytes + MARK_SIZE, READ_SIZE, MSG_DONTWAIT);
+    ssize_t n = wire_receive(&w->wire, crowd->bytes + MARK_SIZE, READ_SIZE);
 
     if (n < 0 && errno == EAGAIN)
         return 0;
@@ -98,7 +103,7 @@ static int on_watcher(struct crowd *crowd, struct watcher *w)
 static int on_answer(struct crowd *crowd)
 {
     char *reply = crowd->bytes;
-    ssize_t n = recv(writer_of(crowd)->fd, reply, READ_SIZE, MSG_DONTWAIT);
+    ssize_t n = wire_receive(&writer_of(crowd)->wire, reply, READ_SIZE);
 
     if (n <= 0)
         return n < 0 ? err_sys(errno, "recv") : err_fail(ECONNRESET, "the server hung up");
@@ -161,7 +166,7 @@ static int send_change(struct crowd *crowd)
                  "POST /api/nodes/register HTTP/1.1\r\nHost: localhost\r\n"
                  "Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
                  n, body);
-    return dial_send(writer_of(crowd)->fd, request, (size_t)n);
+    return wire_send(&writer_of(crowd)->wire, request, (size_t)n);
 }
 
 static int change_once(struct crowd *crowd, uint64_t change)
@@ -176,19 +181,19 @@ static int change_once(struct crowd *crowd, uint64_t change)
 static int open_one(struct crowd *crowd, size_t number)
 {
     struct watcher *w = &crowd->watchers[number];
+    const struct wire_identity *identity =
+        crowd->identity_count > 0 ? crowd->identities[number % crowd->identity_count] : NULL;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = w};
-    int r = dial(&crowd->target, number, &w->fd);
+    int r = wire_open(&crowd->target, number, identity, &w->wire);
 
-    if (r == 0 && epoll_ctl(crowd->epoll_fd, EPOLL_CTL_ADD, w->fd, &event) < 0)
+    if (r == 0 && epoll_ctl(crowd->epoll_fd, EPOLL_CTL_ADD, w->wire.fd, &event) < 0)
         r = err_sys(errno, "epoll_ctl");
     return r;
 }
 
-/* The first change founds the node. Then each watcher reads its snapshot to the end. */
-static int open_all(struct crowd *crowd)
+/* The first change founds the node that the others are of. */
+static int found_node(struct crowd *crowd)
 {
-    static const char watch[] = "GET /api/nodes HTTP/1.1\r\nHost: localhost\r\n"
-                                "Accept: text/event-stream\r\n\r\n";
     int r = open_one(crowd, crowd->watcher_count);
 
     look_for(crowd, 1);
@@ -197,22 +202,39 @@ static int open_all(struct crowd *crowd)
         r = send_change(crowd);
     if (r == 0)
         r = wait_all(crowd);
-    (void)epoll_ctl(crowd->epoll_fd, EPOLL_CTL_DEL, writer_of(crowd)->fd, NULL);
+    /* Until the watchers have read a big list the server may have given the idle writer up. */
+    close(writer_of(crowd)->wire.fd);
+    return r;
+}
+
+/* Each watcher reads its snapshot to the end. */
+static int open_watchers(struct crowd *crowd)
+{
+    static const char watch[] = "GET /api/nodes HTTP/1.1\r\nHost: localhost\r\n"
+                                "Accept: text/event-stream\r\n\r\n";
+    int r = 0;
+
     look_for(crowd, 1);
     crowd->is_answered = true;
     (void)snprintf(crowd->mark, MARK_SIZE, END_OF_EVENT);
     for (uint64_t i = 0; i < crowd->watcher_count && r == 0; i++) {
         r = open_one(crowd, i);
         if (r == 0)
-            r = dial_send(crowd->watchers[i].fd, watch, sizeof watch - 1);
+            r = wire_send(&crowd->watchers[i].wire, watch, sizeof watch - 1);
         if (r == 0 && i % 64 == 63)
             r = turn(crowd);
     }
+    return r == 0 ? wait_all(crowd) : r;
+}
+
+static int open_all(struct crowd *crowd)
+{
+    bool is_plain = crowd->identity_count == 0;
+    int r = is_plain ? found_node(crowd) : 0;
+
     if (r == 0)
-        r = wait_all(crowd);
-    /* With a big list that took so long that the server may have given the idle writer up. */
-    close(writer_of(crowd)->fd);
-    return r < 0 ? r : open_one(crowd, crowd->watcher_count);
+        r = open_watchers(crowd);
+    return r < 0 || !is_plain ? r : open_one(crowd, crowd->watcher_count);
 }
 
 static int run(struct crowd *crowd)
@@ -240,19 +262,33 @@ static int run(struct crowd *crowd)
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
+static int load_identities(struct crowd *crowd, const char *key, char **certs, int count)
+{
+    int r = 0;
+
+    crowd->identities = mem_array((size_t)count, sizeof(struct wire_identity *));
+    for (int i = 0; i < count && r == 0; i++) {
+        r = wire_identity_load(certs[i], key, &crowd->identities[i]);
+        crowd->identity_count += r == 0;
+    }
+    return r;
+}
+
 static int parse_words(struct crowd *crowd, int argc, char **argv)
 {
     uint32_t addr;
     uint16_t port;
     int r;
 
-    if (argc != 4)
-        return err_fail(EINVAL, "usage: crowd ADDRESS:PORT WATCHERS CHANGES");
+    if (argc < 4 || argc == 5)
+        return err_fail(EINVAL, "usage: crowd ADDRESS:PORT WATCHERS CHANGES | 0 KEY CERT...");
     r = parse_addr_port(argv[1], &addr, &port);
     if (r == 0)
         r = parse_u64(argv[2], WATCHERS_MAX, &crowd->watcher_count);
     if (r == 0)
-        r = parse_u64(argv[3], CHANGES_MAX, &crowd->change_count);
+        r = parse_u64(argv[3], argc == 4 ? CHANGES_MAX : 0, &crowd->change_count);
+    if (r == 0 && argc > 4)
+        r = load_identities(crowd, argv[4], argv + 5, argc - 5);
     if (r < 0)
         return r;
     crowd->target = (struct sockaddr_in){
@@ -292,6 +328,9 @@ int main(int argc, char **argv)
     samples_deinit(&crowd->last);
     samples_deinit(&crowd->reply);
     free(crowd->watchers);
+    for (size_t i = 0; i < crowd->identity_count; i++)
+        wire_identity_free(crowd->identities[i]);
+    free(crowd->identities);
     free(crowd);
     return r < 0;
 }

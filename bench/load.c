@@ -40,7 +40,7 @@
 #define MAX_HOSTS 1000000
 #define ID_SIZE 64
 #define REQUEST_SIZE 512
-#define REPLY_SIZE 65536 /* a list of 254 nodes */
+#define REPLY_SIZE 4194304 /* a list of 10,000 nodes */
 #define CHANGED_RAM_MB 100000
 
 struct connection {
@@ -279,7 +279,7 @@ int main(int argc, char **argv)
     int r = parse_words(&load, argc, argv);
 
     if (r == 0) {
-        load.connections = mem_zalloc(MAX_CONNECTIONS * sizeof *load.connections);
+        load.connections = mem_zalloc(load.connection_count * sizeof *load.connections);
         start_us = bench_now_us();
         r = run(&load);
         print_result(&load, (double)(bench_now_us() - start_us) / 1e6);
