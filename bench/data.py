@@ -23,7 +23,10 @@ from report import Row, median_ratio
 from ways import Unavailable, all_ways
 
 SECONDS = "1s"
-HOST, FLANNEL, KERNEL, EBPF = "host-to-host", "flannel-style", "our kernel path", "our eBPF path"
+HOST, FLANNEL, RULED = "host-to-host", "flannel-style", "flannel with its rules"
+KERNEL, EBPF = "our kernel path", "our eBPF path"
+BESIDE = {HOST: (), FLANNEL: (HOST,), KERNEL: (HOST, FLANNEL, RULED), EBPF: (HOST, FLANNEL, RULED)}
+
 FIRST_PACKETS, FIRST_LIMIT_US = 9, 200
 DISTURBED = 0.05
 SERVERS = {7101: ("stream", 0), 7102: ("stream", 1), 7103: ("echo", 0), 7104: ("datagram", 1), 7105: ("connect", 0)}
@@ -73,6 +76,11 @@ CELLS = (
     Cell("64-byte UDP packets a second", DATAGRAM, "per_second", "/s", 2.1, 0.8, extra=("sent", "received")),
     Cell("connect-request-close a second", CONNECT, "per_second", "/s", 1.5, 0.86),
 )
+
+
+def beside(way):
+    """The ways that one is compared to."""
+    return BESIDE.get(way, (HOST, FLANNEL))
 
 
 def progress(text):
@@ -192,18 +200,27 @@ def row_of(cell, way, told):
     mine = [one[cell.figure] for one in told[way]]
     values = {cell.figure: quartiles(mine),
               "per_round": {key: [one[key] for one in told[way]] for key in (cell.figure, *cell.extra)}}
-    for other in (HOST, FLANNEL):
-        if other != way:
-            theirs = [one[cell.figure] for one in told[other]]
-            values[other] = {"ratio": median_ratio(mine, theirs),
-                             "quartiles": quartiles([a / b for a, b in zip(mine, theirs)])}
+    for other in beside(way):
+        theirs = [one[cell.figure] for one in told[other]]
+        values[other] = {"ratio": median_ratio(mine, theirs),
+                         "quartiles": quartiles([a / b for a, b in zip(mine, theirs)])}
     limits = cell.limits_of(way)
     kept = [cell.keeps(values[other]["ratio"], limit) for other, limit in limits.items()]
-    beside = [f"{values[other]['ratio']:.2f} of {other}" for other in (HOST, FLANNEL) if other in values and way != HOST]
+    words = [f"{values[other]['ratio']:.2f} of {other}" for other in beside(way)]
     sign = "≥" if cell.is_more_better else "≤"
-    return Row(f"{cell.what}: {way}", figure_text(cell, told[way]), "; ".join(beside),
+    return Row(f"{cell.what}: {way}", figure_text(cell, told[way]), "; ".join(words),
                "; ".join(f"{sign} {limit:g} of {other}" for other, limit in limits.items()),
                all(kept) if kept else None, values)
+
+
+def ratios(rows_by_cell, way_names, other):
+    """The table of the ratios to one way, as Markdown. rows_by_cell: in the order of the ways."""
+    names = [name for name in way_names if other in beside(name)]
+    lines = [f"| to {other} | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for what, rows in rows_by_cell.items():
+        shown = [f"{row.values[other]['ratio']:.2f}" for row in rows if other in row.values]
+        lines.append(f"| {what} | {' | '.join(shown)} |")
+    return "\n".join(lines)
 
 
 def plot(rows_by_cell, way_names):
@@ -217,7 +234,7 @@ def plot(rows_by_cell, way_names):
 
 
 def measure(build, rounds, plot_path):
-    """The rows, and notes about what is missing."""
+    """The rows, the tables of ratios, and notes about what is missing."""
     with contextlib.ExitStack() as stack:
         bench = Bench(build)
         bench.open(stack)
@@ -225,6 +242,8 @@ def measure(build, rounds, plot_path):
         by_cell = {cell.what: [row_of(cell, way.name, told[cell.run.kind, cell.run.words]) for way in bench.ways]
                    for cell in CELLS}
         first = [bench.first_packets(way) for way in bench.ways if not isinstance(way.source, Host)]
+    names = [way.name for way in bench.ways]
     if plot_path:
-        plot_path.write_text(plot(by_cell, [way.name for way in bench.ways]))
-    return [row for rows in by_cell.values() for row in rows] + first, bench.notes
+        plot_path.write_text(plot(by_cell, names))
+    tables = [ratios(by_cell, names, other) for other in (HOST, FLANNEL, RULED)]
+    return [row for rows in by_cell.values() for row in rows] + first, tables, bench.notes

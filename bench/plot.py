@@ -2,7 +2,8 @@
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 640, 320, 56, 44, 40, 130
 COLOURS = ("#1b6ca8", "#c0392b")
-BAR_COLOURS = ("#9aa5b1", "#d9a441", "#1b6ca8", "#2e8b57", "#c0392b")
+BAR_COLOURS = ("#9aa5b1", "#d9a441", "#8e6bbf", "#7a5c3a", "#1b6ca8", "#2e8b57", "#c0392b")
+NAMES_A_LINE = 3
 BAR, BAR_GAP, BAR_LEFT, BAR_WIDTH = 12, 12, 240, 720
 
 
@@ -48,16 +49,17 @@ def bars_svg(title, names, groups):
     longest = max(1.0, *(value for bars in groups.values() for value in bars))
     scale = (BAR_WIDTH - BAR_LEFT - 60) / longest
     group_height = len(names) * BAR + BAR_GAP
-    height = 60 + len(groups) * group_height + 10
+    head = 40 + 16 * -(-len(names) // NAMES_A_LINE)
+    height = head + len(groups) * group_height + 14
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {BAR_WIDTH} {height}" '
            'font-family="sans-serif" font-size="12">',
            f'<rect width="{BAR_WIDTH}" height="{height}" fill="white"/>',
            text(12, 20, title, 'font-size="13"')]
     for number, name in enumerate(names):
-        at = BAR_LEFT + number * 115
-        out += [f'<rect x="{at}" y="32" width="10" height="10" fill="{BAR_COLOURS[number]}"/>', text(at + 14, 41, name)]
+        x, y = 12 + number % NAMES_A_LINE * 230, 32 + number // NAMES_A_LINE * 16
+        out += [f'<rect x="{x}" y="{y}" width="10" height="10" fill="{BAR_COLOURS[number]}"/>', text(x + 14, y + 9, name)]
     for place, (words, bars) in enumerate(groups.items()):
-        top = 56 + place * group_height
+        top = head + place * group_height
         out.append(text(BAR_LEFT - 8, top + len(names) * BAR / 2 + 4, words, 'text-anchor="end"'))
         for number, value in enumerate(bars):
             y = top + number * BAR

@@ -57,11 +57,11 @@ class HostToHost(Way):
 class Flannel(Way):
     """What flannel's VXLAN backend and its bridge plugin set up: a VXLAN device, one onlink route, one
     permanent neighbour and one forwarding entry a peer; containers on a bridge that is their gateway.
-    No firewall and no masquerading, which flannel leaves to others."""
-    DEVICE, VNI, PORT = "flannel.1", 1, 8472
+    No firewall and no masquerading."""
+    NAME, DEVICE, VNI, PORT = "flannel-style", "flannel.1", 1, 8472
 
     def __init__(self, build):
-        super().__init__("flannel-style", build)
+        super().__init__(self.NAME, build)
         self.count = 0
 
     def set_up(self):
@@ -110,6 +110,37 @@ class Flannel(Way):
     def fresh_pair(self):
         self.count += 1
         return [self._add_container(host, number) for number, host in enumerate(self.hosts, 1)]
+
+
+class FlannelWithRules(Flannel):
+    """The same with the rules that flanneld itself adds when it is started with --ip-masq, as its
+    manifests do: what goes between containers is not masqueraded, all else is, and forwarding is
+    allowed (pkg/trafficmngr/nftables, its nftables mode; the iptables mode has the same rules).
+    Masquerading turns connection tracking on, and nothing is kept out of it."""
+    NAME = "flannel with its rules"
+    CLUSTER = "10.42.0.0/16"
+
+    def set_up(self):
+        super().set_up()
+        for number, host in enumerate(self.hosts, 1):
+            host.run("nft", self._rules(f"10.42.{number}.0/24"))
+
+    def _rules(self, subnet):
+        within = f"ip daddr {self.CLUSTER}"
+        chains = {"forward { type filter hook forward priority filter; }":
+                  [f"ip saddr {self.CLUSTER} accept", f"{within} accept"],
+                  "postrtg { type nat hook postrouting priority srcnat; }":
+                  ["meta mark 0x4000 return",
+                   f"ip saddr {subnet} {within} return",
+                   f"ip saddr {self.CLUSTER} ip daddr {subnet} return",
+                   f"ip saddr != {subnet} {within} return",
+                   f"ip saddr {self.CLUSTER} ip daddr != 224.0.0.0/4 masquerade fully-random",
+                   f"ip saddr != {self.CLUSTER} {within} masquerade fully-random"]}
+        lines = ["add table ip flannel-ipv4"]
+        for chain, rules in chains.items():
+            lines.append(f"add chain ip flannel-ipv4 {chain}")
+            lines += [f"add rule ip flannel-ipv4 {chain.split()[0]} {rule}" for rule in rules]
+        return "\n".join(lines)
 
 
 class Quilt(Way):
@@ -210,4 +241,5 @@ class Swarm(Way):
 
 def all_ways(build):
     """The ways, not yet set up, in the order of the table."""
-    return [HostToHost(build), Flannel(build), Swarm(build), Quilt(build, "kernel"), Quilt(build, "ebpf")]
+    return [HostToHost(build), Flannel(build), FlannelWithRules(build), Swarm(build), Quilt(build, "kernel"),
+            Quilt(build, "ebpf")]
