@@ -19,16 +19,23 @@ struct apply {
     char *text; /* its words; owned */
 };
 
-static const struct {
-    const char *path;
-    const char *value;
-} sysctls[] = {
-    {"net/ipv6/conf/" MESH_DEVICE_NAME "/disable_ipv6", "1"},
-    {"net/ipv4/conf/" MESH_DEVICE_NAME "/rp_filter", "2"},
-};
+/* The larger of a device's setting and the host's holds. A loose filter is there to undo a strict
+ * one: else it would look up a route for each packet, whose sender the firewall knows better. */
+static const char *rp_filter_value(void)
+{
+    return sysctl_is("net/ipv4/conf/all/rp_filter", "1") ? "2" : "0";
+}
 
 int overlay_ensure_sysctls(struct overlay_counts *counts)
 {
+    const struct {
+        const char *path;
+        const char *value;
+    } sysctls[] = {
+        {"net/ipv6/conf/" MESH_DEVICE_NAME "/disable_ipv6", "1"},
+        {"net/ipv4/conf/" MESH_DEVICE_NAME "/rp_filter", rp_filter_value()},
+    };
+
     for (size_t i = 0; i < ARRAY_LEN(sysctls); i++) {
         int r = sysctl_ensure(sysctls[i].path, sysctls[i].value);
 

@@ -17,6 +17,6 @@ int overlay_apply(struct nl *nl, const struct overlay_want *want,
                   struct overlay_counts *counts);
 
 /* The settings of the device that we need: no IPv6 on it, so that it never sends a router
- * solicitation or an MLD report into the overlay; reverse path filtering loose, whatever the host's
- * default is. Writes only what differs. */
+ * solicitation or an MLD report into the overlay; reverse path filtering loose where the host's is
+ * strict, and otherwise off. Writes only what differs. */
 int overlay_ensure_sysctls(struct overlay_counts *counts);

@@ -35,25 +35,30 @@ static int read_value(int fd, const char *path, char ret_value[static VALUE_SIZE
     return 0;
 }
 
+static int load(const char *path, char ret_full[static PATH_SIZE],
+                char ret_value[static VALUE_SIZE])
+{
+    AUTO_CLOSE int fd = -1;
+    int r = make_path(path, ret_full);
+
+    if (r < 0)
+        return r;
+    fd = open(ret_full, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? err_sys(errno, "open %s", ret_full) : read_value(fd, ret_full, ret_value);
+}
+
 int sysctl_ensure(const char *path, const char *value)
 {
     AUTO_CLOSE int fd = -1;
     char full[PATH_SIZE];
     char have[VALUE_SIZE];
-    int r = make_path(path, full);
-
-    if (r < 0)
-        return r;
     /* What is right already must not need the right to write. */
-    fd = open(full, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_sys(errno, "open %s", full);
-    r = read_value(fd, full, have);
+    int r = load(path, full, have);
+
     if (r < 0)
         return r;
     if (strcmp(have, value) == 0)
         return 0;
-    close(TAKE_FD(fd));
     fd = open(full, O_WRONLY | O_CLOEXEC);
     if (fd < 0)
         return err_sys(errno, "open %s for writing", full);
@@ -62,19 +67,19 @@ int sysctl_ensure(const char *path, const char *value)
     return 1;
 }
 
+bool sysctl_is(const char *path, const char *value)
+{
+    char full[PATH_SIZE], have[VALUE_SIZE];
+
+    return load(path, full, have) == 0 && strcmp(have, value) == 0;
+}
+
 int sysctl_read_pair(const char *path, uint64_t *ret_first, uint64_t *ret_second)
 {
-    AUTO_CLOSE int fd = -1;
     char full[PATH_SIZE], value[VALUE_SIZE];
     char *second;
-    int r = make_path(path, full);
+    int r = load(path, full, value);
 
-    if (r < 0)
-        return r;
-    fd = open(full, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_sys(errno, "open %s", full);
-    r = read_value(fd, full, value);
     if (r < 0)
         return r;
     second = value + strcspn(value, "\t ");

@@ -135,6 +135,14 @@ static void a_setting_is_written_only_when_it_differs(void **state)
     assert_int_equal(sysctl_ensure("net/ipv4/ip_forward", "1"), 0);
 }
 
+static void a_setting_is_what_it_says(void **state)
+{
+    assert_int_equal(sysctl_ensure("net/ipv4/conf/lo/arp_ignore", "8"), 1);
+    assert_true(sysctl_is("net/ipv4/conf/lo/arp_ignore", "8"));
+    assert_false(sysctl_is("net/ipv4/conf/lo/arp_ignore", "0"));
+    assert_false(sysctl_is("net/ipv4/conf/nosuchdev/arp_ignore", "0"));
+}
+
 static void settings_that_are_not_there_or_not_so_are_errors(void **state)
 {
     char path[512];
@@ -165,6 +173,7 @@ int main(void)
         PLACE_TEST(other_kinds_of_file_are_einval),
         PLACE_TEST(a_socket_can_be_opened_inside),
         LAB_TEST(a_setting_is_written_only_when_it_differs),
+        LAB_TEST(a_setting_is_what_it_says),
         LAB_TEST(settings_that_are_not_there_or_not_so_are_errors),
         LAB_TEST(a_devices_dots_are_no_harm),
     };

@@ -172,6 +172,18 @@ def test_foreign_objects_stay_byte_for_byte_through_damage_restarts_and_leaving(
              "\n".join(kernel.difference(before, kernel.dump(node))))
 
 
+def test_reverse_path_filtering_is_loose_where_the_hosts_is_strict_and_off_where_not(mesh):
+    """Loose costs a look-up of a route for each packet; the larger of the host's and the device's holds."""
+    node = mesh.nodes[0]
+    for host, device in ("1", "2"), ("0", "0"):
+        node.net("sysctl", "-qw", f"net.ipv4.conf.all.rp_filter={host}")
+        node.net(*DAMAGES["a route is deleted"].split())
+        wait_for(lambda device=device: node.net("sysctl", "-n", "net.ipv4.conf.vxlan100.rp_filter").stdout.strip() ==
+                 device, BACK_S, "the overlay's filter to follow")
+        mesh.wait_joined(deadline_s=5)
+        assert ping(mesh.containers[0], mesh.containers[1].ip)
+
+
 def test_a_foreign_device_of_our_name_is_refused_and_not_deleted(bed):
     mesh = bed.mesh(hosts=1, is_started=False)
     node = mesh.nodes[0]
