@@ -114,7 +114,7 @@ class Bed:
         self.number += 1
         program = self.host.start([*LOAD, str(self.tools / tool), *map(str, words)],
                                   f"{tool}-watch{self.number}")
-        program.wait_log('"watchers"', 180)
+        program.wait_log('"watchers"', 400)
         line = re.search(r"^\{.*\}$", program.log(), re.MULTILINE)[0]
         return json.loads(line), program
 
@@ -251,7 +251,8 @@ class Secure:
 
     def join(self, number):
         """One more node: files with its id and its certificate for our key."""
-        wish = {"hostname": f"bench{number}", "host_ip": f"192.168.1.{number + 1}", "csr": self.request}
+        address = f"192.168.{number // 200 + 1}.{number % 200 + 1}"
+        wish = {"hostname": f"bench{number}", "host_ip": address, "csr": self.request}
         told = json.loads(self._curl("api/nodes/register", "-H", f"Authorization: Bearer {self.token}",
                                      "-d", json.dumps(wish)).stdout)
         ids, cert = self.directory / f"id{number}", self.directory / f"cert{number}.pem"
