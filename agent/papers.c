@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/error.h"
@@ -143,26 +142,18 @@ static int read_own_cas(struct papers *p)
 
 /* ---- given files --------------------------------------------------------------------------- */
 
-static int64_t stamp_of(const char *path)
+static uint64_t stamp_given(const struct papers *p)
 {
-    struct stat st;
+    const char *const paths[] = {p->config.ca_file, p->config.cert_file, p->config.key_file};
 
-    if (!path || stat(path, &st) < 0)
-        return 0;
-    return (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-}
-
-static int64_t stamp_given(const struct papers *p)
-{
-    return stamp_of(p->config.ca_file) + stamp_of(p->config.cert_file) +
-           stamp_of(p->config.key_file);
+    return file_stamp(paths, ARRAY_LEN(paths));
 }
 
 static int read_given_pair(struct papers *p)
 {
     AUTO_TLS_KEY struct tls_key *key = NULL;
     AUTO_TLS_CERT struct tls_cert *cert = NULL;
-    int r = pem_file_read_key(p->config.key_file, &key);
+    int r = pem_file_read_given_key(p->config.key_file, &key);
 
     if (r == 0)
         r = pem_file_read_cert(p->config.cert_file, &cert);
@@ -188,7 +179,7 @@ static int read_given_cas(struct papers *p)
 
 int papers_refresh(struct papers *p, bool *ret_is_new)
 {
-    int64_t stamp = stamp_given(p);
+    uint64_t stamp = stamp_given(p);
     int r = 0;
 
     *ret_is_new = stamp != p->given_stamp;
@@ -234,6 +225,8 @@ int papers_open(const struct papers_config *config, struct papers **ret_papers)
     p->cert_file = place_of(p, config->cert_file, "node.pem");
     p->key_file = place_of(p, config->key_file, "node-key.pem");
     p->given_stamp = stamp_given(p);
+    if (config->key_file)
+        pem_file_tell_open_key(config->key_file);
     r = read_all(p);
     if (r < 0)
         return r;

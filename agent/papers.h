@@ -33,7 +33,7 @@ struct papers {
     struct tls_cert *cert;           /* for this key; NULL: none */
     struct tls_trust *trust;         /* NULL: no CA is known */
     char ca_sha256[SHA256_HEX_SIZE]; /* of the CAs, as GET /api/ca would tell them; "": none */
-    int64_t given_stamp;             /* when given files changed last */
+    uint64_t given_stamp;            /* of the given files, as they were read */
 };
 
 /* Reads everything, and makes a key when there is none. Fails when the disk does, and when given

@@ -103,11 +103,12 @@ static int fetch_cas(const char *base, struct tls_trust **ret_trust)
 static int keep_cas(const struct tls_trust *trust, struct credentials *c)
 {
     AUTO_FREE char *pem = tls_trust_to_pem(trust);
-    size_t n = strlen(pem);
+    int r;
 
     c->pinned_fd = memfd_create("quiltctl-ca", MFD_CLOEXEC);
-    if (c->pinned_fd < 0 || write(c->pinned_fd, pem, n) != (ssize_t)n)
-        return err_sys(errno, "keep the CA in memory");
+    r = c->pinned_fd < 0 ? -errno : file_write_all(c->pinned_fd, pem, strlen(pem));
+    if (r < 0)
+        return err_sys(-r, "keep the CA in memory");
     c->ca_file = mem_printf("/proc/self/fd/%d", c->pinned_fd);
     return 0;
 }

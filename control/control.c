@@ -335,7 +335,7 @@ static void on_tick(void *data)
     tell_doubt(c);
     operations_release_due(c);
     tell_subnets(c);
-    rotation_go_on(c);
+    ca_rotation_go_on(c);
     set_tick(c);
 }
 

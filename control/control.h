@@ -19,8 +19,8 @@
 #include "control/api/metrics.h"
 #include "control/api/routes.h"
 #include "control/api/watch.h"
+#include "control/ca_rotation.h"
 #include "control/pki.h"
-#include "control/rotation.h"
 #include "control/services/barred.h"
 #include "control/services/events.h"
 #include "control/services/guesses.h"
@@ -61,7 +61,7 @@ struct control {
     struct pki *pki;                    /* NULL: plain HTTP */
     bool wants_first_token;             /* one is to be made at this start */
     char *first_token;                  /* made at this start, and not told yet; NULL: none */
-    struct rotation rotation;           /* of the CA */
+    struct ca_rotation rotation;        /* of the CA */
     struct guesses guesses;             /* wrong credentials */
     struct guesses told_denials;        /* that were logged */
     struct pace admin_pace;             /* of requests with the admin certificate */

@@ -6,13 +6,14 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
 #include "lib/base/ip4.h"
 #include "lib/base/parse.h"
+#include "lib/tls/pem_file.h"
 
 #define OWN_LIFE_S (365LL * 24 * 3600)
 
@@ -139,14 +140,11 @@ static char *directory_of(const struct pki_options *options, const char *db_path
     return slash ? mem_printf("%.*s/pki", (int)(slash - db_path), db_path) : mem_strdup("pki");
 }
 
-static int64_t stamp_of(const struct pki *pki)
+static uint64_t stamp_of(const struct pki *pki)
 {
-    struct stat cert, key;
+    const char *const paths[] = {pki->cert_file, pki->key_file};
 
-    if (stat(pki->cert_file, &cert) < 0 || stat(pki->key_file, &key) < 0)
-        return 0;
-    return (int64_t)cert.st_mtim.tv_sec + key.st_mtim.tv_sec + cert.st_mtim.tv_nsec +
-           key.st_mtim.tv_nsec;
+    return file_stamp(paths, ARRAY_LEN(paths));
 }
 
 /* The files that the server shows: given ones, or those of our own CA. */
@@ -241,6 +239,8 @@ int pki_open(const struct pki_options *options, const char *cluster_id, const ch
     pki->dir = directory_of(options, db_path);
     *ret_is_new = !has_ca(pki->dir);
     find_names(pki);
+    if (options->key_file)
+        pem_file_tell_open_key(options->key_file);
     r = open_files(pki, cluster_id, db_path);
     if (r == 0) {
         choose_files(pki);
@@ -270,7 +270,7 @@ void pki_free(struct pki *pki)
 
 int pki_refresh(struct pki *pki, bool *ret_is_new)
 {
-    int64_t stamp = stamp_of(pki);
+    uint64_t stamp = stamp_of(pki);
     bool is_renewed = false;
     int r = pki_files_refresh(pki->files, NULL, clock_unix_s(), &is_renewed);
 

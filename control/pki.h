@@ -39,7 +39,7 @@ struct pki {
     size_t addr_count;
     const char *hosts[PKI_HOSTS_MAX];
     char *hostname;
-    int64_t given_stamp; /* when the given files were changed last */
+    uint64_t given_stamp; /* of the files that are shown, as they were read */
 };
 
 /* Whether the server is to speak TLS. When nothing is said: if it has done so before, by what is in

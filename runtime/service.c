@@ -9,6 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/net/owner.h"
+#include "lib/tls/pem_file.h"
 #include "proto/quilt.pb-c.h"
 #include "runtime/drops.h"
 #include "runtime/runtime.h"
@@ -308,6 +309,8 @@ int service_start(struct runtime *rt, const char *listen, const struct tls_keyri
                                              .tls = files ? &tls : NULL,
                                              .data = rt};
 
+    if (files)
+        pem_file_tell_open_key(files->key_file);
     for (size_t i = 0; i < SERVICE_METHOD_COUNT; i++)
         table[i] = (struct rpc_method){.path = methods[i].path,
                                        .request = methods[i].request,

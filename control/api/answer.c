@@ -171,7 +171,7 @@ static bool is_renewal_due(struct control *c, const struct node *node)
     if (!c->pki || sha256_equal(&node->ca_spki, &none) ||
         sha256_equal(&node->ca_spki, &c->pki->signer_spki))
         return false;
-    return rotation_may_ask(&c->rotation, clock_unix_s());
+    return ca_rotation_may_ask(&c->rotation, clock_unix_s());
 }
 
 void answer_heartbeat(struct http_request *request, struct control *c, const struct node *node)

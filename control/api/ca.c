@@ -39,7 +39,7 @@ static void add_laggard(struct strbuf *out, const struct node *node, const char 
 
 static void add_laggards(struct strbuf *out, const struct control *c)
 {
-    const struct rotation_view view = rotation_view_now(c);
+    const struct rotation_view view = ca_rotation_view(c);
     const struct node *node = rotation_next_laggard(&c->registry, &view, NULL);
     size_t count = 0;
 
@@ -67,7 +67,7 @@ static void reply_status(struct http_request *request, const struct control *c)
 {
     AUTO_STRBUF struct strbuf out = {0};
 
-    strbuf_addf(&out, "{\"step\":\"%s\"", rotation_step_word(rotation_step_now(c)));
+    strbuf_addf(&out, "{\"step\":\"%s\"", rotation_step_word(ca_rotation_step(c)));
     add_pins(&out, c->pki->files->trust);
     add_laggards(&out, c);
     strbuf_adds(&out, "}");
@@ -99,7 +99,7 @@ void ca_rotate(struct http_request *request, void *data)
         http_reply_problem(request, 422, "%s", err_text());
         return;
     }
-    r = rotation_begin(c, is_forced);
+    r = ca_rotation_begin(c, is_forced);
     if (r == 0) {
         reply_status(request, c);
         return;

@@ -11,6 +11,7 @@
 #include "control/store/schema.h"
 #include "control/store/sqlite.h"
 #include "lib/base/error.h"
+#include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 
@@ -216,7 +217,7 @@ static int create(const char *path, const struct store_change *first)
     if (fd < 0 && errno == ENOENT)
         return err_fail(ENOENT, "create %s: its directory is not there; make it first", path);
     if (fd < 0)
-        return err_sys(errno, "create %s", path);
+        return file_fail(errno, "create", path);
     r = fill_new(temp, first);
     if (r == 0 && renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE) < 0 &&
         errno != EEXIST)
@@ -285,6 +286,26 @@ static int prepare(sqlite3 *db, const char *path)
     return r != 0 ? r : run(db, path, "PRAGMA ignore_check_constraints=ON");
 }
 
+/* SQLite opens for reading alone what it may not write, and says of the log that it is no file. */
+static int check_access(const char *path)
+{
+    if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0 || errno == ENOENT)
+        return 0;
+    return file_fail(errno, "open", path);
+}
+
+static int check_place(const char *path, const char *wal)
+{
+    AUTO_FREE char *real = realpath(path, NULL);
+    int r = check_access(path);
+
+    if (r == 0)
+        r = check_access(wal);
+    if (r == 0 && real && faccessat(AT_FDCWD, dirname(real), W_OK | X_OK, AT_EACCESS) < 0)
+        r = file_fail(errno, "create", wal);
+    return r;
+}
+
 /* 0: it can be opened. Makes it when there is none, but never in place of one that was lost. */
 static int ensure_file(const char *path, const struct store_change *first)
 {
@@ -293,12 +314,12 @@ static int ensure_file(const char *path, const struct store_change *first)
 
     if (stat(path, &st) == 0) {
         if (st.st_size > 0)
-            return 0;
+            return check_place(path, wal);
         (void)err_fail(EIO, "%s is empty, which it never is when it is whole; %s", path, recovery);
         return STORE_DAMAGED;
     }
     if (errno != ENOENT)
-        return err_sys(errno, "open %s", path);
+        return file_fail(errno, "open", path);
     if (access(wal, F_OK) == 0) {
         (void)err_fail(EIO, "%s is gone, but %s is there; %s", path, wal, recovery);
         return STORE_DAMAGED;

@@ -13,16 +13,18 @@
 #include "lib/base/mem.h"
 #include "lib/base/secret.h"
 
-static int write_all(int fd, const char *bytes, size_t n)
+int file_write_all(int fd, const void *bytes, size_t n)
 {
+    const char *next = bytes;
+
     while (n > 0) {
-        ssize_t done = write(fd, bytes, n);
+        ssize_t done = write(fd, next, n);
 
         if (done < 0 && errno == EINTR)
             continue;
         if (done < 0)
             return -errno;
-        bytes += done;
+        next += done;
         n -= (size_t)done;
     }
     return 0;
@@ -44,8 +46,8 @@ static int write_synced(const char *path, const void *bytes, size_t n, mode_t mo
     int r;
 
     if (fd < 0 || fchmod(fd, mode) < 0) /* whatever the umask is */
-        return err_sys(errno, "create %s", path);
-    r = write_all(fd, bytes, n);
+        return file_fail(errno, "create", path);
+    r = file_write_all(fd, bytes, n);
     if (r < 0)
         return err_sys(-r, "write %s", path);
     if (fsync(fd) < 0)
@@ -91,7 +93,7 @@ int file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_n)
     size_t used = 0, size = 0;
 
     if (fd < 0)
-        return err_sys(errno, "open %s", path);
+        return file_fail(errno, "open", path);
     for (;;) {
         ssize_t got;
 
@@ -130,7 +132,7 @@ int file_make_dirs(const char *path, mode_t mode)
             continue;
         *p = '\0';
         if (mkdir(copy, mode) < 0 && errno != EEXIST)
-            return err_sys(errno, "create directory %s", copy);
+            return file_fail(errno, "create directory", copy);
         if (c == '\0')
             break;
         *p = c;
@@ -145,7 +147,7 @@ int file_lock(const char *path, int *ret_fd)
     AUTO_CLOSE int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd < 0)
-        return err_sys(errno, "open %s", path);
+        return file_fail(errno, "open", path);
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno == EWOULDBLOCK)
             return err_fail(EWOULDBLOCK, "%s is locked by another process", path);

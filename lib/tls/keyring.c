@@ -1,38 +1,21 @@
 /* A certificate, its key and CAs, read from files. */
 #include "lib/tls/keyring.h"
 
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/base/error.h"
+#include "lib/base/file.h"
 #include "lib/tls/internal.h"
 #include "lib/tls/pem_file.h"
-
-/* FNV-1a over what changes when a file is written or replaced. */
-#define STAMP_BEGIN 14695981039346656037ULL
-#define STAMP_PRIME 1099511628211ULL
-
-static uint64_t mix(uint64_t stamp, uint64_t value)
-{
-    for (int i = 0; i < 8; i++)
-        stamp = (stamp ^ (value >> (8 * i) & 0xff)) * STAMP_PRIME;
-    return stamp;
-}
 
 uint64_t tls_keyring_stamp(const struct tls_keyring_files *files)
 {
     const char *const paths[] = {files->cert_file, files->key_file, files->ca_file};
-    uint64_t stamp = STAMP_BEGIN;
-    struct stat st;
 
-    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-        if (stat(paths[i], &st) < 0)
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+        if (access(paths[i], F_OK) < 0)
             return 0;
-        stamp = mix(stamp, st.st_ino);
-        stamp = mix(stamp, (uint64_t)st.st_size);
-        stamp = mix(stamp, (uint64_t)st.st_mtim.tv_sec);
-        stamp = mix(stamp, (uint64_t)st.st_mtim.tv_nsec);
-    }
-    return stamp;
+    return file_stamp(paths, ARRAY_LEN(paths));
 }
 
 static int check(const struct tls_keyring_files *files, struct tls_keyring *k)
@@ -61,7 +44,7 @@ static int make_credentials(struct tls_keyring *k)
 
 static int read_files(const struct tls_keyring_files *files, struct tls_keyring *k)
 {
-    int r = pem_file_read_key(files->key_file, &k->key);
+    int r = pem_file_read_given_key(files->key_file, &k->key);
 
     if (r == 0)
         r = pem_file_read_cert(files->cert_file, &k->cert);

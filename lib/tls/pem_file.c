@@ -19,11 +19,16 @@ static int read_text(const char *path, size_t max, char **ret_text, size_t *ret_
     return r == -EFBIG ? -EINVAL : r;
 }
 
-static void close_to_others(const char *path)
+static bool is_open(const char *path)
 {
     struct stat st;
 
-    if (stat(path, &st) < 0 || (st.st_mode & OTHERS_MODE) == 0)
+    return stat(path, &st) == 0 && (st.st_mode & OTHERS_MODE) != 0;
+}
+
+static void close_to_others(const char *path)
+{
+    if (!is_open(path))
         return;
     if (chmod(path, FILE_MODE) < 0)
         log_warn("a private key can be read by others", LOG_S("file", path));
@@ -32,7 +37,7 @@ static void close_to_others(const char *path)
                  LOG_S("file", path));
 }
 
-int pem_file_read_key(const char *path, struct tls_key **ret_key)
+int pem_file_read_given_key(const char *path, struct tls_key **ret_key)
 {
     AUTO_SECRET char *pem = NULL;
     size_t n;
@@ -40,9 +45,23 @@ int pem_file_read_key(const char *path, struct tls_key **ret_key)
 
     if (r < 0)
         return r;
-    close_to_others(path);
     r = tls_key_from_pem(pem, n, ret_key);
     return r < 0 ? err_wrap(r, "%s", path) : 0;
+}
+
+int pem_file_read_key(const char *path, struct tls_key **ret_key)
+{
+    close_to_others(path);
+    return pem_file_read_given_key(path, ret_key);
+}
+
+void pem_file_tell_open_key(const char *path)
+{
+    AUTO_FREE char *command = mem_printf("chmod 0600 %s", path);
+
+    if (is_open(path))
+        log_warn("a private key can be read by others: close it to them", LOG_S("file", path),
+                 LOG_S("command", command));
 }
 
 int pem_file_read_cert(const char *path, struct tls_cert **ret_cert)

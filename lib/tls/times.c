@@ -41,8 +41,8 @@ static int refuse_early(const char *who, int64_t not_before, int64_t now)
     say_span(not_before - now, span);
     return REFUSE(
         TLS_NOT_YET_VALID,
-        "%s is not yet valid: your clock is %s behind (it says %s, the certificate begins "
-        "%s); set it",
+        "%s is not yet valid: this host's clock is %s behind, or that of who issued it was ahead "
+        "(here it is %s, the certificate begins %s); set the one that is wrong",
         who, span, clock, begin);
 }
 

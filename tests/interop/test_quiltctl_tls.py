@@ -39,8 +39,8 @@ class Place:
         state_dir.mkdir(exist_ok=True)
         self.url, self.state_dir, self.tls_dir = url, state_dir, tls_dir
 
-    def run(self, *words, env=None, url=None):
-        argv = [QUILTCTL, "--agent", NOBODY, "--runtime", NOBODY, "--state-dir", self.state_dir]
+    def run(self, *words, env=None, url=None, prefix=()):
+        argv = [*prefix, QUILTCTL, "--agent", NOBODY, "--runtime", NOBODY, "--state-dir", self.state_dir]
         argv += ["--control-plane", url or self.url] if url or self.url else []
         argv += ["--tls-dir", self.tls_dir] if self.tls_dir else []
         return subprocess.run([str(word) for word in (*argv, *words)], capture_output=True, text=True, timeout=60,
@@ -165,6 +165,13 @@ def test_a_token_pins_the_ca_and_needs_no_file_of_it(plane, afar, tmp_path, how)
         assert "revoked node node1" in afar.run("--token-file", tmp_path / "pipe", "node", "revoke", "node1").stdout
     else:
         assert len(afar.json("node", "ls", env={"QUILT_TOKEN_FILE": str(file)})) == 1
+
+
+def test_no_room_to_keep_the_ca_in_is_told(plane, afar):
+    """The kernel takes a part of it first."""
+    limited = ["prlimit", "--fsize=100", "env", "--ignore-signal=XFSZ"]
+    said = afar.fails("node", "ls", env={"QUILT_TOKEN": plane.token(role="viewer")["token"]}, prefix=limited)
+    assert said.endswith("keep the CA in memory: File too large")
 
 
 def test_a_token_on_the_command_line_is_warned_of(plane, afar):

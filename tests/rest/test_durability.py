@@ -14,6 +14,7 @@ from load import check_file, start_load
 from plane import problem
 from secure import SecurePlane
 
+NOBODY = 65534
 FULL = os.environ.get("QUILT_TEST_FULL") == "1"
 KILL_ROUNDS = int(os.environ.get("QUILT_KILL_ROUNDS", "200" if FULL else "20"))
 
@@ -155,6 +156,56 @@ def test_a_lost_log_does_not_found_another_cluster(make_plane):
     plane.db.with_name("mesh.db-wal").unlink()
     plane.start()
     assert plane.ask("GET", "/api/nodes").json()["cluster_id"] == cluster
+
+
+@pytest.fixture
+def unprivileged(make_plane, tmp_path):
+    """Runs as nobody, in a directory of his."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to become somebody else")
+    directory = tmp_path / "db"
+    directory.mkdir()
+    os.chown(directory, NOBODY, NOBODY)
+    for parent in directory.parents:
+        if parent.stat().st_mode & 0o1 == 0:
+            parent.chmod(parent.stat().st_mode | 0o11)
+    plane = make_plane(directory=directory)
+    plane.log_path = tmp_path / "control.log"
+    plane.prefix = ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    return plane
+
+
+@pytest.mark.parametrize("of_root", ["mesh.db", "mesh.db-wal", "."])
+def test_what_belongs_to_another_user_is_told_with_both_and_the_command(unprivileged, of_root):
+    plane = unprivileged.start()
+    plane.kill()
+    path = plane.directory / of_root
+    os.chown(path, 0, 0)
+    path.chmod(0o755 if of_root == "." else 0o600)
+    assert plane.spawn().wait_exit() == 1
+    assert f"{path} belongs to root, and this runs as nobody: 'chown nobody {path}' as root" in plane.log()
+    os.chown(path, NOBODY, NOBODY)
+    plane.start()
+
+
+def test_a_directory_that_is_not_ours_founds_nothing(unprivileged):
+    os.chown(unprivileged.directory, 0, 0)
+    assert unprivileged.spawn().wait_exit() == 1
+    assert f"{unprivileged.directory} belongs to root, and this runs as nobody" in unprivileged.log()
+    assert list(unprivileged.directory.iterdir()) == []
+
+
+def test_a_read_only_file_system_is_told_with_what_to_do(small_disk, make_plane, tmp_path):
+    plane = make_plane(directory=small_disk)
+    plane.log_path = tmp_path / "control.log"
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    for _ in range(2):
+        assert plane.spawn().wait_exit() == 1
+        assert "the file system there is read-only; mount it writable" in plane.log()
+        subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+        plane.start()
+        assert plane.stop() == 0
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
 
 
 def test_a_file_of_another_program_is_exit_65(make_plane):

@@ -261,6 +261,19 @@ def test_given_certificates_are_shown_and_their_ca_is_told(make_secure, given, t
     assert plane.ask_as(node, "POST", f"/api/nodes/{node.id}/heartbeat").status == 200
 
 
+def test_a_given_key_that_others_can_read_is_told_once_with_the_command_and_left(make_secure, given):
+    ca, make = given
+    cert, key = make("first")
+    key.chmod(0o640)
+    plane = make_secure("--tls-cert", cert, "--tls-key", key, "--tls-ca", ca)
+    plane.start()
+    assert plane.log().count(f'command="chmod 0600 {key}"') == 1
+    assert key.stat().st_mode & 0o777 == 0o640
+    key.chmod(0o600)
+    plane.restart()
+    assert "chmod" not in plane.log()
+
+
 def test_a_given_certificate_that_is_renewed_is_shown_without_a_restart(make_secure, given):
     ca, make = given
     cert, key = make("first")

@@ -1,6 +1,7 @@
 /* The node's key, certificate and CAs on disk: made, taken, damaged, given. */
 #include "agent/papers.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -394,6 +395,48 @@ static void given_files_are_used_and_read_again_when_they_change(void **state)
     assert_int_equal(tls_trust_count(papers->trust), 2);
 }
 
+static void set_mtime(const char *path, time_t seconds)
+{
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = seconds}};
+
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/* As with files out of an archive, which keeps their times. */
+static void given_files_that_grow_older_and_younger_by_as_much_are_read_again(void **state)
+{
+    const struct bed *bed = *state;
+    CLEANUP(given_drop) struct given given = given_config(bed);
+    AUTO_PAPERS struct papers *papers = NULL;
+    bool is_new = false;
+
+    give(bed, bed->ca);
+    given.config.ca_file = NULL;
+    set_mtime(given.cert, 1700000000);
+    set_mtime(given.key, 1700000000);
+    assert_int_equal(papers_open(&given.config, &papers), 0);
+    give(bed, bed->ca);
+    set_mtime(given.cert, 1700000060);
+    set_mtime(given.key, 1699999940);
+    assert_int_equal(papers_refresh(papers, &is_new), 0);
+    assert_true(is_new);
+}
+
+static void a_given_key_is_left_to_who_may_read_it(void **state)
+{
+    const struct bed *bed = *state;
+    CLEANUP(given_drop) struct given given = given_config(bed);
+    AUTO_PAPERS struct papers *papers = NULL;
+    struct stat st;
+
+    give(bed, bed->ca);
+    given.config.ca_file = NULL;
+    assert_int_equal(chmod(given.key, 0640), 0);
+    assert_int_equal(papers_open(&given.config, &papers), 0);
+    assert_int_equal(stat(given.key, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0640);
+}
+
 static void half_a_change_of_given_files_is_waited_out(void **state)
 {
     const struct bed *bed = *state;
@@ -466,6 +509,8 @@ int main(void)
         TEST(what_is_damaged_is_put_aside_and_does_without),
         TEST(a_disk_that_fails_is_no_damage),
         TEST(given_files_are_used_and_read_again_when_they_change),
+        TEST(given_files_that_grow_older_and_younger_by_as_much_are_read_again),
+        TEST(a_given_key_is_left_to_who_may_read_it),
         TEST(half_a_change_of_given_files_is_waited_out),
         TEST(given_files_that_cannot_be_used_stop_the_start),
         TEST(given_cas_are_never_written),

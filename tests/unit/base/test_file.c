@@ -218,6 +218,158 @@ static void a_lock_is_held_by_one_and_ends_with_its_descriptor(void **state)
     assert_int_equal(file_lock(in_dir("no/lock"), &second), -ENOENT);
 }
 
+static uint64_t stamp_ab(void)
+{
+    AUTO_FREE char *a = mem_strdup(in_dir("a")), *b = mem_strdup(in_dir("b"));
+    const char *const paths[] = {a, NULL, b};
+
+    return file_stamp(paths, ARRAY_LEN(paths));
+}
+
+static void set_mtime(const char *name, time_t seconds)
+{
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = seconds}};
+
+    assert_int_equal(utimensat(AT_FDCWD, in_dir(name), times, 0), 0);
+}
+
+static void a_stamp_changes_with_any_file_and_no_two_changes_cancel_out(void **state)
+{
+    uint64_t stamps[6];
+
+    stamps[0] = stamp_ab();
+    assert_int_equal(file_write_atomic(in_dir("a"), "a", 1, 0600), 0);
+    assert_int_equal(file_write_atomic(in_dir("b"), "b", 1, 0600), 0);
+    set_mtime("a", 1700000000);
+    set_mtime("b", 1700000000);
+    stamps[1] = stamp_ab();
+    assert_true(stamp_ab() == stamps[1]);
+    set_mtime("a", 1700000001);
+    set_mtime("b", 1699999999);
+    stamps[2] = stamp_ab();
+    assert_int_equal(truncate(in_dir("a"), 0), 0);
+    set_mtime("a", 1700000001);
+    stamps[3] = stamp_ab();
+    assert_int_equal(file_write_atomic(in_dir("b"), "B", 1, 0600), 0);
+    set_mtime("b", 1699999999);
+    stamps[4] = stamp_ab();
+    assert_int_equal(unlink(in_dir("a")), 0);
+    stamps[5] = stamp_ab();
+    for (size_t i = 0; i < ARRAY_LEN(stamps); i++)
+        for (size_t k = 0; k < i; k++)
+            assert_true(stamps[i] != stamps[k]);
+}
+
+static int write_all_over_the_limit(void)
+{
+    const struct rlimit limit = {.rlim_cur = 4, .rlim_max = 4};
+    AUTO_CLOSE int fd = open(in_dir("a"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+    if (fd < 0 || setrlimit(RLIMIT_FSIZE, &limit) < 0)
+        return 1;
+    signal(SIGXFSZ, SIG_IGN);
+    errno = 0;
+    return file_write_all(fd, "eleven char", 11) == -EFBIG ? 0 : 2;
+}
+
+/* The kernel takes four bytes first, which is no error. */
+static void what_is_written_in_part_only_fails_with_a_reason(void **state)
+{
+    int status;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(write_all_over_the_limit());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_content("a", "elev");
+}
+
+/* In a child that is not root: whom nothing is kept from nothing is explained to. */
+static void say_as_nobody(int (*act)(void), int want, char ret_text[static ERR_TEXT_MAX])
+{
+    int status, ends[2];
+    pid_t child;
+
+    assert_int_equal(pipe(ends), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
+            _exit(1);
+        if (act() != want)
+            _exit(2);
+        _exit(write(ends[1], err_text(), strlen(err_text()) + 1) > 0 ? 0 : 3);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_true(read(ends[0], ret_text, ERR_TEXT_MAX) > 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static int read_shadow(void)
+{
+    char *bytes;
+    size_t n;
+
+    return file_read("/etc/shadow", 10, &bytes, &n);
+}
+
+static int write_to_etc(void)
+{
+    return file_write_atomic("/etc/quilt-test/x", "x", 1, 0600);
+}
+
+static int make_in_etc(void)
+{
+    return file_make_dirs("/etc/quilt-test", 0700);
+}
+
+static int read_what_is_closed(void)
+{
+    static const char name[] = "/tmp/quilt-test-closed";
+    char *bytes;
+    size_t n;
+    int r;
+
+    if (file_write_atomic(name, "x", 1, 0200) < 0)
+        return -1;
+    r = file_read(name, 10, &bytes, &n);
+    (void)unlink(name);
+    return r;
+}
+
+static void who_may_and_what_to_do_is_said(void **state)
+{
+    char text[ERR_TEXT_MAX];
+
+    say_as_nobody(read_shadow, -EACCES, text);
+    assert_non_null(strstr(text,
+                           "open /etc/shadow: Permission denied; /etc/shadow belongs to root, and "
+                           "this runs as "));
+    assert_non_null(strstr(text, " /etc/shadow' as root"));
+    say_as_nobody(make_in_etc, -EACCES, text);
+    assert_non_null(strstr(text, "create directory /etc/quilt-test: Permission denied; /etc "
+                                 "belongs to root, and this runs as "));
+    assert_non_null(strstr(text, " /etc' as root, if that directory is for this alone"));
+    say_as_nobody(write_to_etc, -ENOENT, text);
+    say_as_nobody(read_what_is_closed, -EACCES, text);
+    assert_non_null(strstr(text, "/tmp/quilt-test-closed has mode 0200: 'chmod u+rw "
+                                 "/tmp/quilt-test-closed'"));
+}
+
+static void a_read_only_file_system_is_told_with_what_to_do(void **state)
+{
+    assert_int_equal(file_fail(EROFS, "create", "/x/y"), -EROFS);
+    assert_string_equal(err_text(),
+                        "create /x/y: the file system there is read-only; mount it writable, name "
+                        "another path, or let the unit write there (ReadWritePaths=)");
+    assert_int_equal(file_fail(EIO, "create", "/x/y"), -EIO);
+    assert_string_equal(err_text(), "create /x/y: Input/output error");
+}
+
 #define IN_DIR(fn) cmocka_unit_test_setup_teardown(fn, make_dir, remove_dir)
 
 int main(void)
@@ -234,6 +386,10 @@ int main(void)
         IN_DIR(directories_are_made_with_their_parents),
         IN_DIR(a_file_in_the_way_of_a_directory_is_an_error),
         IN_DIR(a_lock_is_held_by_one_and_ends_with_its_descriptor),
+        IN_DIR(a_stamp_changes_with_any_file_and_no_two_changes_cancel_out),
+        IN_DIR(what_is_written_in_part_only_fails_with_a_reason),
+        cmocka_unit_test(who_may_and_what_to_do_is_said),
+        cmocka_unit_test(a_read_only_file_system_is_told_with_what_to_do),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

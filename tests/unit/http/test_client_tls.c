@@ -272,7 +272,7 @@ static void one_that_is_out_of_time_is_sent_nothing_and_the_clock_is_named(void 
         const char *words;
     } rows[] = {
         {now - 5 * HOUR_S, 2 * HOUR_S, "the server's certificate expired 3 h ago"},
-        {now + 4 * HOUR_S + 5, HOUR_S, "is not yet valid: your clock is 3 h behind"},
+        {now + 4 * HOUR_S + 5, HOUR_S, "is not yet valid: this host's clock is 3 h behind"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

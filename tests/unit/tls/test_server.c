@@ -98,8 +98,9 @@ static const struct {
     /* an unknown CA's times mean nothing */
     {"b.example", "/x/ca.pem", false, true, NOW + 2 * DAY, TLS_UNKNOWN_ISSUER, "signed by itself"},
     {"a.example", "/x/ca.pem", true, false, NOW - 4 * HOUR, TLS_NOT_YET_VALID,
-     "the server's certificate is not yet valid: your clock is 3 h behind (it says 2025-12-31 "
-     "20:00:00 UTC, the certificate begins 2025-12-31 23:00:00 UTC); set it"},
+     "the server's certificate is not yet valid: this host's clock is 3 h behind, or that "
+     "of who issued it was ahead (here it is 2025-12-31 20:00:00 UTC, the certificate begins "
+     "2025-12-31 23:00:00 UTC); set the one that is wrong"},
     {"a.example", "/x/ca.pem", true, false, NOW + 3 * DAY, TLS_EXPIRED,
      "the server's certificate expired 2 d ago"},
     {"b.example", "/x/ca.pem", true, false, NOW, TLS_WRONG_NAME,

@@ -189,12 +189,13 @@ static void a_clock_that_is_behind_is_told_by_how_much(void **state)
     struct tls_peer peer = {.not_after = -1};
 
     assert_said(verify(bed, chain, 1, ask(TLS_PURPOSE_CLIENT, NOW), &peer), TLS_NOT_YET_VALID,
-                "the certificate of node " NODE " is not yet valid: your clock is 3 h behind (it "
-                "says 2026-01-01 00:00:00 UTC, the certificate begins 2026-01-01 03:59:00 UTC); "
-                "set it");
+                "the certificate of node " NODE
+                " is not yet valid: this host's clock is 3 h behind, "
+                "or that of who issued it was ahead (here it is 2026-01-01 00:00:00 UTC, the "
+                "certificate begins 2026-01-01 03:59:00 UTC); set the one that is wrong");
     assert_string_equal(peer.identity.name, NODE);
     assert_said(verify(bed, chain, 1, ask(TLS_PURPOSE_CLIENT, NOW - 10 * 365 * DAY), &peer),
-                TLS_NOT_YET_VALID, "your clock is 3649 d behind");
+                TLS_NOT_YET_VALID, "this host's clock is 3649 d behind");
     assert_said(verify(bed, chain, 1, ask(TLS_PURPOSE_CLIENT, INT64_MIN / 2), &peer),
                 TLS_NOT_YET_VALID, "behind");
 }

@@ -1,35 +1,34 @@
 /* Replaces the cluster's CA step by step. */
-#include "control/rotation.h"
+#include "control/ca_rotation.h"
 
 #include "control/control.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 
-enum rotation_step rotation_step_now(const struct control *c)
+enum rotation_step ca_rotation_step(const struct control *c)
 {
     if (c->pki->files->next)
         return ROTATION_PUBLISHED;
     return tls_trust_count(c->pki->files->trust) > 1 ? ROTATION_PROMOTED : ROTATION_SETTLED;
 }
 
-struct rotation_view rotation_view_now(const struct control *c)
+struct rotation_view ca_rotation_view(const struct control *c)
 {
-    return (struct rotation_view){.step = rotation_step_now(c),
+    return (struct rotation_view){.step = ca_rotation_step(c),
                                   .told_sha256 = c->pki->told_sha256,
                                   .signer_spki = c->pki->signer_spki,
                                   .is_forced = c->rotation.is_forced};
 }
 
-int rotation_begin(struct control *c, bool is_forced)
+int ca_rotation_begin(struct control *c, bool is_forced)
 {
     int r = 0;
 
     c->rotation.is_forced = is_forced;
-    if (rotation_step_now(c) == ROTATION_SETTLED)
+    if (ca_rotation_step(c) == ROTATION_SETTLED)
         r = pki_publish_next(c->pki);
     if (r == 0)
-        log_info("the CA is being replaced",
-                 LOG_S("step", rotation_step_word(rotation_step_now(c))),
+        log_info("the CA is being replaced", LOG_S("step", rotation_step_word(ca_rotation_step(c))),
                  LOG_B("forced", is_forced));
     return r;
 }
@@ -52,14 +51,14 @@ static int take_step(struct control *c, enum rotation_step step)
     return r;
 }
 
-void rotation_go_on(struct control *c)
+void ca_rotation_go_on(struct control *c)
 {
     struct rotation_view view;
     int r;
 
     if (!c->pki)
         return;
-    view = rotation_view_now(c);
+    view = ca_rotation_view(c);
     if (view.step == ROTATION_SETTLED || rotation_next_laggard(&c->registry, &view, NULL))
         return;
     r = take_step(c, view.step);
@@ -67,15 +66,15 @@ void rotation_go_on(struct control *c)
         log_error("the CA cannot be replaced just now; trying on", LOG_ERR());
     else if (r == 0)
         log_info("the CA is being replaced",
-                 LOG_S("step", rotation_step_word(rotation_step_now(c))));
+                 LOG_S("step", rotation_step_word(ca_rotation_step(c))));
     c->rotation.is_failing = r != 0;
 }
 
-bool rotation_may_ask(struct rotation *rotation, int64_t now_s)
+bool ca_rotation_may_ask(struct ca_rotation *rotation, int64_t now_s)
 {
     if (rotation->asked_s != now_s) {
         rotation->asked_s = now_s;
         rotation->asked_count = 0;
     }
-    return rotation->asked_count++ < ROTATION_RENEWALS_PER_S;
+    return rotation->asked_count++ < CA_ROTATION_RENEWALS_PER_S;
 }
