@@ -179,7 +179,7 @@ static int look_at_all(struct fastpath *fp)
     if (r == 0)
         r = xfrm_count_policies(&policies);
     if (r == 0)
-        r = ways_look(fp->nl, &fp->want, &ways);
+        r = ways_look(fp->nl, &fp->want, &fp->known, &ways);
     if (r < 0)
         return r;
     r = fastpath_write_peers(fp, &all, &fp->want, &ways);
@@ -201,7 +201,7 @@ static int look_at_some(struct fastpath *fp, const struct focus *focus)
 {
     struct overlay_want some = focus_want(focus, &fp->want);
     struct ways ways;
-    int r = ways_look(fp->nl, &some, &ways);
+    int r = ways_look(fp->nl, &some, &fp->known, &ways);
 
     if (r == 0) {
         r = fastpath_write_peers(fp, focus, &some, &ways);
@@ -261,6 +261,7 @@ static void on_sweep(void *data)
 {
     struct fastpath *fp = data;
 
+    known_ways_forget_some(&fp->known);
     fp->due.is_all = true;
     on_look(fp);
 }
@@ -273,13 +274,16 @@ static void on_kernel_event(const struct nl_event *event, void *data)
     case NL_EVENT_LINK:
         if (!has_device(fp, event->ifindex) && strcmp(event->ifname, MESH_DEVICE_NAME) != 0)
             return;
+        known_ways_forget_all(&fp->known); /* its routes go with it, and nobody tells of them */
         break;
     case NL_EVENT_ROUTE:
-        if (event->protocol == QUILT_ROUTE_PROTOCOL)
+        if (event->protocol == QUILT_ROUTE_PROTOCOL ||
+            !known_ways_forget_route(&fp->known, event->dst))
             return;
         break;
     case NL_EVENT_ADDR:
     case NL_EVENT_OVERRUN:
+        known_ways_forget_all(&fp->known);
         break;
     case NL_EVENT_NEIGH:
     case NL_EVENT_NETCONF:
@@ -352,6 +356,7 @@ void fastpath_free(struct fastpath *fp)
     nl_close(fp->nl);
     set_free(fp->set);
     overlay_want_deinit(&fp->want);
+    known_ways_deinit(&fp->known);
     free(fp->devices);
     free(fp->reason);
     free(fp);
@@ -373,6 +378,7 @@ void fastpath_set_want(struct fastpath *fp, const struct overlay_want *want)
     overlay_want_deinit(&fp->want);
     fp->want = overlay_want_copy(want);
     fp->has_want = true;
+    known_ways_follow(&fp->known, &fp->want);
     loop_defer_arm(fp->look);
 }
 

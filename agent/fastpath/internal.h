@@ -18,6 +18,7 @@ struct fastpath {
     struct overlay_want want;
     bool has_want;
     struct focus due; /* what the next look is about */
+    struct known_ways known;
     struct fastpath_slots slots;
     int *devices; /* owned; that have our program */
     size_t device_count;

@@ -77,26 +77,28 @@ static int add_host_device(struct ways *ways, struct nl *nl, uint32_t host_ip)
     return 0;
 }
 
-static struct fastpath_way find_way(struct ways *ways, struct nl *nl, uint32_t host_ip)
+static struct fastpath_way find_way(struct ways *ways, struct nl *nl, struct known_way *known)
 {
+    const struct route_fib *fib = &known->fib;
     const struct link_info *link;
-    struct route_fib fib;
     uint32_t mtu_bytes;
 
-    if (route_fib(nl, host_ip, &fib) < 0)
+    if (!known->is_known)
+        known->is_known = route_fib(nl, known->host_ip, &known->fib) == 0;
+    if (!known->is_known)
         return (struct fastpath_way){0}; /* no way is the kernel path's to tell */
-    link = ways_find_link(ways, fib.ifindex);
-    if (!fib.is_simple || !ways_can_use(link)) {
-        ways->problem = fib.is_simple ? "an underlay device that is no plain Ethernet"
-                                      : "an underlay route that is not a simple one";
+    link = ways_find_link(ways, fib->ifindex);
+    if (!fib->is_simple || !ways_can_use(link)) {
+        ways->problem = fib->is_simple ? "an underlay device that is no plain Ethernet"
+                                       : "an underlay route that is not a simple one";
         return (struct fastpath_way){0};
     }
     mtu_bytes = link->mtu_bytes;
-    if (fib.mtu_bytes > 0 && fib.mtu_bytes < mtu_bytes)
-        mtu_bytes = fib.mtu_bytes;
-    add_device(ways, fib.ifindex);
-    return (struct fastpath_way){.ifindex = fib.ifindex,
-                                 .next_hop = fib.gateway ? fib.gateway : host_ip,
+    if (fib->mtu_bytes > 0 && fib->mtu_bytes < mtu_bytes)
+        mtu_bytes = fib->mtu_bytes;
+    add_device(ways, fib->ifindex);
+    return (struct fastpath_way){.ifindex = fib->ifindex,
+                                 .next_hop = fib->gateway ? fib->gateway : known->host_ip,
                                  .mtu_bytes = mtu_bytes};
 }
 
@@ -107,7 +109,22 @@ static void find_overlay(struct ways *ways)
             ways->overlay_mtu_bytes = ways->links[i].mtu_bytes;
 }
 
-int ways_look(struct nl *nl, const struct overlay_want *want, struct ways *ret)
+/* Both are sorted. */
+static void find_ways(struct ways *ways, struct nl *nl, const struct overlay_want *want,
+                      struct known_ways *known)
+{
+    size_t k = 0;
+
+    ways->peers = mem_array(want->peer_count + 1, sizeof *ways->peers);
+    for (size_t i = 0; i < want->peer_count; i++) {
+        while (known->items[k].vtep != want->peers[i].vtep)
+            k++;
+        ways->peers[i] = find_way(ways, nl, &known->items[k]);
+    }
+}
+
+int ways_look(struct nl *nl, const struct overlay_want *want, struct known_ways *known,
+              struct ways *ret)
 {
     struct ways ways = {0};
     int r = link_dump(nl, NULL, &ways.links, &ways.link_count);
@@ -122,9 +139,7 @@ int ways_look(struct nl *nl, const struct overlay_want *want, struct ways *ret)
         ways_deinit(&ways);
         return r;
     }
-    ways.peers = mem_array(want->peer_count + 1, sizeof *ways.peers);
-    for (size_t i = 0; i < want->peer_count; i++)
-        ways.peers[i] = find_way(&ways, nl, want->peers[i].host_ip);
+    find_ways(&ways, nl, want, known);
     *ret = ways;
     return 0;
 }

@@ -2,6 +2,7 @@
  * Asks the kernel. */
 #pragma once
 
+#include "agent/fastpath/known.h"
 #include "agent/fastpath/records.h"
 #include "lib/net/link.h"
 
@@ -15,8 +16,10 @@ struct ways {
     const char *problem; /* NULL, or why some peers are left to the kernel */
 };
 
-/* host_ip: ours. */
-int ways_look(struct nl *nl, const struct overlay_want *want, struct ways *ret);
+/* known follows the want that this one is, or is a part of. Only what is not known is asked for,
+ * and is known then; there being no way is asked for every time. */
+int ways_look(struct nl *nl, const struct overlay_want *want, struct known_ways *known,
+              struct ways *ret);
 void ways_deinit(struct ways *ways);
 
 /* NULL when there is none. */
