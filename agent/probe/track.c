@@ -180,7 +180,7 @@ static void ask_what_is_due(const struct asking *asking)
     struct probe_track *t = asking->track;
     bool is_chasing = is_chased(t, asking->now.boot_ms);
 
-    if (!is_chasing && t->ladder.tries == 0)
+    if (!is_chasing && t->ladder.tries == 0 && t->has_answered[PROBE_HOST_UDP])
         climb(asking);
     if (is_chasing && t->rounds >= LOST_ROUNDS)
         return; /* the last answers are waited for */
@@ -224,12 +224,17 @@ int64_t probe_track_due_ms(const struct probe_track *t, bool may_search)
 
 /* ---- answers ------------------------------------------------------------------------------- */
 
-/* Whoever has just begun to answer had not begun when it was asked before: nothing was lost. */
-static void forgive(struct probe_track *t, enum probe_way way)
+/* Whoever has just begun to answer had not begun when it was asked before: nothing was lost. Now
+ * the largest packet can be looked for, too; who is only measured does not wait for the next turn.
+ */
+static void begin_to_hear(struct probe_track *t, enum probe_way way, int64_t now_ms)
 {
     for (size_t i = 0; i < PROBE_OPEN_MAX; i++)
         if (t->open[i].way == way)
             t->open[i].nonce = 0;
+    t->has_answered[way] = true;
+    if (way == PROBE_HOST_UDP && !t->is_watched)
+        t->due_ms = now_ms;
 }
 
 static void take(struct probe_track *t, struct probe_attempt *a, uint32_t ip_bytes, int64_t us,
@@ -241,8 +246,7 @@ static void take(struct probe_track *t, struct probe_attempt *a, uint32_t ip_byt
     t->rounds = 0;
     t->is_lost = false;
     if (!t->has_answered[a->way])
-        forgive(t, a->way);
-    t->has_answered[a->way] = true;
+        begin_to_hear(t, a->way, now_ms);
     if (is_echo(a->way))
         t->echo_ms = now_ms;
     if (path_of(a->way) == PROBE_OVERLAY)

@@ -13,7 +13,8 @@
  * answered by anything. What counts is rounds that were asked and not time that went by, so an
  * agent that is itself held up accuses nobody; and answers that wait to be read must be handed in
  * before probe_track_run(). Only a kernel that has answered before can be lost: where ICMP is
- * filtered, a stopped agent would look like a dead host.
+ * filtered, a stopped agent would look like a dead host. The largest packet is not looked for
+ * before its agent has answered a small one.
  */
 #pragma once
 

@@ -10,7 +10,7 @@
 struct peer_side {
     struct probe_track track;
     bool answers[PROBE_WAY_COUNT];
-    unsigned int asked;
+    unsigned int asked, sized; /* sized: of these, to find the largest packet */
     uint64_t nonces[64];
     enum probe_way ways[64];
     uint32_t takes_bytes; /* larger ones are lost; 0: none is */
@@ -24,6 +24,7 @@ static void on_send(void *data, enum probe_way way, uint32_t addr, uint64_t nonc
 
     assert_int_equal(addr, way == PROBE_HOST_ECHO || way == PROBE_HOST_UDP ? HOST : VTEP);
     side->asked++;
+    side->sized += bytes > 0;
     if (side->count == ARRAY_LEN(side->nonces))
         return;
     side->nonces[side->count] = nonce;
@@ -197,6 +198,21 @@ static void while_its_agent_is_away_nothing_is_told_of_sizes(void **state)
     assert_int_equal(side->track.ladder.largest_bytes, 1500);
 }
 
+static void sizes_are_not_looked_for_before_there_is_an_answer_and_then_at_once(void **state)
+{
+    AUTO_FREE struct peer_side *side = make(false);
+
+    ladder_set_top(&side->track.ladder, 1500, 0);
+    answer_by(side, true, false);
+    live(side, 1000, 300000);
+    assert_int_equal(side->sized, 0);
+    answer_by(side, true, true);
+    side->track.due_ms = 300000; /* its turn */
+    live(side, 300000, 300010);
+    assert_int_equal(side->sized, 1);
+    assert_int_equal(side->track.ladder.largest_bytes, 1500);
+}
+
 static void what_was_lost_is_counted(void **state)
 {
     AUTO_FREE struct peer_side *side = make(true);
@@ -222,6 +238,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_had_not_begun_to_answer_has_lost_nothing),
         cmocka_unit_test(a_black_hole_is_found_within_half_a_minute),
         cmocka_unit_test(while_its_agent_is_away_nothing_is_told_of_sizes),
+        cmocka_unit_test(sizes_are_not_looked_for_before_there_is_an_answer_and_then_at_once),
         cmocka_unit_test(what_was_lost_is_counted),
     };
 
