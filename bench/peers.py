@@ -4,6 +4,9 @@ hosts of their own that share this kernel.
 
 From nothing: from the moment at which the control plane begins to send its list until the runtime has
 written the last route. CPU is that of both daemons with all their threads, to the nanosecond.
+
+A re-check: every daemon looks at all once in 30 s. What 31 s take is read every half second; most of these
+have no look in them, so their median is what heartbeats and probes take, and what is more is the looks'.
 """
 import json
 import re
@@ -21,6 +24,8 @@ IP = "192.168.1.10"
 PLANES = {"kernel": "our kernel path", "ebpf": "our eBPF path"}
 CHANGES = 20
 IDLE_SECONDS = 31  # every daemon looks at all once in it
+CALM_SECONDS = 6
+SAMPLE_SECONDS = 0.5
 RECHECK_LIMIT_MS = 100
 
 
@@ -79,27 +84,40 @@ class Node:
                    for path in Path(f"/proc/{daemon.pid}/task").glob("*/schedstat")) / 1e6
 
     def cost_of_change(self, first):
-        """CPU milliseconds of one peer that moves to another host IP, everything that follows included."""
-        before = self.cpu_ms()
+        """CPU milliseconds of one peer that moves to another host IP, everything that follows included; what
+        heartbeats and probes take meanwhile is not."""
+        idle = statistics.median(self.samples(CALM_SECONDS)) / SAMPLE_SECONDS
+        start, before = time.monotonic(), self.cpu_ms()
         for number in range(CHANGES):
             self.order(moved=number % FEW + 1, step=first + number // FEW)
             time.sleep(0.1)
         time.sleep(1)
-        return (self.cpu_ms() - before) / CHANGES
+        return (self.cpu_ms() - before - idle * (time.monotonic() - start)) / CHANGES
+
+    def samples(self, seconds):
+        """CPU milliseconds of each half second of that time."""
+        start, before, samples = time.monotonic(), self.cpu_ms(), []
+        for number in range(1, int(seconds / SAMPLE_SECONDS) + 1):
+            time.sleep(max(0, start + number * SAMPLE_SECONDS - time.monotonic()))  # the measurement itself
+            now = self.cpu_ms()
+            samples.append(now - before)
+            before = now
+        return samples
 
     def recheck(self):
-        """CPU milliseconds of looking at all and finding nothing to write, and the kernel's words about writes."""
+        """CPU milliseconds of looking at all and finding nothing to write; those of a second without such a look;
+        and the kernel's words about writes."""
         monitors = [self.host.start(words, name) for words, name in (
             (["ip", "monitor", "link", "neigh", "route", "address", "dev", "vxlan100"], "writes-ip"),
             (["bridge", "monitor", "fdb"], "writes-bridge"), (["nft", "monitor"], "writes-nft"))]
         time.sleep(0.5)
-        said, before = sum(len(one.log()) for one in monitors), self.cpu_ms()
-        time.sleep(IDLE_SECONDS)  # the measurement itself
-        cpu = self.cpu_ms() - before
+        said = sum(len(one.log()) for one in monitors)
+        samples = self.samples(IDLE_SECONDS)
+        idle = statistics.median(samples)
         written = sum(len(one.log()) for one in monitors) - said
         for one in monitors:
             one.cease()
-        return cpu, written
+        return sum(samples) - idle * len(samples), idle / SAMPLE_SECONDS, written
 
     def rss_mib(self, daemon):
         return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{daemon.pid}/status").read_text())[1]) / 1024
@@ -147,15 +165,16 @@ def rows_of(plane, few, many):
     change_few, change_many = few.cost_of_change(1), many.cost_of_change(1)
     progress(f"{PLANES[plane]}: {IDLE_SECONDS} s of nothing")
     time.sleep(2)
-    recheck, written = many.recheck()
+    recheck, idle, written = many.recheck()
     ratio = change_many / change_few
     return [
         Row(f"one changed peer among {MANY:,}: {PLANES[plane]}", f"{change_many:.2f} ms CPU",
             f"{ratio:.2f} of {change_few:.2f} ms among {FEW}", "≤ 2", ratio <= 2,
             {"few_ms": change_few, "many_ms": change_many}),
-        Row(f"{IDLE_SECONDS} s with nothing changed, a look at all in it: {PLANES[plane]}", f"{recheck:.0f} ms CPU",
-            "agent and runtime, heartbeats too", f"< {RECHECK_LIMIT_MS} ms", recheck < RECHECK_LIMIT_MS,
-            {"ms": recheck}),
+        Row(f"all {MANY:,} looked at with nothing changed, every 30 s: {PLANES[plane]}", f"{recheck:.0f} ms CPU",
+            "agent and runtime", f"< {RECHECK_LIMIT_MS} ms", recheck < RECHECK_LIMIT_MS, {"ms": recheck}),
+        Row(f"a second between two such looks, heartbeats and probes in it: {PLANES[plane]}", f"{idle:.2f} ms CPU",
+            "agent and runtime", values={"ms": idle}),
         Row(f"bytes that the kernel's monitors say of writes meanwhile: {PLANES[plane]}", f"{written}", "", "0",
             written == 0, {"bytes": written}),
         *[Row(f"resident memory of `{name}` with {MANY:,} peers: {PLANES[plane]}", f"{many.rss_mib(daemon):.1f} MiB")
