@@ -46,10 +46,6 @@ static void on_runtime_look(void *data)
     overlay_look_at_routes(a->overlay);
 }
 
-static void on_runtime_changed(void *data)
-{
-}
-
 /* ---- ready --------------------------------------------------------------------------------- */
 
 static void say_ready(struct agent *a)
@@ -141,7 +137,6 @@ static int start_runtime(struct agent *a)
         .tls = a->papers ? &tls : NULL,
         .via_interface = MESH_DEVICE_NAME,
         .look = on_runtime_look,
-        .changed = on_runtime_changed,
         .data = a,
     };
 

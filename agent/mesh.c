@@ -367,10 +367,6 @@ static void on_deleted(void *data, const char *node_id)
         follow_doubt(a, was_doubting);
 }
 
-static void on_changed(void *data)
-{
-}
-
 const struct control_client_events mesh_events = {
     .registered = on_registered,
     .intervals = on_intervals,
@@ -381,7 +377,6 @@ const struct control_client_events mesh_events = {
     .list = on_list,
     .node = on_node,
     .deleted = on_deleted,
-    .changed = on_changed,
 };
 
 static void accept_foreign(struct agent *a)

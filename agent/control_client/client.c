@@ -20,11 +20,6 @@ const struct job_type *const job_types[] = {
 };
 static_assert(ARRAY_LEN(job_types) == CONTROL_JOB_COUNT, "each job has its type");
 
-void client_changed(struct control_client *c)
-{
-    c->config.events->changed(c->config.data);
-}
-
 void job_finish(struct job *job, enum control_result result)
 {
     struct control_client *c = job->client;
@@ -32,7 +27,6 @@ void job_finish(struct job *job, enum control_result result)
     job->call = NULL;
     control_machine_done(&c->machine, job->kind, result, job->url_index, clock_boot_ms(),
                          random_u64());
-    client_changed(c);
     run(c);
 }
 

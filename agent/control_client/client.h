@@ -38,8 +38,6 @@ struct control_client_events {
     /* What proved this node is not taken any more, and it is about to join anew: it wants another
      * new_token and another key, on disk, for somebody else may have the old ones. */
     void (*disowned)(void *data);
-    /* Something in control_client_status() changed. */
-    void (*changed)(void *data);
 };
 
 struct control_client_config {

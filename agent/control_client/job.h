@@ -97,8 +97,6 @@ void ask_deinit(struct ask *ask);
 void job_finish(struct job *job, enum control_result result);
 /* The same, with a problem that is taken over. */
 void job_fail(struct job *job, enum control_result result, char *problem);
-/* Something in control_client_status() changed. */
-void client_changed(struct control_client *client);
 /* Ends the stream that is under way, to begin another where it was. */
 void client_restart_stream(struct control_client *client);
 /* What is on disk is used from now on, by new connections. */

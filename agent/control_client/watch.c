@@ -108,7 +108,6 @@ static void stream_is_up(struct control_client *c, struct job *job)
     log_info("event stream is up", LOG_S("url", c->config.urls[job->url_index]));
     control_machine_stream_up(&c->machine);
     poll_no_more(c);
-    client_changed(c);
 }
 
 static bool on_stream_chunk(const char *bytes, size_t n, void *data)

@@ -43,7 +43,6 @@ void runtime_client_be_away(struct runtime_client *c, const char *detail)
         return;
     c->state = STATE_AWAY;
     loop_timer_set_in(c->timer, backoff_next_ms(&c->away, random_u64()));
-    c->config.changed(c->config.data);
 }
 
 bool runtime_client_is_nobody_there(int status)
@@ -74,7 +73,6 @@ static void be_ready(struct runtime_client *c)
     c->is_one_by_one = c->is_one_by_one && c->state == STATE_READY; /* it may be another one */
     c->state = STATE_READY;
     loop_timer_set_in(c->timer, PROBE_MS);
-    c->config.changed(c->config.data);
     c->config.look(c->config.data);
 }
 
@@ -85,7 +83,6 @@ static void be_refused(struct runtime_client *c, const char *why)
     set_problem(c, problem);
     c->state = STATE_REFUSED;
     loop_timer_set_in(c->timer, backoff_next_ms(&c->refused, random_u64()));
-    c->config.changed(c->config.data);
 }
 
 static void on_configured(const struct rpc_result *result, void *data)

@@ -24,8 +24,6 @@ struct runtime_client_config {
     /* Look at the routes again: all calls are done, or the runtime is back, or it is time to try
      * again what failed. */
     void (*look)(void *data);
-    /* Something in runtime_client_status() changed. */
-    void (*changed)(void *data);
     void *data;
 };
 
