@@ -1,4 +1,4 @@
-/* What the overlay's two files share: overlay.c looks, compares and writes, holding.c says which
+/* What the overlay's files share: overlay.c says when to look, look.c does it, holding.c says which
  * changes have to wait. */
 #pragma once
 
@@ -43,6 +43,14 @@ struct overlay {
     uint64_t looks;
     int64_t look_us;
 };
+
+/* Looks at these peers, or at all; more may be added on the way. Returns when it is to be done
+ * again, INT64_MAX: when something happens. 0, or negative: nothing is certain then. */
+int overlay_take_look(struct overlay *overlay, struct focus *focus, int64_t *ret_next_ms);
+/* What would be done, said; and then taken as done. */
+int overlay_take_dry_look(struct overlay *overlay);
+/* Our device as it is; ifindex 0: there is none. */
+int overlay_read_device(struct overlay *overlay, struct overlay_have *have);
 
 /* For qsort and bsearch. */
 int overlay_compare_vteps(const void *a, const void *b);
