@@ -216,7 +216,7 @@ int reconcile_init(struct reconcile *rc, struct loop *loop, struct kernel *kerne
 
 void reconcile_deinit(struct reconcile *rc)
 {
-    nft_monitor_free(rc->nft_monitor);
+    change_monitor_free(rc->nft_monitor);
     nl_monitor_free(rc->monitor);
     loop_source_free(rc->sweep);
     loop_source_free(rc->soon);

@@ -30,7 +30,7 @@ enum reconcile_look {
 };
 
 struct nl_monitor;
-struct nft_monitor;
+struct change_monitor;
 
 struct reconcile {
     struct kernel *kernel; /* borrowed */
@@ -41,7 +41,7 @@ struct reconcile {
     struct loop_source *soon;
     struct loop_source *sweep;
     struct nl_monitor *monitor;
-    struct nft_monitor *nft_monitor;
+    struct change_monitor *nft_monitor;
     unsigned int pending; /* looks asked for */
     int64_t due_ms;       /* when soon fires; meaningful while it is armed */
     int64_t last_run_ms;

@@ -351,7 +351,7 @@ void fastpath_free(struct fastpath *fp)
         return;
     loop_source_free(fp->sweep);
     loop_source_free(fp->look);
-    xfrm_monitor_free(fp->policies);
+    change_monitor_free(fp->policies);
     nl_monitor_free(fp->monitor);
     nl_close(fp->nl);
     set_free(fp->set);

@@ -12,7 +12,7 @@ struct fastpath {
     struct set *set; /* NULL: not used */
     struct nl *nl;
     struct nl_monitor *monitor;
-    struct xfrm_monitor *policies;
+    struct change_monitor *policies;
     struct loop_source *look;
     struct loop_source *sweep;
     struct overlay_want want;

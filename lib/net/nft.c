@@ -3,6 +3,8 @@
  * printer. */
 #include "lib/net/nft.h"
 
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 #include <nftables/libnftables.h>
 #include <string.h>
 
@@ -241,4 +243,11 @@ int nft_table_delete(struct nft *nft, const char *family, const char *table)
         r = run(nft, commands);
     }
     return r < 0 ? err_wrap(r, "delete table %s %s", family, table) : 0;
+}
+
+int nft_monitor_new(struct loop *loop, loop_fn fn, void *data, struct change_monitor **ret_monitor)
+{
+    int r = change_monitor_new(loop, NETLINK_NETFILTER, NFNLGRP_NFTABLES, fn, data, ret_monitor);
+
+    return r < 0 ? err_wrap(r, "listen to nftables") : 0;
 }

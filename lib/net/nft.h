@@ -12,7 +12,7 @@
 #include <stdbool.h>
 
 #include "lib/base/json.h"
-#include "lib/base/loop.h"
+#include "lib/net/change_monitor.h"
 
 struct nft; /* bound to the network namespace it was made in */
 
@@ -52,6 +52,4 @@ int nft_table_delete(struct nft *nft, const char *family, const char *table);
 bool nft_ruleset_equal(const json_t *a, const json_t *b);
 
 /* Calls fn after any process has changed any nftables object (or when notifications were lost). */
-struct nft_monitor;
-int nft_monitor_new(struct loop *loop, loop_fn fn, void *data, struct nft_monitor **ret_monitor);
-void nft_monitor_free(struct nft_monitor *monitor);
+int nft_monitor_new(struct loop *loop, loop_fn fn, void *data, struct change_monitor **ret_monitor);

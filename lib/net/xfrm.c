@@ -46,3 +46,12 @@ int xfrm_count_policies(uint32_t *ret_count)
     *ret_count = count;
     return 0;
 }
+
+int xfrm_monitor_new(struct loop *loop, loop_fn fn, void *data, struct change_monitor **ret_monitor)
+{
+    int r = change_monitor_new(loop, NETLINK_XFRM, XFRMNLGRP_POLICY, fn, data, ret_monitor);
+
+    if (r == -EPROTONOSUPPORT) /* a kernel without IPsec has nothing to tell */
+        return 0;
+    return r < 0 ? err_wrap(r, "listen to IPsec policies") : 0;
+}

@@ -434,7 +434,7 @@ static void on_change(void *data)
 static void a_change_by_anybody_is_heard_once_a_round(void **state)
 {
     AUTO_JSON json_t *want = quoted_json(ruleset_text);
-    struct nft_monitor *monitor = NULL;
+    struct change_monitor *monitor = NULL;
     struct nft *nft = open_nft();
     struct story s = {0};
 
@@ -443,7 +443,7 @@ static void a_change_by_anybody_is_heard_once_a_round(void **state)
     assert_ok(nft_table_set(nft, "inet", "quilt", want));
     assert_int_equal(loop_run(s.loop), 0);
     assert_int_equal(s.calls, 1);
-    nft_monitor_free(monitor);
+    change_monitor_free(monitor);
     loop_free(s.loop);
     nft_free(nft);
 }

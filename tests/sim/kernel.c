@@ -8,7 +8,7 @@
 #include "agent/overlay/underlay.h"
 #include "agent/status_server.h"
 #include "lib/base/error.h"
-#include "lib/net/xfrm.h"
+#include "lib/net/change_monitor.h"
 #include "tests/sim/sim.h"
 #include "tests/unit/agent/overlay_sim.h"
 
@@ -66,9 +66,9 @@ int __wrap_link_get(struct nl *nl, const char *name, struct link_info *ret_info)
 int __wrap_link_delete(struct nl *nl, int ifindex);
 
 int __wrap_fastpath_new(struct loop *loop, enum fastpath_mode mode, struct fastpath **ret_fastpath);
-int __wrap_xfrm_monitor_new(struct loop *loop, loop_fn fn, void *data,
-                            struct xfrm_monitor **ret_monitor);
-void __wrap_xfrm_monitor_free(struct xfrm_monitor *monitor);
+int __wrap_change_monitor_new(struct loop *loop, int protocol, int group, loop_fn fn, void *data,
+                              struct change_monitor **ret_monitor);
+void __wrap_change_monitor_free(struct change_monitor *monitor);
 
 /* No host of the simulation has one, and the real host's is not ours to touch. */
 int __wrap_fastpath_new(struct loop *loop, enum fastpath_mode mode, struct fastpath **ret_fastpath)
@@ -77,14 +77,14 @@ int __wrap_fastpath_new(struct loop *loop, enum fastpath_mode mode, struct fastp
     return 0;
 }
 
-int __wrap_xfrm_monitor_new(struct loop *loop, loop_fn fn, void *data,
-                            struct xfrm_monitor **ret_monitor)
+int __wrap_change_monitor_new(struct loop *loop, int protocol, int group, loop_fn fn, void *data,
+                              struct change_monitor **ret_monitor)
 {
     *ret_monitor = NULL;
     return 0;
 }
 
-void __wrap_xfrm_monitor_free(struct xfrm_monitor *monitor)
+void __wrap_change_monitor_free(struct change_monitor *monitor)
 {
 }
 
