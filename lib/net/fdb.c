@@ -81,15 +81,6 @@ void fdb_fill_delete(struct nlmsghdr *request, const struct fdb_entry *entry)
         mnl_attr_put_u32(request, NDA_VNI, entry->vni);
 }
 
-static int failed(int r, const char *verb, const struct fdb_entry *entry)
-{
-    char mac[MAC_TEXT_SIZE];
-    char remote[IP4_TEXT_SIZE];
-
-    return err_wrap(r, "%s FDB entry %s (%s) on device %d", verb, mac_format(entry->mac, mac),
-                    ip4_format(entry->remote, remote), entry->ifindex);
-}
-
 static int take_entry(const struct nlmsghdr *message, void *data)
 {
     return fdb_parse(message, data) ? 0 : err_fail(EPROTO, "an unreadable answer");
@@ -109,45 +100,4 @@ int fdb_get(struct nl *nl, int ifindex, struct mac mac, struct fdb_entry *ret_en
     r = nl_query(nl, &request.header, take_entry, ret_entry);
     return r < 0 ? err_wrap(r, "look at FDB entry %s on device %d", mac_format(mac, text), ifindex)
                  : 0;
-}
-
-/* Both in one sendmsg(2): the gap is too short to be interrupted. */
-static int delete_and_add(struct nl *nl, const struct fdb_entry *entry)
-{
-    AUTO_NL_BATCH struct nl_batch *batch = nl_batch_new();
-    const struct nl_change *added;
-    int r;
-
-    fdb_fill_delete(nl_batch_next(batch, NULL), entry);
-    fdb_fill_replace(nl_batch_next(batch, NULL), entry);
-    r = nl_batch_send(nl, batch);
-    if (r < 0)
-        return r;
-    added = nl_batch_result(batch, 1);
-    return added->result < 0 ? err_fail(-added->result, "%s", added->text) : 0;
-}
-
-int fdb_replace(struct nl *nl, const struct fdb_entry *entry)
-{
-    union nl_request request = {0};
-    struct fdb_entry now;
-    int r;
-
-    fdb_fill_replace(&request.header, entry);
-    r = nl_transact(nl, &request.header);
-    if (r == 0)
-        r = fdb_get(nl, entry->ifindex, entry->mac, &now);
-    if (r == 0 && !now.is_external)
-        r = delete_and_add(nl, entry);
-    return r < 0 ? failed(r, "set", entry) : 0;
-}
-
-int fdb_delete(struct nl *nl, const struct fdb_entry *entry)
-{
-    union nl_request request = {0};
-    int r;
-
-    fdb_fill_delete(&request.header, entry);
-    r = nl_gone_is_fine(nl_transact(nl, &request.header));
-    return r < 0 ? failed(r, "delete", entry) : 0;
 }

@@ -30,11 +30,7 @@ int fdb_get(struct nl *nl, int ifindex, struct mac mac, struct fdb_entry *ret_en
 
 /* The MAC's only entry: replaces the remote it has. One thing it cannot change: an entry that
  * somebody wrote without NTF_EXT_LEARNED stays without (vxlan_fdb_update_existing). Who finds
- * is_external false puts fdb_fill_delete before it in the same batch; fdb_replace does so itself.
- */
+ * is_external false puts fdb_fill_delete before it in the same batch. */
 void fdb_fill_replace(struct nlmsghdr *request, const struct fdb_entry *entry);
 /* This MAC with this remote (and, where entry has them, this port and VNI). */
 void fdb_fill_delete(struct nlmsghdr *request, const struct fdb_entry *entry);
-int fdb_replace(struct nl *nl, const struct fdb_entry *entry);
-/* Removing what is not there succeeds. */
-int fdb_delete(struct nl *nl, const struct fdb_entry *entry);

@@ -100,31 +100,16 @@ void neigh_fill_delete(struct nlmsghdr *request, const struct neigh_entry *entry
     fill(request, RTM_DELNEIGH, 0, entry);
 }
 
-static int failed(int r, const char *verb, const struct neigh_entry *entry)
-{
-    char addr[IP4_TEXT_SIZE];
-    char mac[MAC_TEXT_SIZE];
-
-    return err_wrap(r, "%s neighbour %s (%s) on device %d", verb, ip4_format(entry->addr, addr),
-                    mac_format(entry->mac, mac), entry->ifindex);
-}
-
 int neigh_replace(struct nl *nl, const struct neigh_entry *entry)
 {
     union nl_request request = {0};
+    char addr[IP4_TEXT_SIZE];
+    char mac[MAC_TEXT_SIZE];
     int r;
 
     neigh_fill_replace(&request.header, entry);
     r = nl_transact(nl, &request.header);
-    return r < 0 ? failed(r, "set", entry) : 0;
-}
-
-int neigh_delete(struct nl *nl, const struct neigh_entry *entry)
-{
-    union nl_request request = {0};
-    int r;
-
-    neigh_fill_delete(&request.header, entry);
-    r = nl_gone_is_fine(nl_transact(nl, &request.header));
-    return r < 0 ? failed(r, "delete", entry) : 0;
+    return r < 0 ? err_wrap(r, "set neighbour %s (%s) on device %d", ip4_format(entry->addr, addr),
+                            mac_format(entry->mac, mac), entry->ifindex)
+                 : 0;
 }

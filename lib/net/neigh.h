@@ -26,5 +26,3 @@ int neigh_get(struct nl *nl, int ifindex, uint32_t addr, struct neigh_entry *ret
 void neigh_fill_replace(struct nlmsghdr *request, const struct neigh_entry *entry);
 void neigh_fill_delete(struct nlmsghdr *request, const struct neigh_entry *entry);
 int neigh_replace(struct nl *nl, const struct neigh_entry *entry);
-/* Removing what is not there succeeds. */
-int neigh_delete(struct nl *nl, const struct neigh_entry *entry);

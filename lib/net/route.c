@@ -176,16 +176,6 @@ static int failed(int r, const char *verb, const struct route_entry *entry)
                     entry->ifindex);
 }
 
-int route_add(struct nl *nl, const struct route_entry *entry)
-{
-    union nl_request request = {0};
-    int r;
-
-    route_fill_add(&request.header, entry);
-    r = nl_transact(nl, &request.header);
-    return r < 0 ? failed(r, "add", entry) : 0;
-}
-
 int route_replace(struct nl *nl, const struct route_entry *entry)
 {
     union nl_request request = {0};

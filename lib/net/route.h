@@ -50,7 +50,6 @@ int route_find(struct nl *nl, struct ip4_prefix dst, struct route_entry *ret_ent
 void route_fill_add(struct nlmsghdr *request, const struct route_entry *entry);
 void route_fill_replace(struct nlmsghdr *request, const struct route_entry *entry);
 void route_fill_delete(struct nlmsghdr *request, const struct route_entry *entry);
-int route_add(struct nl *nl, const struct route_entry *entry);
 int route_replace(struct nl *nl, const struct route_entry *entry);
 /* Only a route of our protocol; removing what is not there succeeds. */
 int route_delete(struct nl *nl, const struct route_entry *entry);

@@ -104,3 +104,35 @@ int lab_vxlan(struct nl *nl)
     assert_ok(vxlan_set_up(nl, ifindex));
     return ifindex;
 }
+
+int lab_add_route(struct nl *nl, const struct route_entry *entry)
+{
+    union nl_request request = {0};
+
+    route_fill_add(&request.header, entry);
+    return nl_transact(nl, &request.header);
+}
+
+int lab_set_fdb(struct nl *nl, const struct fdb_entry *entry)
+{
+    union nl_request request = {0};
+
+    fdb_fill_replace(&request.header, entry);
+    return nl_transact(nl, &request.header);
+}
+
+int lab_delete_fdb(struct nl *nl, const struct fdb_entry *entry)
+{
+    union nl_request request = {0};
+
+    fdb_fill_delete(&request.header, entry);
+    return nl_transact(nl, &request.header);
+}
+
+int lab_delete_neigh(struct nl *nl, const struct neigh_entry *entry)
+{
+    union nl_request request = {0};
+
+    neigh_fill_delete(&request.header, entry);
+    return nl_transact(nl, &request.header);
+}

@@ -3,8 +3,11 @@
 
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/net/fdb.h"
 #include "lib/net/link.h"
+#include "lib/net/neigh.h"
 #include "lib/net/netlink.h"
+#include "lib/net/route.h"
 #include "tests/unit/cmocka.h"
 
 /* Expectations that show the error text. */
@@ -40,3 +43,9 @@ int lab_teardown(void **state);
 int lab_ifindex(struct nl *nl, const char *name);
 /* vxlan100 (VNI 100, port 4789, local 192.0.2.1), up. Returns its index. */
 int lab_vxlan(struct nl *nl);
+
+/* One object by itself, which the daemons write and remove in batches only. */
+int lab_add_route(struct nl *nl, const struct route_entry *entry);
+int lab_set_fdb(struct nl *nl, const struct fdb_entry *entry);
+int lab_delete_fdb(struct nl *nl, const struct fdb_entry *entry);
+int lab_delete_neigh(struct nl *nl, const struct neigh_entry *entry);

@@ -442,7 +442,7 @@ static void add_peer(struct bed *bed, int vxlan, uint8_t last, uint32_t remote)
     const struct fdb_entry entry = {
         .ifindex = vxlan, .mac = {{2, 0x51, 10, 42, last, 0}}, .remote = remote};
 
-    assert_ok(fdb_replace(bed->kernel.nl, &entry));
+    assert_ok(lab_set_fdb(bed->kernel.nl, &entry));
 }
 
 static void the_table_in_the_kernel_is_the_one_that_was_wanted(void **state)
