@@ -11,6 +11,9 @@
 /* A node may still have been heard for so long after a witness has heard it last: witnesses ask
  * once a second. One that is heard later is alive, whatever they say. */
 #define HEARD_AFTER_MS 1500
+/* What was told longer ago accuses nobody: the witness may have been cut off since, and the node be
+ * back. Witnesses say at once what has changed, so those of a dead one speak together. */
+#define LOSS_FRESH_MS 5000
 #define QUORUM_MIN 2
 /* The overlay is asked once a second, and packets are lost. */
 #define OVERLAY_OPEN_MS 5000
@@ -85,7 +88,7 @@ static bool has_lost(const struct witness *w, const struct witness_standing *sta
                      const struct witness_case *facts)
 {
     return w->state == API_PROBE_LOST && w->heard_ms > 0 && w->lost_ms >= facts->awake_ms &&
-           facts->now_ms - w->lost_ms >= GRACE_MS &&
+           facts->now_ms - w->lost_ms >= GRACE_MS && facts->now_ms - w->said_ms <= LOSS_FRESH_MS &&
            facts->last_beat_ms <= w->heard_ms + HEARD_AFTER_MS && is_well(w, standing);
 }
 

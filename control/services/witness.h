@@ -4,10 +4,10 @@
  * have lost it. Who is not to be fooled by one that lies, that has trouble of its own, or by a cut
  * through the network, asks for more than one:
  *
- *     LOST      at least two witnesses, and more than half of all, have lost it. Each of them is
- *               heard itself, and reaches most of the others that it watches. And the node has not
- *               been heard since: one that lives, and is cut off from them, finds them lost in the
- *               same moment and says so
+ *     LOST      at least two witnesses, and more than half of all, have just said that they have
+ *               lost it. Each of them is heard itself, and reaches most of the others that it
+ *               watches. And the node has not been heard since: one that lives, and is cut off
+ *               from them, finds them lost in the same moment and says so
  *     REACHED   more than half of all reach it through the overlay, at the address that only it
  *               has: it is alive, only its agent is not. (At its host IP somebody else may
  *               answer.)

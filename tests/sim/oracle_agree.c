@@ -58,6 +58,8 @@ static char *check_host(const struct host *host, struct node *const *up, size_t 
     if (node->facts.api.host_ip != host->ip ||
         !ip4_prefix_equal(node->facts.api.subnet, me->subnet))
         return mem_printf("%s is known in another way", host->name);
+    if (strcmp(node->facts.instance_id, host->agent.instance_id) != 0)
+        return mem_printf("%s is another agent", host->name);
     control_client_status(host->agent.control, &control);
     if (control.is_twin)
         return mem_printf("%s is taken for a twin", host->name);

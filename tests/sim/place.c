@@ -367,6 +367,8 @@ bool agent_accept(struct host *host)
     sim.current = &host->process;
     is_accepted = mesh_accept_cluster(&host->agent);
     sim.current = before;
+    if (is_accepted)
+        host->lie_until_us = 0; /* the operator has said that it is none */
     return is_accepted;
 }
 

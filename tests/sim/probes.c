@@ -2,6 +2,7 @@
  * answers as long as the host lives, its agent when it runs. */
 #include "agent/probe/wire.h"
 
+#include "agent/overlay/have.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/list.h"
@@ -70,15 +71,38 @@ void probe_wire_drain(struct probe_wire *w)
 {
 }
 
-/* The host that answers at this address, the overlay's by its agent's subnet; of two the one that
- * is there. */
-static struct host *find_host(uint32_t addr, bool is_overlay)
+static uint32_t vtep_of(const struct host *host)
+{
+    return host->agent.state.identity.subnet.addr;
+}
+
+/* Where a host's kernel sends what is for a VTEP; 0: nowhere. */
+static uint32_t remote_of(const struct host *host, uint32_t vtep)
+{
+    const struct overlay_have *have = &host->kernel->have;
+
+    for (size_t i = 0; i < have->fdb_count; i++)
+        if (overlay_mac_key(have->fdbs[i].mac) == vtep)
+            return have->fdbs[i].remote;
+    return 0;
+}
+
+/* Through the overlay both must know each other, at the addresses they have. */
+static bool is_at(const struct host *host, uint32_t addr, bool is_overlay, const struct host *from)
+{
+    if (!is_overlay)
+        return host->ip == addr;
+    return vtep_of(host) == addr && remote_of(from, addr) == host->ip &&
+           remote_of(host, vtep_of(from)) == from->ip;
+}
+
+/* The host that answers at this address; of two the one that is there. */
+static struct host *find_host(uint32_t addr, bool is_overlay, const struct host *from)
 {
     for (size_t i = 1; i <= sim.host_count; i++) {
         struct host *host = &sim.hosts[i];
-        uint32_t has = is_overlay ? host->agent.state.identity.subnet.addr : host->ip;
 
-        if (!host->is_gone && !host->is_cut_from_peers && has == addr)
+        if (!host->is_gone && !host->is_cut_from_peers && is_at(host, addr, is_overlay, from))
             return host;
     }
     return NULL;
@@ -100,7 +124,7 @@ void probe_wire_send(struct probe_wire *w, enum probe_way way, uint32_t addr, ui
 {
     bool is_overlay = way == PROBE_VTEP_ECHO || way == PROBE_VTEP_UDP;
     bool is_echo = way == PROBE_HOST_ECHO || way == PROBE_VTEP_ECHO;
-    struct host *to = find_host(addr, is_overlay);
+    struct host *to = find_host(addr, is_overlay, w->process->host);
     struct pending *p;
     int64_t delay_us;
 

@@ -14,6 +14,7 @@
  *     d  has lost it, is silent itself       s  has just missed an answer
  *     o  has lost it, told long ago          n  has lost it, told just now
  *     a  has lost it, before the node was heard again
+ *     e  has lost it, told a while ago
  */
 struct scene {
     const char *letters;
@@ -37,12 +38,13 @@ static bool standing(void *data, const char *node_id, struct witness_standing *r
 
 static bool is_lost(char letter)
 {
-    return strchr("Lldona", letter) != NULL;
+    return strchr("Lldonae", letter) != NULL;
 }
 
 static void say(struct witnesses *w, size_t index, char letter)
 {
-    int64_t said_ms = letter == 'o' ? NOW_MS - 20000 : letter == 'n' ? NOW_MS - 100 : NOW_MS - 1000;
+    int64_t ago_ms = letter == 'o' ? 20000 : letter == 'e' ? 6000 : letter == 'n' ? 100 : 1000;
+    int64_t said_ms = NOW_MS - ago_ms;
     const char id[] = {(char)('0' + index), '\0'};
     struct api_probe says = {.is_watched = true,
                              .state = is_lost(letter) ? API_PROBE_LOST : API_PROBE_REACHED,
@@ -92,6 +94,8 @@ static void scenes(void **state)
         {"ll", 0, WITNESS_NOTHING}, /* it is they who are cut off */
         {"Lllll", 0, WITNESS_NOTHING},
         {"oo", 0, WITNESS_NOTHING},
+        {"Le", 0, WITNESS_NOTHING}, /* the node may be back since, and the witness be cut off */
+        {"LLe", 0, WITNESS_LOST},
         {"nn", 0, WITNESS_NOTHING},            /* the node has a moment to speak up */
         {"aaaaa", 0, WITNESS_NOTHING},         /* and has done so */
         {"LL", NOW_MS - 500, WITNESS_NOTHING}, /* we were away ourselves */
