@@ -25,6 +25,9 @@
     "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQR" \
     "STUVWXYZ"
 
+#define BADLY_FRAMED "a body is framed by one Content-Length, or chunked"
+#define TOO_LONG "the body is longer than 1 MiB"
+
 struct reading {
     const char *end; /* of what was read before */
     unsigned int hosts, lengths, codings, headers;
@@ -136,7 +139,7 @@ unsigned int http_head_judge(const struct http_request *request, const char *met
         return 400;
     }
     if (!is_well_framed(&r, length, coding)) {
-        *ret_why = "a body is framed by one Content-Length, or chunked";
+        *ret_why = BADLY_FRAMED;
         return 400;
     }
     if (!has_host(&r, request)) {
@@ -144,8 +147,46 @@ unsigned int http_head_judge(const struct http_request *request, const char *met
         return 400;
     }
     if (length && is_over_limit(length)) {
-        *ret_why = "the body is longer than 1 MiB";
+        *ret_why = TOO_LONG;
         return 413;
     }
     return 0;
+}
+
+/* ---- what the library refuses before it asks us ---------------------------------------------- */
+
+/* It queues its answer, forgets that it has, and sends the head of it twice. Its log is the only
+ * word of it, and comes before the answer: then it has the headers of this one request, and has
+ * not shown them to us. */
+static struct http_request *find_refused(const struct http_server *server)
+{
+    const struct ring *head = &server->heading.ring;
+
+    for (const struct ring *at = head->next; at != head; at = at->next) {
+        const struct http_conn *conn = CONTAINER_OF(at, struct http_conn, ring);
+        struct http_request *request = conn->request;
+
+        if (request && request->state == HTTP_REQUEST_TARGET &&
+            MHD_get_connection_info(conn->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE) &&
+            http_request_header(request, "Content-Length"))
+            return request;
+    }
+    return NULL;
+}
+
+void http_head_heed_library(struct http_server *server, const char *said)
+{
+    struct http_request *request;
+    const char *length;
+
+    if (HTTP_LIBRARY_IS_STRICT || !strstr(said, "Content-Length"))
+        return;
+    request = find_refused(server);
+    if (!request)
+        return;
+    length = http_request_header(request, "Content-Length");
+    if (*length != '\0' && length[strspn(length, "0123456789")] == '\0')
+        http_request_refuse(request, 413, TOO_LONG);
+    else
+        http_request_refuse(request, 400, BADLY_FRAMED);
 }

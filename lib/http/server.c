@@ -32,6 +32,7 @@ __attribute__((format(printf, 2, 0))) static void on_mhd_log(void *server, const
 {
     char text[256];
 
+    http_head_heed_library(server, fmt);
     if (!log_enabled(LOG_LEVEL_TRACE))
         return;
     (void)vsnprintf(text, sizeof text, fmt, args);

@@ -265,6 +265,10 @@ void http_exchange_abandon(struct http_request *request);
 unsigned int http_head_judge(const struct http_request *request, const char *method,
                              const char *version, const char **ret_why);
 
+/* To be told what libmicrohttpd logs, as it does: answers in its stead a request whose length it
+ * does not take. */
+void http_head_heed_library(struct http_server *server, const char *said);
+
 /* ---- reply.c --------------------------------------------------------------------------------- */
 
 /* Marks the request as answered and, when it waited, hands it back to libmicrohttpd. */

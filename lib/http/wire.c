@@ -3,7 +3,8 @@
  *     plain    a duplicate of the descriptor; libmicrohttpd closes its own and knows no more of it
  *     TLS      the session cannot be duplicated. libmicrohttpd keeps the connection, suspended, in
  *              which state it touches neither session nor socket; when we are done it is resumed,
- *              asks for an answer once more, gets none, and closes
+ *              asks for an answer once more, gets none, and closes (or, when it had one of its
+ *              own, finds that nothing can be sent any more)
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -161,6 +161,37 @@ static void a_head_is_judged_alike_wherever_it_begins(void **state)
     bed_stop(bed, NULL);
 }
 
+/* The same of these, whichever piece they end in. */
+static void a_length_that_is_none_is_answered_once_and_in_our_words(void **state)
+{
+    static const struct {
+        const char *length, *status, *words;
+    } rows[] = {
+        {"x", "HTTP/1.1 400 ", "a body is framed by one Content-Length"},
+        {"", "HTTP/1.1 400 ", "a body is framed by one Content-Length"},
+        {"-1", "HTTP/1.1 400 ", "a body is framed by one Content-Length"},
+        {"2, 2", "HTTP/1.1 400 ", "a body is framed by one Content-Length"},
+        {"99999999999999999999", "HTTP/1.1 413 ", "the body is longer than 1 MiB"},
+    };
+    struct bed *bed = bed_start(NULL);
+    int idle = raw_open(bed); /* in the midst of its head, which has such a line, too */
+
+    raw_send(idle, POST_ "Content-Length: x\r\n");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO_FREE char *text = mem_printf(POST_ "Content-Length: %s\r\n\r\nhi", rows[i].length);
+        AUTO_FREE char *answer = raw_ask(bed, text);
+
+        if (strncmp(answer, rows[i].status, strlen(rows[i].status)) != 0 ||
+            !strstr(answer, rows[i].words) || strstr(answer + 1, "HTTP/1.1"))
+            fail_msg("%s: %s", rows[i].length, answer);
+    }
+    raw_send(idle, "\r\n");
+    free(
+        raw_read_until(idle, "\"detail\":\"a body is framed by one Content-Length, or chunked\"}"));
+    raw_close(idle);
+    bed_stop(bed, NULL);
+}
+
 /* The library's own refusal would be two heads and a cut body. */
 static void a_request_for_nobody_is_answered_in_our_words(void **state)
 {
@@ -194,6 +225,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_well_formed_is_read),
         cmocka_unit_test(what_may_be_read_in_two_ways_is_refused),
         cmocka_unit_test(a_head_is_judged_alike_wherever_it_begins),
+        cmocka_unit_test(a_length_that_is_none_is_answered_once_and_in_our_words),
         cmocka_unit_test(a_request_for_nobody_is_answered_in_our_words),
         cmocka_unit_test(a_query_of_many_arguments_is_read_to_its_end),
     };
