@@ -48,11 +48,12 @@ static int option_cluster_cidr(const char *text, void *out)
 static int option_tls(const char *text, void *out)
 {
     enum pki_mode mode = strcmp(text, "auto") == 0  ? PKI_AUTO
+                         : strcmp(text, "new") == 0 ? PKI_NEW
                          : strcmp(text, "off") == 0 ? PKI_OFF
                                                     : PKI_UNSAID;
 
     if (mode == PKI_UNSAID)
-        return err_fail(EINVAL, "'%.64s' is neither auto nor off", text);
+        return err_fail(EINVAL, "'%.64s' is none of auto, new and off", text);
     *(enum pki_mode *)out = mode;
     return 0;
 }
@@ -123,10 +124,11 @@ static const struct option_spec specs[] = {
      .out = &config.node_timeout_ms,
      .help = "A node that is silent for so long is down"},
     {.name = "tls",
-     .arg = "auto|off",
+     .arg = "auto|new|off",
      .parse = option_tls,
      .out = &config.pki.mode,
-     .help = "HTTPS with certificates of its own, or plain HTTP (default: as it was, or off)"},
+     .help = "HTTPS with certificates of its own, the same with another CA in place of a lost "
+             "one, or plain HTTP (default: as it was, or off)"},
     {.name = "tls-dir",
      .arg = "DIR",
      .parse = option_string,

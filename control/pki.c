@@ -193,9 +193,9 @@ static int ca_is_gone(const char *dir)
     (void)err_fail(
         ENOENT,
         "this cluster speaks TLS, and %s/ca.pem is missing: put it and ca-key.pem back "
-        "from a backup, or name the directory where they are with --tls-dir; or ask with "
-        "--tls auto for a new CA, which every node has to join anew, or with --tls off "
-        "for plain HTTP",
+        "from a backup, or name the directory where they are with --tls-dir; or, for one "
+        "start, ask with --tls new for another CA, which every node has to join anew, or "
+        "with --tls off for plain HTTP",
         dir);
     return PKI_DAMAGED;
 }
@@ -205,12 +205,13 @@ int pki_decide(const struct pki_options *options, const char *db_path, bool has_
 {
     AUTO_FREE char *dir = directory_of(options, db_path);
 
-    *ret_is_wanted = options->mode == PKI_AUTO;
-    if (options->mode != PKI_UNSAID)
+    *ret_is_wanted = options->mode == PKI_AUTO || options->mode == PKI_NEW;
+    if (options->mode == PKI_NEW || options->mode == PKI_OFF)
         return 0;
     if (has_spoken && !has_ca(dir))
         return ca_is_gone(dir);
-    *ret_is_wanted = options->cert_file || has_ca(dir);
+    if (options->mode == PKI_UNSAID)
+        *ret_is_wanted = options->cert_file || has_ca(dir);
     return 0;
 }
 

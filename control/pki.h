@@ -9,7 +9,12 @@
 
 #include "lib/tls/pki_files.h"
 
-enum pki_mode { PKI_UNSAID, PKI_AUTO, PKI_OFF };
+enum pki_mode {
+    PKI_UNSAID,
+    PKI_AUTO, /* with the CA that is there; the first start makes it */
+    PKI_NEW,  /* and in place of one that is lost another one */
+    PKI_OFF,
+};
 
 struct pki_options {
     enum pki_mode mode;
@@ -43,8 +48,8 @@ struct pki {
 };
 
 /* Whether the server is to speak TLS. When nothing is said: if it has done so before, by what is in
- * the database (has_spoken) or for the CA that is there. 0, or PKI_DAMAGED with a text: it has, and
- * the CA is gone. */
+ * the database (has_spoken) or for the CA that is there. 0, or PKI_DAMAGED with a text: it has, the
+ * CA is gone, and nobody has asked for another one or for plain HTTP. */
 int pki_decide(const struct pki_options *options, const char *db_path, bool has_spoken,
                bool *ret_is_wanted);
 /* Before a cluster is founded: PKI_DAMAGED with a text when there is a CA already, which can only

@@ -68,7 +68,7 @@ def test_a_cluster_whose_ca_is_gone_does_not_fall_back_to_plain_http(plane, vers
         forget_tls_flag(plane)
     plane.pki.rename(plane.pki.with_name("elsewhere"))
     assert plane.spawn().wait_exit() == 65
-    for words in (f"{plane.pki}/ca.pem is missing", "--tls-dir", "--tls auto", "--tls off", "backup"):
+    for words in (f"{plane.pki}/ca.pem is missing", "--tls-dir", "--tls new", "--tls off", "backup"):
         assert words in plane.log()
     assert not plane.pki.exists()
     plane.start("--tls-dir", plane.pki.with_name("elsewhere"))
@@ -84,10 +84,13 @@ def test_a_ca_whose_certificate_alone_is_lost_is_the_same_ca(plane):
     assert (plane.pki / "ca.pem").read_bytes() == before
 
 
-def test_a_new_ca_that_was_asked_for_is_warned_of_and_has_a_join_line(plane):
+def test_a_new_ca_must_be_asked_for_is_warned_of_and_has_a_join_line(plane):
+    """A unit says --tls auto at each start, also at one at which the CA's directory is not mounted."""
     assert plane.stop() == 0
     plane.pki.rename(plane.pki.with_name("elsewhere"))
-    plane.start()
+    assert plane.spawn().wait_exit() == 65
+    assert f"{plane.pki}/ca.pem is missing" in plane.log() and not plane.pki.exists()
+    plane.start("--tls", "new")
     assert "every node has to join anew" in plane.log() and plane.log().count("--token") == 1
 
 
@@ -155,7 +158,7 @@ def test_a_slip_in_the_environment_does_not_start_it_without_tls(make_secure):
 @pytest.mark.parametrize("options, words", [
     (["--tls-cert", "c.pem"], "--tls-key"),
     (["--tls-ca", "c.pem"], "--tls-ca goes with"),
-    (["--tls", "maybe"], "neither auto nor off"),
+    (["--tls", "maybe"], "none of auto, new and off"),
     (["--node-cert-life", "1w"], "lifetime"),
 ])
 def test_usage_errors_are_exit_2_and_name_the_option(make_secure, options, words):
