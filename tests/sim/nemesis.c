@@ -3,8 +3,8 @@
  *     chaos   anything, at any time; then all is mended and everybody must agree
  *     gentle  restarts, short cuts, stops, clocks that jump: nothing of it may change anything
  *     mass    more than a third fall silent together: nobody may be called down
- *     single  one host dies: it must be down in 30 to 35 s, or in 5 s where others probe it, and
- *             come back as who it was
+ *     single  one host dies: it must be down within 36 s, or in 5 s where others probe it, and come
+ *             back as who it was
  */
 #include <stdio.h>
 #include <string.h>
