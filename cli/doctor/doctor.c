@@ -35,15 +35,16 @@ static void examine(struct cli *cli, struct findings *ret_findings)
 }
 
 /* What was mended is looked at again. */
-static int fix(struct cli *cli, struct findings *findings, json_t *done)
+static void fix(struct cli *cli, struct findings *findings, json_t *done)
 {
-    int r = fix_apply(findings, done);
+    struct findings failures = {0};
 
-    if (r == 0 && json_array_size(done) > 0) {
+    fix_apply(findings, done, &failures);
+    if (json_array_size(done) > 0) {
         findings_deinit(findings);
         examine(cli, findings);
     }
-    return r;
+    findings_append(findings, &failures);
 }
 
 static int print(const struct cli *cli, const struct findings *findings, const json_t *done)
@@ -64,14 +65,12 @@ int cmd_doctor(struct cli *cli, char **args)
 {
     CLEANUP(findings_deinit) struct findings findings = {0};
     AUTO_JSON json_t *done = json_array(), *report = NULL;
-    int r = 0;
+    int r;
 
     cli->patience_ms = PATIENCE_MS;
     examine(cli, &findings);
     if (cli->is_fixing)
-        r = fix(cli, &findings, done);
-    if (r < 0)
-        return r;
+        fix(cli, &findings, done);
     if (cli->format == OUTPUT_JSON) {
         report = json_pack("{s:b, s:o, s:O}", "healthy", findings_are_healthy(&findings),
                            "findings", findings_to_json(&findings), "mended", done);

@@ -20,6 +20,14 @@ void findings_add(struct findings *findings, struct finding finding)
     findings->items[findings->count++] = finding;
 }
 
+void findings_append(struct findings *findings, struct findings *more)
+{
+    for (size_t i = 0; i < more->count; i++)
+        findings_add(findings, more->items[i]);
+    free(more->items);
+    *more = (struct findings){0};
+}
+
 static bool have_at_least(const struct findings *findings, enum severity severity)
 {
     for (size_t i = 0; i < findings->count; i++)

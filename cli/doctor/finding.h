@@ -40,6 +40,8 @@ struct findings {
 void findings_deinit(struct findings *findings);
 /* Takes the texts over. */
 void findings_add(struct findings *findings, struct finding finding);
+/* Takes all of them over; more is empty then. */
+void findings_append(struct findings *findings, struct findings *more);
 bool findings_have_error(const struct findings *findings);
 /* No warning and no error. */
 bool findings_are_healthy(const struct findings *findings);

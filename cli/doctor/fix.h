@@ -5,5 +5,6 @@
 #include "cli/doctor/finding.h"
 
 /* Does what each finding's remedy is; what was done is appended to *done as texts. What is so
- * already is neither done nor told. Negative with a text when something could not be done. */
-int fix_apply(const struct findings *findings, json_t *done);
+ * already is neither done nor told. What could not be done is added to *failures ("not-mended"),
+ * and the other remedies go on. */
+void fix_apply(const struct findings *findings, json_t *done, struct findings *failures);

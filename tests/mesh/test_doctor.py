@@ -270,12 +270,46 @@ def test_forwarding_that_is_off_is_mended(mesh, own_etc):
         assert sorted(found) == ["ip-forward-off", "runtime-away"]
         assert "/etc/sysctl.d/90-lab.conf" in found["ip-forward-off"]["shows"]
         report = doctor(node, "--fix")
-        assert len(report["mended"]) == 1
+        assert report["mended"] == [
+            "set net.ipv4.ip_forward to 1",
+            "wrote /etc/sysctl.d/99-zz-quilt.conf, which keeps net.ipv4.ip_forward at 1"]
         assert [f["cause"] for f in report["findings"]] == ["runtime-away"]
         assert node.out("sysctl", "-n", "net.ipv4.ip_forward").strip() == "1"
         assert "ip_forward = 1" in (own_etc / "sysctl.d/99-zz-quilt.conf").read_text()
         assert doctor(node, "--fix")["mended"] == []
     finally:
+        mesh.runtimes[node.name].start().wait_ready()
+    wait_healthy(node)
+
+
+def test_a_remedy_that_fails_is_told_and_keeps_no_other_from_its_work(mesh, own_etc):
+    """What was changed before it failed is told, too. In the way: directories where files should be."""
+    node = mesh.nodes[0]
+    state = f"/run/systemd/netif/links/{index_of(node, 'vxlan100')}"
+    in_the_way = [own_etc / "systemd/network/05-quilt.network", own_etc / "sysctl.d/99-zz-quilt.conf"]
+    for path in in_the_way:
+        path.unlink(missing_ok=True)
+        path.mkdir(parents=True)
+    mesh.runtimes[node.name].stop()
+    try:
+        node.run("mkdir", "-p", "/run/systemd/netif/links")
+        node.run("sh", "-c", f"echo ADMIN_STATE=configured > {state}")
+        node.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+        report = doctor(node, "--fix")
+        assert report["mended"] == ["set net.ipv4.ip_forward to 1"]
+        assert sorted(f["cause"] for f in report["findings"]) == [
+            "networkd-manages", "not-mended", "not-mended", "runtime-away"]
+        failed = [f for f in report["findings"] if f["cause"] == "not-mended"]
+        assert "networkd-manages" in failed[0]["what"] and "05-quilt.network" in failed[0]["shows"]
+        assert "ip-forward-off" in failed[1]["what"] and "99-zz-quilt.conf" in failed[1]["shows"]
+        node.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+        done = node.run("quiltctl", "doctor", "--fix", check=False)
+        assert done.returncode == 1 and done.stdout.startswith("Mended: set net.ipv4.ip_forward to 1.\n")
+        assert "warning: not-mended: " in done.stdout
+    finally:
+        node.run("rm", "-f", state)
+        for path in in_the_way:
+            path.rmdir()
         mesh.runtimes[node.name].start().wait_ready()
     wait_healthy(node)
 
