@@ -75,13 +75,13 @@ void witnesses_note(struct witnesses *w, const char *by, const struct api_probe 
     place->heard_ms = says->silent_ms >= 0 ? now_ms - says->silent_ms : 0;
 }
 
-/* Of the others that it watches it reaches more than half: it is not the one who is cut off. */
-static bool is_well(const struct witness *w, const struct witness_standing *standing)
+/* Of the others that it watches, beside the node that it has lost, it reaches more than half: it is
+ * not the one who is cut off. */
+static bool is_well(const struct witness_standing *standing)
 {
     size_t others = standing->watched - 1;
-    size_t reached = standing->reached - (w->state == API_PROBE_REACHED);
 
-    return others > 0 && reached * 2 > others;
+    return others > 0 && standing->reached * 2 > others;
 }
 
 static bool has_lost(const struct witness *w, const struct witness_standing *standing,
@@ -89,7 +89,7 @@ static bool has_lost(const struct witness *w, const struct witness_standing *sta
 {
     return w->state == API_PROBE_LOST && w->heard_ms > 0 && w->lost_ms >= facts->awake_ms &&
            facts->now_ms - w->lost_ms >= GRACE_MS && facts->now_ms - w->said_ms <= LOSS_FRESH_MS &&
-           facts->last_beat_ms <= w->heard_ms + HEARD_AFTER_MS && is_well(w, standing);
+           facts->last_beat_ms <= w->heard_ms + HEARD_AFTER_MS && is_well(standing);
 }
 
 enum witness_verdict witnesses_judge(const struct witnesses *w, const struct witness_case *facts)
