@@ -64,5 +64,5 @@ int state_file_append(struct state_file *file, const char *record);
 /* Whether there are changes since the save. */
 bool state_file_has_changes(const struct state_file *file);
 
-/* Removes both saves and the journal. */
+/* Removes both saves and the journal; they are gone from the disk when it returns 0. */
 int state_file_erase(struct state_file *file);

@@ -14,6 +14,31 @@
 
 #define TEXT_MAX 4096
 
+/* ---- the disk ------------------------------------------------------------------------------ */
+
+static unsigned int unsynced; /* files that were removed since the last fsync() */
+
+int __real_fsync(int fd);
+int __real_unlink(const char *path);
+int __wrap_fsync(int fd);
+int __wrap_unlink(const char *path);
+
+int __wrap_fsync(int fd)
+{
+    unsynced = 0;
+    return __real_fsync(fd);
+}
+
+int __wrap_unlink(const char *path)
+{
+    int r = __real_unlink(path);
+
+    unsynced += r == 0;
+    return r;
+}
+
+/* ---- the bed ------------------------------------------------------------------------------- */
+
 struct fixture {
     char dir[32];
     struct state_file file;
@@ -333,6 +358,18 @@ static void erased_is_new(void **s)
     assert_loads(f, STATE_FILE_NONE, -1);
 }
 
+static void what_is_erased_is_gone_from_the_disk(void **s)
+{
+    struct fixture *f = *s;
+
+    save(f, 1);
+    save(f, 2);
+    append(f, 1);
+    assert_int_equal(state_file_erase(&f->file), 0);
+    assert_int_equal(access(f->file.journal.path, F_OK), -1);
+    assert_int_equal(unsynced, 0);
+}
+
 static void a_directory_that_is_gone_is_an_error_with_its_name(void **s)
 {
     char path[] = "/nonexistent/quilt/part.json", previous[] = "/nonexistent/quilt/part.json.1";
@@ -384,6 +421,7 @@ int main(void)
         TEST(after_a_failed_change_comes_a_save),
         TEST(only_one_may_use_a_directory),
         TEST(erased_is_new),
+        TEST(what_is_erased_is_gone_from_the_disk),
         cmocka_unit_test(a_directory_that_is_gone_is_an_error_with_its_name),
         TEST(the_home_is_one_for_a_directory_and_another_elsewhere),
     };
