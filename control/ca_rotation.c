@@ -35,13 +35,12 @@ int ca_rotation_begin(struct control *c, bool is_forced)
 
 static int take_step(struct control *c, enum rotation_step step)
 {
-    struct http_tls_config config = {c->pki->cert_file, c->pki->key_file};
     int r = 0;
 
     switch (step) {
     case ROTATION_PUBLISHED:
         r = pki_promote_next(c->pki);
-        return r == 0 ? http_server_set_tls(c->server, &config) : r;
+        return r == 0 ? control_show_certificate(c) : r;
     case ROTATION_PROMOTED:
         return pki_drop_old(c->pki);
     case ROTATION_SETTLED:

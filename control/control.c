@@ -217,18 +217,27 @@ static struct http_tls_config shown(const struct control *c)
     return (struct http_tls_config){c->pki->cert_file, c->pki->key_file};
 }
 
+int control_show_certificate(struct control *c)
+{
+    const struct http_tls_config config = shown(c);
+    int r = http_server_set_tls(c->server, &config);
+
+    if (r == 0)
+        pki_note_shown(c->pki);
+    return r;
+}
+
 static void renew(struct control *c)
 {
-    struct http_tls_config config = shown(c);
     bool is_new = false;
     int r = pki_refresh(c->pki, &is_new);
 
     if (r == 0 && is_new)
-        r = http_server_set_tls(c->server, &config);
+        r = control_show_certificate(c);
     if (r != 0)
         log_error("certificates could not be renewed; the old ones are shown on", LOG_ERR());
     else if (is_new)
-        log_info("another certificate is shown from now on", LOG_S("file", config.cert_file));
+        log_info("another certificate is shown from now on", LOG_S("file", c->pki->cert_file));
 }
 
 static void on_renewal(void *data)
@@ -425,8 +434,13 @@ static int start_server(struct control *c)
         .on_done = on_request_done,
     };
 
+    int r;
+
     routes_fill(c->routes);
-    return http_server_new(c->daemon.loop, &config, &c->server);
+    r = http_server_new(c->daemon.loop, &config, &c->server);
+    if (r == 0 && c->pki)
+        pki_note_shown(c->pki);
+    return r;
 }
 
 static int start(struct control *c)

@@ -12,6 +12,7 @@
 #include "lib/base/error.h"
 #include "lib/base/file.h"
 #include "lib/base/ip4.h"
+#include "lib/base/log.h"
 #include "lib/base/parse.h"
 #include "lib/tls/pem_file.h"
 
@@ -140,11 +141,16 @@ static char *directory_of(const struct pki_options *options, const char *db_path
     return slash ? mem_printf("%.*s/pki", (int)(slash - db_path), db_path) : mem_strdup("pki");
 }
 
-static uint64_t stamp_of(const struct pki *pki)
+static uint64_t stamp_pair(const struct pki *pki)
 {
     const char *const paths[] = {pki->cert_file, pki->key_file};
 
     return file_stamp(paths, ARRAY_LEN(paths));
+}
+
+static uint64_t stamp_told(const struct pki *pki)
+{
+    return file_stamp(&pki->options.ca_file, 1);
 }
 
 /* The files that the server shows: given ones, or those of our own CA. */
@@ -156,17 +162,22 @@ static void choose_files(struct pki *pki)
                                   : mem_printf("%s/server.pem", pki->files->config.dir);
     pki->key_file = o->key_file ? mem_strdup(o->key_file)
                                 : mem_printf("%s/server-key.pem", pki->files->config.dir);
-    pki->given_stamp = stamp_of(pki);
 }
 
 /* After the files have changed, which r says; what others look at is made from them. */
 static int follow_files(struct pki *pki, int r)
 {
+    uint64_t told = stamp_told(pki);
+
     if (r != 0)
         return r;
+    pki->read_stamp = stamp_pair(pki);
     pki->edition++;
     pki->signer_spki = tls_cert_facts(tls_ca_cert(pki->files->ca))->spki;
-    return pki->options.cert_file ? tell_given(pki) : tell(pki, pki->files->bundle_pem);
+    r = pki->options.cert_file ? tell_given(pki) : tell(pki, pki->files->bundle_pem);
+    if (r == 0)
+        pki->told_stamp = told; /* else it is tried again */
+    return r;
 }
 
 static int open_files(struct pki *pki, const char *cluster_id, const char *db_path)
@@ -269,15 +280,30 @@ void pki_free(struct pki *pki)
     free(pki);
 }
 
+/* After our own writes, so that they are one change. The admin's certificate is shown by nobody
+ * here. */
 int pki_refresh(struct pki *pki, bool *ret_is_new)
 {
-    uint64_t stamp = stamp_of(pki);
-    bool is_renewed = false;
-    int r = pki_files_refresh(pki->files, NULL, clock_unix_s(), &is_renewed);
+    bool is_made = false, is_new, is_told_new;
+    int r = pki_files_refresh(pki->files, NULL, clock_unix_s(), &is_made);
 
-    *ret_is_new = stamp != pki->given_stamp || is_renewed;
-    pki->given_stamp = stamp;
-    return *ret_is_new ? follow_files(pki, r) : r;
+    if (r != 0)
+        return r;
+    is_new = stamp_pair(pki) != pki->shown_stamp;
+    is_told_new = stamp_told(pki) != pki->told_stamp;
+    if (is_new || is_told_new)
+        r = follow_files(pki, 0);
+    if (r != 0)
+        return r;
+    if (is_told_new)
+        log_info("nodes are told what --tls-ca has now", LOG_S("file", pki->options.ca_file));
+    *ret_is_new = is_new;
+    return 0;
+}
+
+void pki_note_shown(struct pki *pki)
+{
+    pki->shown_stamp = pki->read_stamp;
 }
 
 int pki_publish_next(struct pki *pki)

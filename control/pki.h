@@ -44,7 +44,9 @@ struct pki {
     size_t addr_count;
     const char *hosts[PKI_HOSTS_MAX];
     char *hostname;
-    uint64_t given_stamp; /* of the files that are shown, as they were read */
+    /* Of files that may change: of the server's pair when it was looked at last, and when it was
+     * shown; of the given CA that is told. */
+    uint64_t read_stamp, shown_stamp, told_stamp;
 };
 
 /* Whether the server is to speak TLS. When nothing is said: if it has done so before, by what is in
@@ -62,8 +64,10 @@ int pki_open(const struct pki_options *options, const char *cluster_id, const ch
 void pki_free(struct pki *pki);
 
 /* For a timer: renews what is due, reads again what was given. *ret_is_new: the server is to show
- * another certificate. */
+ * another certificate; so it is said again until that is noted. What failed is tried again. */
 int pki_refresh(struct pki *pki, bool *ret_is_new);
+/* The server shows what the files had when one of these functions was called last. */
+void pki_note_shown(struct pki *pki);
 
 /* The steps of replacing the CA (pki_files.h); the first makes the next CA if need be. */
 int pki_publish_next(struct pki *pki);

@@ -288,6 +288,22 @@ def test_a_given_certificate_that_is_renewed_is_shown_without_a_restart(make_sec
     wait_for(lambda: shown_name(plane).endswith("CN = second"), 40, "the new certificate to be shown")
 
 
+def test_a_given_ca_that_changes_is_told_without_a_restart(make_secure, given, tmp_path):
+    ca, make = given
+    cert, key = make("first")
+    plane = make_secure("--tls-cert", cert, "--tls-key", key, "--tls-ca", ca)
+    plane.context = lambda *pair: _context(ca, *pair)
+    plane.start()
+    both = ca.read_text() + plane.pki.joinpath("ca.pem").read_text()
+    fresh = tmp_path / "fresh.pem"
+    fresh.write_text(both)
+    fresh.rename(ca)
+    wait_for(lambda: plane.ask_as(None, "GET", "/api/ca").body.decode().count("BEGIN CERTIFICATE") == 2, 40,
+             "both CAs to be told")
+    assert "nodes are told what --tls-ca has now" in plane.log()
+    assert "another certificate is shown" not in plane.log()
+
+
 def _context(ca, cert=None, key=None):
     context = ssl.create_default_context(cafile=ca)
     if cert:
