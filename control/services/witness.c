@@ -11,6 +11,9 @@
 /* A node may still have been heard for so long after a witness has heard it last: witnesses ask
  * once a second. One that is heard later is alive, whatever they say. */
 #define HEARD_AFTER_MS 1500
+/* What a witness says may have been on its way for a while, and seem to be of later than it is. To
+ * find that a node is lost takes longer than this anyway. */
+#define SILENT_MIN_MS 2000
 /* What was told longer ago accuses nobody: the witness may have been cut off since, and the node be
  * back. Witnesses say at once what has changed, so those of a dead one speak together. */
 #define LOSS_FRESH_MS 5000
@@ -109,6 +112,7 @@ enum witness_verdict witnesses_judge(const struct witnesses *w, const struct wit
         reached += witness->state == API_PROBE_REACHED && witness->is_overlay_open;
     }
     if (lost >= QUORUM_MIN && lost * 2 > all)
-        return WITNESS_LOST;
+        return facts->now_ms - facts->last_beat_ms >= SILENT_MIN_MS ? WITNESS_LOST
+                                                                    : WITNESS_NOTHING;
     return reached * 2 > all ? WITNESS_REACHED : WITNESS_NOTHING;
 }

@@ -130,6 +130,25 @@ static void a_loss_is_of_when_it_was_told_first(void **state)
     witnesses_deinit(&w);
 }
 
+/* Words that were long on their way seem to be of a moment ago. */
+static void who_was_heard_a_moment_ago_is_not_lost(void **state)
+{
+    struct witnesses w = {0};
+    char letters[] = "LL";
+    const struct api_probe says = {.is_watched = true, .state = API_PROBE_LOST, .silent_ms = 1};
+    struct witness_case facts = {.last_beat_ms = LAST_BEAT_MS,
+                                 .now_ms = LAST_BEAT_MS + 1900,
+                                 .standing = standing,
+                                 .data = letters};
+
+    witnesses_note(&w, "0", &says, LAST_BEAT_MS);
+    witnesses_note(&w, "1", &says, LAST_BEAT_MS);
+    assert_int_equal(witnesses_judge(&w, &facts), WITNESS_NOTHING);
+    facts.now_ms += 200;
+    assert_int_equal(witnesses_judge(&w, &facts), WITNESS_LOST);
+    witnesses_deinit(&w);
+}
+
 static void of_too_many_the_one_that_was_silent_longest_makes_room(void **state)
 {
     struct witnesses w = {0};
@@ -151,6 +170,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scenes),
         cmocka_unit_test(a_loss_is_of_when_it_was_told_first),
+        cmocka_unit_test(who_was_heard_a_moment_ago_is_not_lost),
         cmocka_unit_test(of_too_many_the_one_that_was_silent_longest_makes_room),
     };
 
