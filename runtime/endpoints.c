@@ -7,14 +7,14 @@
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
 
-void endpoint_copy(struct endpoint *endpoint, const struct endpoint *from)
+static void copy_endpoint(struct endpoint *endpoint, const struct endpoint *from)
 {
     *endpoint = *from;
     endpoint->id = mem_strdup(from->id);
     endpoint->netns_path = mem_strdup(from->netns_path);
 }
 
-void endpoint_deinit(struct endpoint *endpoint)
+static void deinit_endpoint(struct endpoint *endpoint)
 {
     free(endpoint->id);
     free(endpoint->netns_path);
@@ -24,7 +24,7 @@ void endpoint_deinit(struct endpoint *endpoint)
 void endpoint_table_deinit(struct endpoint_table *table)
 {
     for (size_t i = 0; i < table->count; i++)
-        endpoint_deinit(&table->items[i]);
+        deinit_endpoint(&table->items[i]);
     free(table->items);
     *table = (struct endpoint_table){0};
 }
@@ -36,7 +36,7 @@ void endpoint_table_copy(struct endpoint_table *table, const struct endpoint_tab
         return;
     table->items = mem_array(from->count, sizeof *table->items);
     for (size_t i = 0; i < from->count; i++)
-        endpoint_copy(&table->items[i], &from->items[i]);
+        copy_endpoint(&table->items[i], &from->items[i]);
 }
 
 static bool endpoint_equal(const struct endpoint *a, const struct endpoint *b)
@@ -83,7 +83,7 @@ struct endpoint *endpoint_table_add(struct endpoint_table *table, const struct e
         table->size = table->size ? table->size * 2 : 16;
         table->items = mem_resize(table->items, table->size, sizeof *table->items);
     }
-    endpoint_copy(&table->items[table->count], endpoint);
+    copy_endpoint(&table->items[table->count], endpoint);
     return &table->items[table->count++];
 }
 
@@ -95,7 +95,7 @@ void endpoint_table_remove(struct endpoint_table *table, const char *id, const c
     if (!e)
         return;
     place = (size_t)(e - table->items);
-    endpoint_deinit(e);
+    deinit_endpoint(e);
     table->count--;
     memmove(e, e + 1, (table->count - place) * sizeof *e);
 }

@@ -40,9 +40,6 @@ struct endpoint_table {
     size_t size;
 };
 
-void endpoint_copy(struct endpoint *endpoint, const struct endpoint *from);
-void endpoint_deinit(struct endpoint *endpoint);
-
 void endpoint_table_deinit(struct endpoint_table *table);
 void endpoint_table_copy(struct endpoint_table *table, const struct endpoint_table *from);
 bool endpoint_table_equal(const struct endpoint_table *a, const struct endpoint_table *b);

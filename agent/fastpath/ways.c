@@ -25,7 +25,8 @@ static int compare_links(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-const struct link_info *ways_find_link(const struct ways *ways, int ifindex)
+/* NULL when there is none. */
+static const struct link_info *find_link(const struct ways *ways, int ifindex)
 {
     const struct link_info key = {.ifindex = ifindex};
 
@@ -42,7 +43,8 @@ bool ways_has_device(const struct ways *ways, int ifindex)
     return false;
 }
 
-bool ways_can_use(const struct link_info *link)
+/* Whether packets can be taken in and sent on by this device: Ethernet that is no tunnel. */
+static bool can_use(const struct link_info *link)
 {
     static const char *const tunnels[] = {"vxlan",     "geneve", "gretap", "ip6gretap", "erspan",
                                           "ip6erspan", "macsec", "ifb",    "batadv"};
@@ -57,7 +59,7 @@ bool ways_can_use(const struct link_info *link)
 
 static void add_device(struct ways *ways, int ifindex)
 {
-    if (!ways_can_use(ways_find_link(ways, ifindex)) || ways_has_device(ways, ifindex))
+    if (!can_use(find_link(ways, ifindex)) || ways_has_device(ways, ifindex))
         return;
     ways->devices = mem_resize(ways->devices, ways->device_count + 1, sizeof *ways->devices);
     ways->devices[ways->device_count++] = ifindex;
@@ -87,8 +89,8 @@ static struct fastpath_way find_way(struct ways *ways, struct nl *nl, struct kno
         known->is_known = route_fib(nl, known->host_ip, &known->fib) == 0;
     if (!known->is_known)
         return (struct fastpath_way){0}; /* no way is the kernel path's to tell */
-    link = ways_find_link(ways, fib->ifindex);
-    if (!fib->is_simple || !ways_can_use(link)) {
+    link = find_link(ways, fib->ifindex);
+    if (!fib->is_simple || !can_use(link)) {
         ways->problem = fib->is_simple ? "an underlay device that is no plain Ethernet"
                                        : "an underlay route that is not a simple one";
         return (struct fastpath_way){0};

@@ -22,8 +22,4 @@ int ways_look(struct nl *nl, const struct overlay_want *want, struct known_ways 
               struct ways *ret);
 void ways_deinit(struct ways *ways);
 
-/* NULL when there is none. */
-const struct link_info *ways_find_link(const struct ways *ways, int ifindex);
 bool ways_has_device(const struct ways *ways, int ifindex);
-/* Whether packets can be taken in and sent on by this device: Ethernet that is no tunnel. */
-bool ways_can_use(const struct link_info *link);

@@ -16,7 +16,7 @@ void tokens_deinit(struct tokens *tokens)
 
 /* ---- the stored form ------------------------------------------------------------------------- */
 
-char *token_facts_to_json(const struct token_facts *facts)
+static char *facts_to_json(const struct token_facts *facts)
 {
     return mem_printf("{\"role\":\"%s\",\"secret_sha256\":\"%s\",\"created_at\":%lld,"
                       "\"expires_at\":%lld,\"max_uses\":%lld,\"uses\":%lld}",
@@ -174,7 +174,7 @@ enum tokens_outcome tokens_check(const struct tokens *tokens, const char *id,
 
 void tokens_write_create(struct store_change *set, const struct token_facts *facts)
 {
-    store_add_create(set, TOKEN_KIND, facts->id, NULL, token_facts_to_json(facts));
+    store_add_create(set, TOKEN_KIND, facts->id, NULL, facts_to_json(facts));
 }
 
 void tokens_write_delete(struct store_change *set, const struct token *token)
@@ -190,7 +190,7 @@ void tokens_write_use(struct store_change *set, struct token *token, struct regi
         return;
     next.uses++;
     token->use = change;
-    store_add_update(set, TOKEN_KIND, next.id, token->revision, NULL, token_facts_to_json(&next));
+    store_add_update(set, TOKEN_KIND, next.id, token->revision, NULL, facts_to_json(&next));
 }
 
 void tokens_add(struct tokens *tokens, const struct token_facts *facts, uint64_t revision)

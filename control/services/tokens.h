@@ -74,7 +74,6 @@ enum tokens_outcome tokens_check(const struct tokens *tokens, const char *id,
  * time); UINT64_MAX: there is none. */
 uint64_t tokens_oldest_joining(const struct tokens *tokens, int64_t now);
 
-char *token_facts_to_json(const struct token_facts *facts);
 /* {"tokens":[...]} as the API shows them, the oldest first; without digests. */
 void tokens_list_to_json(const struct tokens *tokens, struct strbuf *out);
 /* One of them. */
