@@ -1,6 +1,8 @@
 /* Probes the peers, and answers theirs. */
 #include "agent/probe/prober.h"
 
+#include <string.h>
+
 #include "agent/probe/wire.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
@@ -17,13 +19,19 @@ struct prober {
     char *problem;
 };
 
+/* Said once for each change. */
 static void note_problem(struct prober *p, int r)
 {
-    if (r >= 0)
+    const char *text = r < 0 ? err_text() : NULL;
+
+    if (text && p->problem && strcmp(p->problem, text) == 0)
         return;
-    log_warn("peers cannot be probed", LOG_ERR());
+    if (text)
+        log_warn("peers cannot be probed", LOG_ERR());
+    else if (p->problem)
+        log_info("peers can be probed again", LOG_S("was", p->problem));
     free(p->problem);
-    p->problem = mem_strdup(err_text());
+    p->problem = text ? mem_strdup(text) : NULL;
 }
 
 /* ---- the rim ------------------------------------------------------------------------------- */
@@ -107,6 +115,25 @@ static void on_drained(void *data)
     tell_sizes(p);
 }
 
+static int open_wire(struct prober *p)
+{
+    const struct probe_wire_config config = {.loop = p->config.loop,
+                                             .host_ip = p->config.host_ip,
+                                             .answered = on_answered,
+                                             .admit = on_admit,
+                                             .drained = on_drained,
+                                             .data = p};
+    int r;
+
+    if (p->wire)
+        return 0;
+    r = probe_wire_new(&config, &p->wire);
+    if (r == 0 && probe_wire_echo_problem(p->wire))
+        log_warn("peers cannot be pinged, so a dead one is down only after the node timeout",
+                 LOG_S("problem", probe_wire_echo_problem(p->wire)));
+    return r;
+}
+
 /* ---- whom ---------------------------------------------------------------------------------- */
 
 static void set_sources(struct prober *p, const struct probe_target *targets, size_t count)
@@ -124,10 +151,13 @@ static void set_sources(struct prober *p, const struct probe_target *targets, si
 void prober_set_peers(struct prober *p, uint32_t vtep, struct probe_target *targets, size_t count)
 {
     AUTO_FREE struct probe_target *owned = targets;
+    int r = open_wire(p);
 
+    if (r == 0)
+        r = probe_wire_set_vtep(p->wire, vtep);
+    note_problem(p, r);
     if (!p->wire)
         return;
-    note_problem(p, probe_wire_set_vtep(p->wire, vtep));
     set_sources(p, owned, count);
     probes_set_targets(&p->probes, owned, count, clock_boot_ms());
     run(p);
@@ -135,16 +165,16 @@ void prober_set_peers(struct prober *p, uint32_t vtep, struct probe_target *targ
 
 bool prober_put_peer(struct prober *p, const struct probe_target *target)
 {
-    if (!p->wire)
-        return true;
+    if (p->problem)
+        return false; /* setting all tries again */
     p->probes.target_count += responder_put(&p->responder, target->vtep, target->host_ip);
     return probes_is_far(&p->probes, target);
 }
 
 bool prober_drop_peer(struct prober *p, uint32_t vtep)
 {
-    if (!p->wire)
-        return true;
+    if (p->problem)
+        return false; /* setting all tries again */
     p->probes.target_count -= responder_drop(&p->responder, vtep);
     return probes_is_far(&p->probes, &(struct probe_target){.vtep = vtep, .distance = UINT64_MAX});
 }
@@ -169,12 +199,6 @@ const char *prober_problem(const struct prober *p)
 int prober_new(const struct prober_config *config, struct prober **ret_prober)
 {
     struct prober *p = NEW(struct prober);
-    const struct probe_wire_config wire = {.loop = config->loop,
-                                           .host_ip = config->host_ip,
-                                           .answered = on_answered,
-                                           .admit = on_admit,
-                                           .drained = on_drained,
-                                           .data = p};
     int r = loop_add_timer(config->loop, on_timer, p, &p->timer);
 
     p->config = *config;
@@ -182,10 +206,7 @@ int prober_new(const struct prober_config *config, struct prober **ret_prober)
         prober_free(p);
         return r;
     }
-    note_problem(p, probe_wire_new(&wire, &p->wire));
-    if (p->wire && probe_wire_echo_problem(p->wire))
-        log_warn("peers cannot be pinged, so a dead one is down only after the node timeout",
-                 LOG_S("problem", probe_wire_echo_problem(p->wire)));
+    note_problem(p, open_wire(p));
     *ret_prober = p;
     return 0;
 }

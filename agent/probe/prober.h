@@ -22,11 +22,11 @@ int prober_new(const struct prober_config *config, struct prober **ret_prober);
 void prober_free(struct prober *prober);
 
 /* Who is to be probed, and answered: peers, in any order; and our own VTEP address. Takes targets
- * over (mem_array). */
+ * over (mem_array). Sockets that could not be had are tried again. */
 void prober_set_peers(struct prober *prober, uint32_t vtep, struct probe_target *targets,
                       size_t count);
 /* One of them is new, or another than before, or no more. False when those that are probed, the
- * nearest, may be others now: then all are to be set. */
+ * nearest, may be others now, or there is a problem: then all are to be set. */
 bool prober_put_peer(struct prober *prober, const struct probe_target *target);
 bool prober_drop_peer(struct prober *prober, uint32_t vtep);
 /* Borrowed, for those who tell of them. */

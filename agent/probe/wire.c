@@ -314,11 +314,19 @@ void probe_wire_free(struct probe_wire *w)
 
 int probe_wire_set_vtep(struct probe_wire *w, uint32_t vtep)
 {
+    int r;
+
     if (w->vtep == vtep)
         return 0;
     close_end(&w->ends[SOCKET_OVERLAY]);
+    w->vtep = 0;
+    r = vtep ? open_udp(w, SOCKET_OVERLAY, vtep) : 0;
+    if (r < 0) {
+        close_end(&w->ends[SOCKET_OVERLAY]);
+        return r;
+    }
     w->vtep = vtep;
-    return vtep ? open_udp(w, SOCKET_OVERLAY, vtep) : 0;
+    return 0;
 }
 
 const char *probe_wire_echo_problem(const struct probe_wire *w)

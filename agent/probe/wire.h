@@ -28,7 +28,7 @@ struct probe_wire;
 
 int probe_wire_new(const struct probe_wire_config *config, struct probe_wire **ret_wire);
 void probe_wire_free(struct probe_wire *wire);
-/* Our own VTEP address; 0: none. */
+/* Our own VTEP address; 0: none. After a failure there is none, and the next call tries again. */
 int probe_wire_set_vtep(struct probe_wire *wire, uint32_t vtep);
 /* Why there is no ICMP socket, and so nobody who can tell a stopped agent from a dead host; NULL:
  * there is one. */
