@@ -39,6 +39,7 @@ struct transaction {
     struct nl *nl;
     char *bytes;
     size_t used;
+    uint32_t first_sequence; /* of its messages, which are numbered in order */
     struct nlmsghdr *last;
 };
 
@@ -118,6 +119,13 @@ static void put_elements(struct transaction *t, const char *table,
     }
 }
 
+/* Whether it answers one of the transaction's messages. */
+static bool is_answer(const struct transaction *t, const struct nlmsghdr *message)
+{
+    return mnl_nlmsg_portid_ok(message, t->nl->port_id) &&
+           message->nlmsg_seq - t->first_sequence <= t->nl->sequence - t->first_sequence;
+}
+
 /* True when the datagram held the last change's answer. Of several failures the first counts. */
 static bool take_datagram(const struct transaction *t, size_t n, struct nl_verdict *failure)
 {
@@ -126,7 +134,7 @@ static bool take_datagram(const struct transaction *t, size_t n, struct nl_verdi
     for (int left = (int)n; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
         struct nl_verdict verdict;
 
-        if (!nl_verdict_parse(message, &verdict))
+        if (!is_answer(t, message) || !nl_verdict_parse(message, &verdict))
             continue;
         if (verdict.result < 0 && failure->result == 0)
             *failure = verdict;
@@ -137,29 +145,39 @@ static bool take_datagram(const struct transaction *t, size_t n, struct nl_verdi
     return false;
 }
 
-/* What is left unread of a failure would be taken for the next transaction's. */
+/* What is left unread of a failure takes the room of the next answers. */
 static void drain(struct nl *nl)
 {
     size_t n;
+    int r;
 
-    while (nl_socket_receive(nl, NL_NO_WAIT, &n) == 0)
-        continue;
+    do
+        r = nl_socket_receive(nl, NL_NO_WAIT, &n);
+    while (r == 0 || r == -ENOBUFS || r == -EMSGSIZE);
 }
 
-static int send_and_wait(struct transaction *t)
+static int wait_for_answer(const struct transaction *t, struct nl_verdict *failure)
+{
+    for (;;) {
+        size_t n;
+        int r = nl_socket_receive(t->nl, NL_WAIT, &n);
+
+        if (r == -ENOBUFS || r == -EMSGSIZE)
+            return err_sys(-r, "the kernel's answer got lost");
+        if (r < 0)
+            return r;
+        if (take_datagram(t, n, failure))
+            return 0;
+    }
+}
+
+static int send_and_wait(const struct transaction *t)
 {
     struct nl_verdict failure = {.result = 0};
     int r = nl_socket_send(t->nl, t->bytes, t->used);
 
-    while (r == 0) {
-        size_t n;
-
-        r = nl_socket_receive(t->nl, NL_WAIT, &n);
-        if (r == -ENOBUFS || r == -EMSGSIZE)
-            return err_sys(-r, "the kernel's answer got lost");
-        if (r == 0 && take_datagram(t, n, &failure))
-            break;
-    }
+    if (r == 0)
+        r = wait_for_answer(t, &failure);
     drain(t->nl);
     if (r < 0)
         return r;
@@ -180,7 +198,7 @@ static int change_some(struct nl *nl, const char *table, const struct nft_elemen
 {
     AUTO_FREE char *bytes =
         mem_zalloc(count * ELEMENT_BYTES + (count_messages(elements, count) + 2) * HEAD_BYTES);
-    struct transaction t = {.nl = nl, .bytes = bytes};
+    struct transaction t = {.nl = nl, .bytes = bytes, .first_sequence = nl->sequence + 1};
 
     end_message(&t, begin_message(&t, NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES));
     put_elements(&t, table, elements, count);

@@ -3,11 +3,17 @@
 #include "lib/net/nft_elements.h"
 
 #include <arpa/inet.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <malloc.h>
 #include <string.h>
 #include <time.h>
 
 #include "lib/base/loop.h"
+#include "lib/net/message.h"
+#include "lib/net/socket.h"
 #include "tests/kernel/lab.h"
 #include "tests/unit/net/quoted_json.h"
 
@@ -359,6 +365,56 @@ static void elements_of_a_table_or_set_that_is_not_there_are_refused(void **stat
     nft_free(nft);
 }
 
+/* Its answer, an error, stays unread; nl numbers as it likes. */
+static void ask_for_a_table_that_is_not_there(struct nl *nl)
+{
+    union nl_request request = {0};
+    struct nfgenmsg *header =
+        nl_request_begin(&request.header, NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE,
+                         NLM_F_REQUEST, sizeof *header);
+
+    header->nfgen_family = NFPROTO_INET;
+    mnl_attr_put_strz(&request.header, NFTA_TABLE_NAME, "nosuch");
+    request.header.nlmsg_seq = ++nl->sequence;
+    request.header.nlmsg_pid = nl->port_id;
+    assert_ok(nl_socket_send(nl, &request, request.header.nlmsg_len));
+}
+
+static void an_unread_failure_is_not_blamed_on_the_next_transaction(void **state)
+{
+    const struct nft_element one = element(0xc0000209, false);
+    AUTO_JSON json_t *want = quoted_json(ruleset_text);
+    AUTO_NL struct nl *nl = NULL;
+    struct nft *nft = open_nft();
+
+    assert_ok(nft_elements_open(&nl));
+    assert_ok(nft_table_set(nft, "inet", "quilt", want));
+    fill(nft, "peers", "[]");
+    ask_for_a_table_that_is_not_there(nl);
+    assert_int_equal(nft_elements_change(nl, "quilt", &one, 1), 1);
+    assert_elements(nft, "peers", "['192.0.2.9']");
+    nft_free(nft);
+}
+
+static void after_a_lost_answer_none_is_left_unread(void **state)
+{
+    struct nft_element wrong[] = {element(0xc0000203, false), element(0xc0000204, false)};
+    AUTO_JSON json_t *want = quoted_json(ruleset_text);
+    AUTO_NL struct nl *nl = NULL;
+    struct nft *nft = open_nft();
+    size_t n;
+
+    wrong[0].set = "nosuch";
+    wrong[1].set = "neither";
+    assert_ok(nft_elements_open(&nl));
+    assert_ok(nft_table_set(nft, "inet", "quilt", want));
+    nl->data_size = sizeof(struct nlmsghdr); /* no answer fits */
+    assert_int_equal(nft_elements_change(nl, "quilt", wrong, 2), -EMSGSIZE);
+    assert_non_null(strstr(err_text(), "the kernel's answer got lost"));
+    assert_int_equal(nl_socket_receive(nl, NL_NO_WAIT, &n), -EAGAIN);
+    nft_free(nft);
+}
+
 static void twenty_thousand_elements_come_and_go(void **state)
 {
     AUTO_JSON json_t *want = quoted_json(ruleset_text);
@@ -464,6 +520,8 @@ int main(void)
         LAB_TEST(elements_come_and_go_one_by_one_and_each_is_a_generation),
         LAB_TEST(maps_and_sets_change_in_one_transaction_or_not_at_all),
         LAB_TEST(elements_of_a_table_or_set_that_is_not_there_are_refused),
+        LAB_TEST(an_unread_failure_is_not_blamed_on_the_next_transaction),
+        LAB_TEST(after_a_lost_answer_none_is_left_unread),
         LAB_TEST(twenty_thousand_elements_come_and_go),
         LAB_TEST(a_thousand_commands_do_not_grow_the_process),
         LAB_TEST(a_change_by_anybody_is_heard_once_a_round),
