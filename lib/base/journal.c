@@ -43,7 +43,11 @@ static void make_digest(const char *before, const char *text, size_t n,
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-/* One line without its end. */
+enum take_outcome {
+    RECORD_NOT_UNDERSTOOD = 1, /* it belongs to this save; the text says what is wrong with it */
+};
+
+/* One line without its end; negative: it does not fit. */
 static int take(struct journal *journal, const char *line, size_t n, journal_read_fn read,
                 void *data)
 {
@@ -60,7 +64,7 @@ static int take(struct journal *journal, const char *line, size_t n, journal_rea
     if (r == 0)
         r = read(record, data);
     if (r < 0)
-        return r;
+        return RECORD_NOT_UNDERSTOOD;
     memcpy(journal->chain, digest, sizeof digest);
     journal->bytes += n + 1;
     return 0;
@@ -79,12 +83,13 @@ int journal_replay(struct journal *journal, journal_read_fn read, void *data, si
     at = bytes;
     end = bytes + n;
     while ((line_end = memchr(at, '\n', (size_t)(end - at)))) {
-        if (take(journal, at, (size_t)(line_end - at), read, data) < 0)
+        r = take(journal, at, (size_t)(line_end - at), read, data);
+        if (r != 0)
             break;
         at = line_end + 1;
     }
     line_end = memrchr(at, '\n', (size_t)(end - at));
-    if (line_end && journal->bytes > 0)
+    if (line_end && (journal->bytes > 0 || r == RECORD_NOT_UNDERSTOOD))
         *ret_lost = (size_t)(line_end + 1 - at);
     return 0;
 }

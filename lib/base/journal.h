@@ -30,8 +30,10 @@ void journal_begin(struct journal *journal, const char *digest);
 /* Understands a record, or fails with a text and leaves what data points to as it was. */
 typedef int (*journal_read_fn)(const json_t *record, void *data);
 
-/* Hands over every record, in order, up to the first that does not fit. *ret_lost: how many bytes
- * of whole records lie behind that; a torn last one, which nobody was told of, does not count. */
+/* Hands over every record, in order, up to the first that does not fit or is not understood.
+ * *ret_lost: how many bytes of whole records begin there, and the text says why; a torn last one,
+ * which nobody was told of, does not count. 0 when the very first does not fit: then the journal is
+ * another save's. */
 int journal_replay(struct journal *journal, journal_read_fn read, void *data, size_t *ret_lost);
 
 /* On disk when it returns 0. text: JSON on one line. After a failure the record may be there or

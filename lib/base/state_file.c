@@ -152,7 +152,7 @@ static int load_changes(struct state_file *file, const struct state_file_reader 
     r = journal_replay(&file->journal, reader->change, reader->data, &lost);
     if (r == 0 && lost > 0)
         log_warn("the journal of the state file is damaged, what stands behind that is lost",
-                 LOG_S("journal", file->journal.path), LOG_U("lost_bytes", lost));
+                 LOG_S("journal", file->journal.path), LOG_U("lost_bytes", lost), LOG_ERR());
     return r;
 }
 

@@ -300,6 +300,31 @@ static void a_change_that_nobody_understands_ends_the_journal(void **s)
     assert_next_loads(f, 0, 3);
 }
 
+static void a_first_change_that_nobody_understands_is_lost_and_one_of_another_save_is_not(void **s)
+{
+    struct fixture *f = *s;
+    struct journal *journal = &f->file.journal;
+    char own[SHA256_HEX_SIZE], other[SHA256_HEX_SIZE];
+    size_t lost, appended;
+    int number = 1;
+
+    save(f, 1);
+    memcpy(other, journal->chain, sizeof other);
+    save(f, 1);
+    memcpy(own, journal->chain, sizeof own);
+    assert_int_equal(state_file_append(&f->file, "{\"add\":100}"), 0);
+    append(f, 4);
+    appended = journal->bytes;
+    journal_begin(journal, own);
+    assert_int_equal(journal_replay(journal, add_number, &number, &lost), 0);
+    assert_int_equal(lost, appended);
+    assert_non_null(strstr(err_text(), "add"));
+    journal_begin(journal, other);
+    assert_int_equal(journal_replay(journal, add_number, &number, &lost), 0);
+    assert_int_equal(lost, 0);
+    assert_int_equal(number, 1);
+}
+
 static void a_journal_never_follows_a_save_before_its_own(void **s)
 {
     struct fixture *f = *s;
@@ -416,6 +441,7 @@ int main(void)
         TEST(a_journal_cut_anywhere_gives_all_whole_changes_before_the_cut),
         TEST(a_changed_byte_in_a_journal_ends_it_there),
         TEST(a_change_that_nobody_understands_ends_the_journal),
+        TEST(a_first_change_that_nobody_understands_is_lost_and_one_of_another_save_is_not),
         TEST(a_journal_never_follows_a_save_before_its_own),
         TEST(a_long_journal_asks_for_a_save),
         TEST(after_a_failed_change_comes_a_save),
