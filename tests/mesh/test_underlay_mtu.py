@@ -113,6 +113,18 @@ def test_a_peers_route_follows_what_changes_on_the_way_there(bed, dataplane):
     wait_for(lambda: passes(first, second, 1450), 5, "the old size to pass again")
 
 
+def test_an_address_takes_its_routes_along_and_a_peers_route_follows(bed):
+    """The kernel says nothing of the routes that go with the address they prefer."""
+    mesh = bed.mesh(hosts=2, agent_options="--dataplane kernel")
+    node, peer = mesh.nodes
+    node.net("ip", "addr", "add", "192.0.2.77/32", "dev", "eth0")
+    node.net("ip", "route", "replace", f"{peer.ip}/32", "dev", "eth0", "src", "192.0.2.77", "mtu", "1400")
+    wait_route_mtu(mesh, node, peer, 1350)
+    node.net("ip", "addr", "del", "192.0.2.77/32", "dev", "eth0")
+    assert "mtu" not in node.net("ip", "route", "get", peer.ip).stdout
+    wait_route_mtu(mesh, node, peer, None)
+
+
 def test_a_peers_mtu_is_kept_when_agent_and_runtime_start_anew(bed):
     mesh = bed.mesh(hosts=2)
     node, peer = mesh.nodes
