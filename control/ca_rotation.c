@@ -1,6 +1,7 @@
 /* Replaces the cluster's CA step by step. */
 #include "control/ca_rotation.h"
 
+#include "control/certificates.h"
 #include "control/control.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
@@ -40,7 +41,7 @@ static int take_step(struct control *c, enum rotation_step step)
     switch (step) {
     case ROTATION_PUBLISHED:
         r = pki_promote_next(c->pki);
-        return r == 0 ? control_show_certificate(c) : r;
+        return r == 0 ? certificates_show(c) : r;
     case ROTATION_PROMOTED:
         return pki_drop_old(c->pki);
     case ROTATION_SETTLED:

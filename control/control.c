@@ -1,18 +1,16 @@
 /* The control plane as a whole: starting, watching the clock, stopping. */
 #include "control/control.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "control/api/tokens.h"
+#include "control/certificates.h"
 #include "control/operations.h"
 #include "control/services/registry_probes.h"
 #include "control/store/sqlite.h"
-#include "lib/api/access_token.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
-#include "lib/base/list.h"
 #include "lib/base/options.h"
 #include "lib/base/secret.h"
 
@@ -20,9 +18,6 @@
 #define TICK_MAX_MS 1000
 /* Answers that are on their way when all is stored get out within this. */
 #define STOP_GRACE_MS 100
-/* Between two looks at the certificates. */
-#define RENEWAL_MS 30000
-#define FIRST_TOKEN_TTL_S (24LL * 3600)
 /* Connections that are no node's: operators, probes, clients that come and go. */
 #define SPARE_CONNECTIONS 512
 
@@ -107,145 +102,6 @@ static int load(struct control *c)
     if (r == 0 && strcmp(c->founded_id, c->cluster.cluster_id) == 0)
         log_info("cluster founded", LOG_S("cluster_id", c->cluster.cluster_id));
     return r;
-}
-
-/* ---- certificates -------------------------------------------------------------------------- */
-
-/* The one line to copy to the hosts that are to join. */
-static void print_join_line(struct control *c)
-{
-    char addr[IP4_TEXT_SIZE];
-
-    if (!c->first_token)
-        return;
-    (void)printf("quilt-mesh-agent --control-plane https://%s:%u --host-ip HOST_IP --token %s\n",
-                 ip4_format(pki_address(c->pki), addr), http_server_port(c->server),
-                 c->first_token);
-    (void)fflush(stdout);
-    secret_free(TAKE_PTR(c->first_token));
-}
-
-/* Clusters of versions that did not note it: by what only TLS leaves behind. */
-static bool has_spoken_tls(const struct control *c)
-{
-    const struct node *node;
-
-    if (c->cluster.speaks_tls || c->tokens.count > 0)
-        return true;
-    DL_FOREACH(c->registry.first, node)
-    {
-        if (node->facts.key_sha256[0])
-            return true;
-    }
-    return false;
-}
-
-static int load_pki(struct control *c)
-{
-    bool has_spoken = has_spoken_tls(c), is_wanted = false, is_new = false;
-    int r = pki_decide(&c->config.pki, c->config.db_path, has_spoken, &is_wanted);
-
-    if (r == 0 && is_wanted)
-        r = pki_open(&c->config.pki, c->cluster.cluster_id, c->config.db_path, &c->pki, &is_new);
-    if (r == PKI_DAMAGED)
-        return STORE_DAMAGED;
-    if (r == 0 && is_new && has_spoken)
-        log_warn("a new CA in place of the one that is missing: every node has to join anew",
-                 LOG_S("dir", c->pki->dir));
-    c->wants_first_token = r == 0 && is_wanted && (is_new || !has_spoken);
-    return r;
-}
-
-static int store_tls(struct control *c, struct store_change *change)
-{
-    int r = store_commit(c->store, change);
-
-    if (r == 0 && change->outcome != STORE_DONE)
-        r = err_fail(ENOSPC, "%s: no room to note that the cluster speaks TLS", c->config.db_path);
-    if (r == 0)
-        c->registry.revision = change->revision;
-    return r;
-}
-
-static void write_speaks_tls(struct control *c, struct store_change *change)
-{
-    if (c->cluster.speaks_tls)
-        return;
-    c->cluster.speaks_tls = true;
-    store_add_update(change, CLUSTER_KIND, CLUSTER_ID, c->cluster_revision, NULL,
-                     cluster_to_json(&c->cluster));
-}
-
-static int begin_with_first_token(struct control *c, struct store_change *change)
-{
-    struct token_facts facts = {.role = ACCESS_JOINING};
-    char text[ACCESS_TOKEN_TEXT_SIZE];
-    int r;
-
-    tokens_api_make(c, &facts, text);
-    facts.expires_at = facts.created_at + FIRST_TOKEN_TTL_S;
-    tokens_write_create(change, &facts);
-    r = store_tls(c, change);
-    if (r == 0) {
-        tokens_add(&c->tokens, &facts, change->revision);
-        c->first_token = mem_strdup(text);
-    }
-    explicit_bzero(text, sizeof text);
-    return r;
-}
-
-/* When nothing can fail any more that the next start would mend: the token's text is said once. And
- * before the writer's thread has the store. */
-static int begin_tls(struct control *c)
-{
-    struct store_change change = {.at_unix_s = clock_unix_s()};
-    int r = 0;
-
-    if (!c->pki)
-        return 0;
-    write_speaks_tls(c, &change);
-    if (c->wants_first_token)
-        r = begin_with_first_token(c, &change);
-    else if (change.op_count > 0)
-        r = store_tls(c, &change);
-    store_change_deinit(&change);
-    return r;
-}
-
-static struct http_tls_config shown(const struct control *c)
-{
-    return (struct http_tls_config){c->pki->cert_file, c->pki->key_file};
-}
-
-int control_show_certificate(struct control *c)
-{
-    const struct http_tls_config config = shown(c);
-    int r = http_server_set_tls(c->server, &config);
-
-    if (r == 0)
-        pki_note_shown(c->pki);
-    return r;
-}
-
-static void renew(struct control *c)
-{
-    bool is_new = false;
-    int r = pki_refresh(c->pki, &is_new);
-
-    if (r == 0 && is_new)
-        r = control_show_certificate(c);
-    if (r != 0)
-        log_error("certificates could not be renewed; the old ones are shown on", LOG_ERR());
-    else if (is_new)
-        log_info("another certificate is shown from now on", LOG_S("file", c->pki->cert_file));
-}
-
-static void on_renewal(void *data)
-{
-    struct control *c = data;
-
-    renew(c);
-    loop_timer_set_in(c->renewal, RENEWAL_MS);
 }
 
 /* ---- the clock ----------------------------------------------------------------------------- */
@@ -420,7 +276,7 @@ static void on_request_done(void *data, int route, unsigned int status)
 static int start_server(struct control *c)
 {
     const unsigned int node_connections = 2 * c->registry.pool.count; /* stream and beat */
-    const struct http_tls_config tls = c->pki ? shown(c) : (struct http_tls_config){0};
+    const struct http_tls_config tls = c->pki ? certificates_files(c) : (struct http_tls_config){0};
     const struct http_server_config config = {
         .addr = c->config.listen_addr,
         .port = c->config.listen_port,
@@ -450,7 +306,7 @@ static int start(struct control *c)
 
     r = start_server(c);
     if (r == 0)
-        r = begin_tls(c);
+        r = certificates_begin(c);
     if (r != 0)
         return r;
     events_init(&c->events, EVENTS_KEPT, EVENTS_BYTES_MAX, c->registry.revision);
@@ -466,9 +322,7 @@ static int start(struct control *c)
     if (r == 0)
         r = loop_add_timer(c->daemon.loop, on_suspicion, c, &c->suspicion);
     if (r == 0)
-        r = loop_add_timer(c->daemon.loop, on_renewal, c, &c->renewal);
-    if (r == 0 && c->pki)
-        loop_timer_set_in(c->renewal, RENEWAL_MS);
+        r = certificates_watch(c);
     if (r == 0)
         set_tick(c);
     return r;
@@ -485,7 +339,7 @@ int control_init(struct control *c, const struct control_config *config)
     if (r == 0)
         r = load(c);
     if (r == 0)
-        r = load_pki(c);
+        r = certificates_load(c);
     return r != 0 ? r : start(c);
 }
 
@@ -530,7 +384,7 @@ static void say_ready(struct control *c)
                  LOG_S("cluster_cidr", ip4_prefix_format(c->cluster.cidr, cidr)),
                  LOG_U("nodes", c->registry.count), LOG_U("nodes_up", c->registry.up_count),
                  LOG_U("revision", c->registry.revision));
-    print_join_line(c);
+    certificates_print_join_line(c);
 }
 
 int control_run(const struct control_config *config)

@@ -97,9 +97,6 @@ int control_run(const struct control_config *config);
 int control_init(struct control *control, const struct control_config *config);
 void control_deinit(struct control *control);
 
-/* The server shows what is in the files of the certificates now; the old one when that fails. */
-int control_show_certificate(struct control *control);
-
 /* What the store has said of a write; the log has it when its room ends, and when there is room
  * again. */
 void control_note_room(struct control *control, int outcome);
