@@ -157,7 +157,7 @@ static void on_kernel_event(const struct nl_event *event, void *data)
     case NL_EVENT_ROUTE:
         on_route_event(o, event);
         break;
-    case NL_EVENT_ADDR: /* the routes that prefer it go with it, and nobody tells of them */
+    case NL_EVENT_ADDR: /* routes that prefer it go with it: older kernels do not tell of them */
     case NL_EVENT_OVERRUN:
         overlay_paths_forget_all(&o->paths);
         overlay_look(o);

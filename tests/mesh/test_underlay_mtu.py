@@ -114,7 +114,7 @@ def test_a_peers_route_follows_what_changes_on_the_way_there(bed, dataplane):
 
 
 def test_an_address_takes_its_routes_along_and_a_peers_route_follows(bed):
-    """The kernel says nothing of the routes that go with the address they prefer."""
+    """Older kernels say nothing of the routes that go with the address they prefer, newer ones do."""
     mesh = bed.mesh(hosts=2, agent_options="--dataplane kernel")
     node, peer = mesh.nodes
     node.net("ip", "addr", "add", "192.0.2.77/32", "dev", "eth0")
