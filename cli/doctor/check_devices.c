@@ -66,7 +66,7 @@ static void check_overlay(const struct facts *f, struct findings *findings)
 {
     const struct link_info *overlay = facts_overlay(f), *rival = find_rival(f);
 
-    if (facts_overlay_is_up(f) || facts_is_dry(f))
+    if (!facts_has_links(f) || facts_overlay_is_up(f) || facts_is_dry(f))
         return;
     if (overlay && strncmp(overlay->alias, MESH_ALIAS_PREFIX, strlen(MESH_ALIAS_PREFIX)) != 0)
         add_foreign(overlay, findings);
@@ -78,7 +78,8 @@ static void check_overlay(const struct facts *f, struct findings *findings)
 
 /* ---- addresses ------------------------------------------------------------------------------- */
 
-/* A wider network is in the way only where its hosts are on this very link; behind a gateway, the
+/* Which routes are ours shows in their devices, too: without them, none is judged.
+ * A wider network is in the way only where its hosts are on this very link; behind a gateway, the
  * cluster is a hole in it that somebody may well have planned. */
 static bool is_clash(const struct facts *f, const struct route_entry *route,
                      struct ip4_prefix cluster)
@@ -98,7 +99,7 @@ static void check_routes(const struct facts *f, struct findings *findings)
 {
     struct ip4_prefix cluster = facts_cluster(f);
 
-    for (size_t i = 0; i < f->route_count; i++) {
+    for (size_t i = 0; facts_has_links(f) && i < f->route_count; i++) {
         const struct route_entry *route = &f->routes[i];
         const struct link_info *link = facts_link(f, route->ifindex);
         const char *device = link ? link->name : "?";

@@ -70,7 +70,7 @@ static bool is_dropped_here(const struct facts *f, const struct path *path)
 
 static bool is_unreachable(const struct facts *f, const struct path *path)
 {
-    return !path->answers_ping && !path->is_heard && !path->answers_host;
+    return !path->answers_ping && !path->is_heard && path->is_host_tried && !path->answers_host;
 }
 
 static bool is_lost(const struct facts *f, const struct path *path)
@@ -80,7 +80,7 @@ static bool is_lost(const struct facts *f, const struct path *path)
 
 static bool is_black_hole(const struct facts *f, const struct path *path)
 {
-    return path->answers_ping && path->largest_bytes < path->mtu_bytes;
+    return path->answers_ping && path->is_size_tried && path->largest_bytes < path->mtu_bytes;
 }
 
 static bool is_wrong_sum(const struct facts *f, const struct path *path)
@@ -153,8 +153,10 @@ static void add_dropped_here(const struct facts *f, const struct group *group,
             .severity = SEVERITY_ERROR,
             .what = mem_printf("VXLAN of %s reaches this host's device and is dropped on the host",
                                group->names.data),
-            .shows = mem_strdup("its answers are seen on the device and do not come out of "
-                                "the overlay; no nftables rule that names the port explains it"),
+            .shows = mem_printf("its answers are seen on the device and do not come out of the "
+                                "overlay; %s",
+                                f->firewall ? "no nftables rule that names the port explains it"
+                                            : "nftables' rules could not be looked at"),
             .mend = mem_printf("look for rules at the device and of the old iptables: tc filter "
                                "show dev %s ingress; iptables-legacy -L -v; then nft monitor trace",
                                underlay_of(f))});
@@ -182,9 +184,10 @@ static void add_lost(const struct facts *f, const struct group *group, struct fi
         (struct finding){
             .cause = "vxlan-lost",
             .severity = SEVERITY_ERROR,
-            .what = mem_printf("%s: the host is reached, but VXLAN (UDP 4789) is lost: a firewall "
-                               "over there, or the network between, drops it",
-                               group->names.data),
+            .what =
+                mem_printf("%s: the host is reached, but VXLAN (UDP 4789) is lost: a firewall "
+                           "%s, or the network between, drops it",
+                           group->names.data, f->firewall ? "over there" : "here or over there"),
             .shows =
                 mem_strdup("pings of the host are answered, pings through the overlay are not, "
                            "and no VXLAN of it reaches this host"),

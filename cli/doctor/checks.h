@@ -16,5 +16,6 @@ void check_firewall(const struct facts *facts, struct findings *findings);
 /* The ways to the peers. */
 void check_paths(const struct facts *facts, struct findings *findings);
 
-/* All of them; and what the daemons told besides, when nothing explains it. */
+/* All of them; what the daemons told besides, when nothing explains it; and what was not looked at.
+ */
 void diagnose(const struct facts *facts, struct findings *ret_findings);

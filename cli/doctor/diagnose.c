@@ -19,6 +19,19 @@ static void add_told(const json_t *answer, const char *who, struct findings *fin
                                                 .mend = mem_printf("look at the %s's log", who)});
 }
 
+/* Silence about what was not looked at is no health. */
+static void add_not_tried(const struct facts *facts, struct findings *findings)
+{
+    for (size_t i = 0; i < facts->blind_count; i++)
+        findings_add(findings,
+                     (struct finding){.cause = "not-tried",
+                                      .severity = SEVERITY_WARNING,
+                                      .what = mem_strdup(facts->blind_spots[i].what),
+                                      .shows = mem_strdup(facts->blind_spots[i].reason),
+                                      .mend = mem_strdup("run it as root; if it was, see to what "
+                                                         "it shows")});
+}
+
 void diagnose(const struct facts *facts, struct findings *ret_findings)
 {
     static void (*const checks[])(const struct facts *, struct findings *) = {
@@ -28,8 +41,9 @@ void diagnose(const struct facts *facts, struct findings *ret_findings)
     *ret_findings = (struct findings){0};
     for (size_t i = 0; i < ARRAY_LEN(checks); i++)
         checks[i](facts, ret_findings);
-    if (findings_have_error(ret_findings))
-        return;
-    add_told(facts->agent, "agent", ret_findings);
-    add_told(facts->runtime, "runtime", ret_findings);
+    if (!findings_have_error(ret_findings)) {
+        add_told(facts->agent, "agent", ret_findings);
+        add_told(facts->runtime, "runtime", ret_findings);
+    }
+    add_not_tried(facts, ret_findings);
 }

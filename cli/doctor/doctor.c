@@ -2,36 +2,19 @@
 #include "cli/doctor/checks.h"
 #include "cli/doctor/fix.h"
 #include "cli/doctor/gather.h"
-#include "lib/base/error.h"
 
 /* A daemon on this host that needs longer is as good as away; and the whole is to take less than
  * ten seconds. */
 #define PATIENCE_MS 2000
 
-/* Without root no packet is sent: then silence is no health. */
-static void note_blind(char *blind, struct findings *findings)
-{
-    AUTO_FREE char *reason = blind;
-
-    if (reason)
-        findings_add(findings,
-                     (struct finding){.cause = "not-tried",
-                                      .severity = SEVERITY_WARNING,
-                                      .what = mem_strdup("the ways to the peers were not tried"),
-                                      .shows = mem_strdup(reason),
-                                      .mend = mem_strdup("run it as root")});
-}
-
 static void examine(struct cli *cli, struct findings *ret_findings)
 {
     CLEANUP(checkup_deinit) struct checkup checkup = {0};
     CLEANUP(facts_deinit) struct facts facts;
-    char *blind;
 
     checkup_ask(cli, &checkup);
-    gather_facts(cli, &checkup, &facts, &blind);
+    gather_facts(cli, &checkup, &facts);
     diagnose(&facts, ret_findings);
-    note_blind(blind, ret_findings);
 }
 
 /* What was mended is looked at again. */

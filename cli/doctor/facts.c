@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/api/mesh.h"
+#include "lib/base/error.h"
 
 void facts_deinit(struct facts *facts)
 {
@@ -18,7 +19,23 @@ void facts_deinit(struct facts *facts)
     free(facts->networkd_devices);
     free(facts->network_manager_devices);
     free(facts->paths);
+    for (size_t i = 0; i < facts->blind_count; i++)
+        free(facts->blind_spots[i].reason);
+    free(facts->blind_spots);
     *facts = (struct facts){0};
+}
+
+void facts_add_blind(struct facts *facts, const char *what)
+{
+    facts->blind_spots =
+        mem_resize(facts->blind_spots, facts->blind_count + 1, sizeof *facts->blind_spots);
+    facts->blind_spots[facts->blind_count++] =
+        (struct blind_spot){.what = what, .reason = mem_strdup(err_text())};
+}
+
+bool facts_has_links(const struct facts *facts)
+{
+    return facts->link_count > 0;
 }
 
 const struct link_info *facts_overlay(const struct facts *facts)

@@ -15,11 +15,13 @@ struct path {
     uint32_t host_ip, vtep;
     bool answers_ping;      /* over the overlay, with a small packet */
     bool is_examined;       /* the following were tried */
+    bool is_host_tried;     /* the following is known */
     bool answers_host;      /* to a ping of its host IP, past the overlay */
     bool is_heard;          /* VXLAN of it reached this host's device meanwhile */
     bool answers_tcp;       /* over the overlay, as programs do it */
     bool answers_summed;    /* likewise, with a checksum that was computed before it was sent */
     uint32_t mtu_bytes;     /* what the overlay promises */
+    bool is_size_tried;     /* the following is known */
     uint32_t largest_bytes; /* what came through, of what was tried; 0: nothing */
 };
 
@@ -43,6 +45,12 @@ struct daemon_files {
 };
 #define FACTS_DAEMONS 3
 
+/* What could not be looked at, or tried. */
+struct blind_spot {
+    const char *what; /* "the firewall was not looked at"; static */
+    char *reason;
+};
+
 /* Numbers are FACTS_UNKNOWN and texts NULL when they are not known. */
 struct facts {
     int64_t now_s; /* Unix seconds */
@@ -61,7 +69,7 @@ struct facts {
     size_t link_count;
     struct route_entry *routes;
     size_t route_count;
-    json_t *firewall; /* every table but ours: nftables' objects as JSON */
+    json_t *firewall; /* NULL: not looked at; every table but ours: nftables' objects as JSON */
     char *port_owner; /* the program that has UDP 4789 while our device has not */
     int64_t forwarding;
     int64_t rp_filter; /* the strictest of those that hold for the overlay and what is below */
@@ -82,8 +90,16 @@ struct facts {
     /* What was tried. */
     struct path *paths;
     size_t path_count;
+
+    struct blind_spot *blind_spots;
+    size_t blind_count;
 };
 void facts_deinit(struct facts *facts);
+
+/* Notes what could not be looked at; the reason is err_text(). what is static. */
+void facts_add_blind(struct facts *facts, const char *what);
+/* There is always one, lo: none means that they were not looked at. */
+bool facts_has_links(const struct facts *facts);
 
 /* The overlay's device; NULL when there is none. */
 const struct link_info *facts_overlay(const struct facts *facts);

@@ -62,9 +62,10 @@ static void gather_neighbours(struct nl *nl, struct facts *f)
     size_t count;
 
     f->neigh_max = proc_number("/proc/sys/net/ipv4/neigh/default/gc_thresh3");
-    f->neigh_count = FACTS_UNKNOWN;
-    if (neigh_dump(nl, 0, &entries, &count) < 0)
+    if (neigh_dump(nl, 0, &entries, &count) < 0) {
+        facts_add_blind(f, "the table of neighbours was not looked at");
         return;
+    }
     f->neigh_count = 0;
     for (size_t i = 0; i < count; i++)
         f->neigh_count += !entries[i].is_permanent && !entries[i].is_external;
@@ -75,12 +76,19 @@ static void gather_netlink(struct facts *f)
     AUTO_NL struct nl *nl = NULL;
 
     f->neigh_count = f->neigh_max = FACTS_UNKNOWN;
-    if (nl_open(&nl) < 0)
+    if (nl_open(&nl) < 0) {
+        facts_add_blind(f, "devices, routes, neighbours and the ways to the peers were not looked "
+                           "at");
         return;
-    if (link_dump(nl, NULL, &f->links, &f->link_count) < 0)
+    }
+    if (link_dump(nl, NULL, &f->links, &f->link_count) < 0) {
         f->link_count = 0;
-    if (route_dump(nl, 0, 0, &f->routes, &f->route_count) < 0)
+        facts_add_blind(f, "the devices, and so the ways to the peers, were not looked at");
+    }
+    if (route_dump(nl, 0, 0, &f->routes, &f->route_count) < 0) {
         f->route_count = 0;
+        facts_add_blind(f, "the routes were not looked at");
+    }
     gather_underlay(nl, f);
     gather_neighbours(nl, f);
 }
@@ -106,8 +114,10 @@ static void gather_firewall(struct facts *f)
     json_t *object;
     size_t i;
 
-    if (nft_new(&nft) < 0 || nft_list_all(nft, &objects) < 0)
+    if (nft_new(&nft) < 0 || nft_list_all(nft, &objects) < 0) {
+        facts_add_blind(f, "the firewall was not looked at");
         return;
+    }
     f->firewall = json_array();
     json_array_foreach (objects, i, object)
         if (!is_of_our_table(object))
@@ -164,21 +174,20 @@ static void gather_settings(struct facts *f)
     gather_rp_filter(f);
 }
 
-void gather_facts(const struct cli *cli, const struct checkup *checkup, struct facts *f,
-                  char **ret_blind)
+void gather_facts(const struct cli *cli, const struct checkup *checkup, struct facts *f)
 {
     *f = (struct facts){0};
-    *ret_blind = NULL;
     take_daemons(cli, checkup, f);
     f->counts_before = read_counts();
     gather_netlink(f);
-    gather_firewall(f);
+    if (!facts_is_dry(f))
+        gather_firewall(f);
     gather_settings(f);
     gather_files(cli, f);
     gather_daemon_files(f);
-    if (!facts_overlay_is_up(f) && !facts_is_dry(f))
+    if (facts_has_links(f) && !facts_overlay_is_up(f) && !facts_is_dry(f))
         f->port_owner = gather_port_owner(MESH_VXLAN_PORT);
     if (facts_overlay_is_up(f) && try_paths(f) < 0)
-        *ret_blind = mem_strdup(err_text());
+        facts_add_blind(f, "the ways to the peers were not tried");
     f->counts_after = read_counts();
 }

@@ -5,10 +5,9 @@
 #include "cli/checkup.h"
 #include "cli/doctor/facts.h"
 
-/* checkup must have been asked; the facts borrow from it. What cannot be had stays unknown;
- * *ret_blind says why packets could not be sent, NULL when they were. Caller frees it. */
-void gather_facts(const struct cli *cli, const struct checkup *checkup, struct facts *ret_facts,
-                  char **ret_blind);
+/* checkup must have been asked; the facts borrow from it. What cannot be had stays unknown,
+ * and is noted as a blind spot where a check misses it. */
+void gather_facts(const struct cli *cli, const struct checkup *checkup, struct facts *ret_facts);
 
 /* ---- for gather.c ---- */
 

@@ -80,16 +80,22 @@ static void wait_answers(const int *fds, struct tcp_target *targets, size_t coun
     } while (!all_answer(targets, count) && clock_boot_ms() < end_ms);
 }
 
-static void try_plain(const char *device, struct tcp_target *targets, size_t count)
+static int try_plain(const char *device, struct tcp_target *targets, size_t count)
 {
     AUTO_FREE int *fds = mem_array(count, sizeof *fds);
+    int r = 0;
 
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         fds[i] = targets[i].answers ? -1 : begin_connect(device, targets[i].addr);
-    wait_answers(fds, targets, count);
+        if (!targets[i].answers && fds[i] < 0)
+            r = fds[i];
+    }
+    if (r == 0)
+        wait_answers(fds, targets, count);
     for (size_t i = 0; i < count; i++)
         if (fds[i] >= 0)
             (void)close(fds[i]);
+    return r;
 }
 
 /* ---- by hand --------------------------------------------------------------------------------- */
@@ -183,7 +189,11 @@ static int try_summed(const char *device, struct tcp_target *targets, size_t cou
 
 int tcp_probe_run(const char *device, struct tcp_target *targets, size_t count)
 {
-    for (int round = 0; round < ROUNDS && !all_answer(targets, count); round++)
-        try_plain(device, targets, count);
+    for (int round = 0; round < ROUNDS && !all_answer(targets, count); round++) {
+        int r = try_plain(device, targets, count);
+
+        if (r < 0)
+            return r;
+    }
     return all_answer(targets, count) ? 0 : try_summed(device, targets, count);
 }

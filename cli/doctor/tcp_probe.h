@@ -16,5 +16,5 @@ struct tcp_target {
     bool answers_summed; /* with its checksum in place */
 };
 
-/* A second at most. Negative: nothing was sent. */
+/* A second at most. Negative with a text: not all could be tried. */
 int tcp_probe_run(const char *device, struct tcp_target *targets, size_t count);

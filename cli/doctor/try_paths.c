@@ -98,66 +98,89 @@ static void ping_hosts(struct facts *facts)
             of[count] = &facts->paths[i];
             targets[count++] = (struct ping_target){.addr = facts->paths[i].host_ip};
         }
-    if (count == 0 || ping_run(NULL, targets, count) < 0)
+    if (count == 0)
         return;
-    for (size_t i = 0; i < count; i++)
+    if (ping_run(NULL, targets, count) < 0) {
+        facts_add_blind(facts, "the hosts of silent peers were not tried");
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        of[i]->is_host_tried = true;
         of[i]->answers_host = targets[i].has_answered;
+    }
 }
 
 /* ---- the others: how large, and what -----------------------------------------------------------
  */
 
 /* Every size at once: what is too large is lost, and the rest is answered. */
-static void try_sizes(struct path *path)
+static int try_sizes(struct path *path)
 {
     struct ping_target targets[ARRAY_LEN(sizes) + 1];
     size_t count = 0;
+    int r;
 
     targets[count++] =
         (struct ping_target){.addr = path->vtep, .size_bytes = (uint16_t)path->mtu_bytes};
     for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
         if (sizes[i] < path->mtu_bytes)
             targets[count++] = (struct ping_target){.addr = path->vtep, .size_bytes = sizes[i]};
-    if (ping_run(MESH_DEVICE_NAME, targets, count) < 0)
-        return;
+    r = ping_run(MESH_DEVICE_NAME, targets, count);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < count; i++)
         if (targets[i].has_answered && targets[i].size_bytes > path->largest_bytes)
             path->largest_bytes = targets[i].size_bytes;
+    return 0;
+}
+
+/* Of those that the largest is lost for, until the size of one is known. */
+static int try_ladders(struct path **of, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int r = of[i]->largest_bytes < of[i]->mtu_bytes ? try_sizes(of[i]) : 0;
+
+        if (r < 0 || of[i]->largest_bytes < of[i]->mtu_bytes)
+            return r;
+    }
+    return 0;
 }
 
 /* The largest alone, of all at once, so that the ladder is for those who need it. */
-static void try_large(struct facts *facts, struct path **of, size_t count)
+static int try_large(struct path **of, size_t count)
 {
     struct ping_target targets[EXAMINED_MAX];
+    int r;
 
     for (size_t i = 0; i < count; i++)
         targets[i] =
             (struct ping_target){.addr = of[i]->vtep, .size_bytes = (uint16_t)of[i]->mtu_bytes};
-    if (ping_run(MESH_DEVICE_NAME, targets, count) < 0)
-        return;
+    r = ping_run(MESH_DEVICE_NAME, targets, count);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < count; i++)
         of[i]->largest_bytes = targets[i].has_answered ? of[i]->mtu_bytes : 0;
-    for (size_t i = 0; i < count; i++) {
-        if (targets[i].has_answered)
-            continue;
-        try_sizes(of[i]);
-        if (of[i]->largest_bytes < of[i]->mtu_bytes)
-            return;
-    }
+    r = try_ladders(of, count);
+    for (size_t i = 0; i < count; i++)
+        of[i]->is_size_tried = r == 0 || targets[i].has_answered;
+    return r;
 }
 
-static void try_tcp(struct path **of, size_t count)
+static int try_tcp(struct path **of, size_t count)
 {
     struct tcp_target targets[EXAMINED_MAX];
+    int r;
 
     for (size_t i = 0; i < count; i++)
         targets[i] = (struct tcp_target){.addr = of[i]->vtep};
-    if (tcp_probe_run(MESH_DEVICE_NAME, targets, count) < 0)
-        return;
+    r = tcp_probe_run(MESH_DEVICE_NAME, targets, count);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < count; i++) {
         of[i]->answers_tcp = targets[i].answers;
         of[i]->answers_summed = targets[i].answers_summed;
     }
+    return 0;
 }
 
 static void examine_answering(struct facts *facts)
@@ -170,8 +193,10 @@ static void examine_answering(struct facts *facts)
             of[count++] = &facts->paths[i];
     if (count == 0)
         return;
-    try_large(facts, of, count);
-    try_tcp(of, count);
+    if (try_large(of, count) < 0)
+        facts_add_blind(facts, "large packets to the peers were not tried");
+    if (try_tcp(of, count) < 0)
+        facts_add_blind(facts, "TCP to the peers was not tried");
 }
 
 int try_paths(struct facts *facts)

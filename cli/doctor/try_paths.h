@@ -5,5 +5,6 @@
 #include "cli/doctor/facts.h"
 
 /* Fills facts->paths: all peers that should answer get a small ping; some of them, those that are
- * silent first, the rest. Negative with a text: nothing could be sent. */
+ * silent first, the rest. What of the rest could not be tried is noted as a blind spot. Negative
+ * with a text: nothing could be sent. */
 int try_paths(struct facts *facts);

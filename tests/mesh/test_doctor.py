@@ -79,6 +79,17 @@ def test_a_healthy_mesh_gets_no_finding(mesh):
         assert "Nothing is wrong" in node.out("quiltctl", "doctor")
 
 
+@pytest.mark.parametrize("lacks, what", [("net_admin", "the firewall"), ("net_raw", "the ways to the peers")])
+def test_what_may_not_be_looked_at_is_told_and_nothing_is_concluded_from_it(mesh, lacks, what):
+    done = mesh.nodes[0].run("setpriv", "--bounding-set", f"-{lacks}", "quiltctl", "doctor", "-o", "json",
+                             check=False)
+    report = json.loads(done.stdout)
+    assert done.returncode == 1 and not report["healthy"]
+    found = [f for f in report["findings"] if f["what"].startswith(what)]
+    assert len(found) == 1 and {f["cause"] for f in report["findings"]} == {"not-tried"}, report
+    assert "not permitted" in found[0]["shows"]
+
+
 def test_a_firewall_of_this_host_is_named_with_its_table(mesh):
     node = mesh.nodes[0]
     with wall(node, "add chain inet lab_wall in { type filter hook input priority 5; }",

@@ -44,6 +44,7 @@ static const struct path well = {.hostname = "node2",
                                  .host_ip = 0xc0a8010b,
                                  .answers_ping = true,
                                  .is_examined = true,
+                                 .is_size_tried = true,
                                  .answers_tcp = true,
                                  .mtu_bytes = 1450,
                                  .largest_bytes = 1450};
@@ -60,8 +61,10 @@ struct row {
     int64_t checksum_errors, reverse_path_drops;
     int64_t conntrack_count, neigh_count;
     int64_t free_bytes, open_files;
-    const char *port_owner, *networkd, *reason;
-    bool has_no_forwarding, is_strict, has_nm_cloud_setup, has_no_control, has_no_agent;
+    const char *port_owner, *networkd;
+    const char *blind; /* what was not looked at */
+    bool has_no_links, has_no_forwarding, is_strict, has_nm_cloud_setup, has_no_control,
+        has_no_agent;
 };
 
 static json_t *parse(const char *text)
@@ -80,6 +83,7 @@ static char *causes_of(const struct row *row)
     AUTO_JSON json_t *firewall = parse(row->firewall ? row->firewall : "[]");
     struct path path = row->path.hostname ? row->path : well;
     struct route_entry route = row->route;
+    struct blind_spot blind = {.what = row->blind, .reason = (char *)"denied"};
     CLEANUP(findings_deinit) struct findings findings;
     struct strbuf out = {0};
     struct facts f = {
@@ -90,7 +94,9 @@ static char *causes_of(const struct row *row)
         .control_error = row->has_no_control ? "refused" : NULL,
         .cert = row->cert.not_after ? &row->cert : NULL,
         .links = (struct link_info *)(row->links ? row->links : links),
-        .link_count = row->links ? row->link_count : ARRAY_LEN(links),
+        .link_count = row->has_no_links ? 0
+                      : row->links      ? row->link_count
+                                        : ARRAY_LEN(links),
         .routes = &route,
         .route_count = route.dst.len > 0,
         .firewall = firewall,
@@ -111,6 +117,8 @@ static char *causes_of(const struct row *row)
         .daemons = {{"quilt-runtime", 7, row->open_files, 1024}},
         .paths = &path,
         .path_count = 1,
+        .blind_spots = &blind,
+        .blind_count = row->blind != NULL,
     };
 
     diagnose(&f, &findings);
@@ -129,7 +137,8 @@ static char *causes_of(const struct row *row)
 #define DPORT "{\"payload\":{\"protocol\":\"udp\",\"field\":\"dport\"}}"
 #define SADDR "{\"payload\":{\"protocol\":\"ip\",\"field\":\"saddr\"}}"
 #define IIFNAME "{\"meta\":{\"key\":\"iifname\"}}"
-#define NAMED .hostname = "node2", .is_examined = true, .mtu_bytes = 1450
+#define UNTRIED .hostname = "node2", .is_examined = true, .mtu_bytes = 1450
+#define NAMED UNTRIED, .is_host_tried = true, .is_size_tried = true
 
 static const struct row rows[] = {
     {.causes = ""},
@@ -220,6 +229,23 @@ static const struct row rows[] = {
     /* A firewall over there that refuses TCP says nothing of checksums. */
     {.causes = "", .path = {NAMED, .answers_ping = true, .largest_bytes = 1450}},
     {.causes = "checksum-errors", .checksum_errors = 1},
+    /* What was not looked at is told, and nothing is concluded from it. */
+    {.causes = "not-tried", .blind = "the firewall was not looked at"},
+    {.causes = "told not-tried",
+     .agent = "{\"node_id\":\"id\",\"problems\":[\"a\"]}",
+     .blind = "the firewall was not looked at"},
+    {.causes = "not-tried", .path = {UNTRIED}, .blind = "the hosts of silent peers"},
+    {.causes = "not-tried",
+     .path = {UNTRIED, .answers_ping = true, .answers_tcp = true},
+     .blind = "large packets"},
+    {.causes = "not-tried",
+     .path = {NAMED, .answers_ping = true, .largest_bytes = 1450},
+     .blind = "TCP"},
+    {.causes = "not-tried",
+     .has_no_links = true,
+     .port_owner = "x (pid 1)",
+     .route = {.dst = {0x0a2a0100, 24}, .ifindex = 3, .type = RTN_UNICAST},
+     .blind = "the devices"},
 };
 
 static void each_cause_is_named_and_nothing_else(void **state)
