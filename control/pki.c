@@ -2,6 +2,7 @@
 #include "control/pki.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <ifaddrs.h>
 #include <limits.h>
 #include <netinet/in.h>
@@ -191,12 +192,18 @@ static int open_files(struct pki *pki, const char *cluster_id, const char *db_pa
     return pki_files_open(&config, clock_unix_s(), &pki->files);
 }
 
+/* What we may not look at is not missing: who opens it is told why. */
+static bool is_there(const char *path)
+{
+    return access(path, F_OK) == 0 || errno != ENOENT;
+}
+
 /* The certificate alone can be lost: it is made again from the key. */
 static bool has_ca(const char *dir)
 {
     AUTO_FREE char *cert = mem_printf("%s/ca.pem", dir), *key = mem_printf("%s/ca-key.pem", dir);
 
-    return access(cert, F_OK) == 0 || access(key, F_OK) == 0;
+    return is_there(cert) || is_there(key);
 }
 
 static int ca_is_gone(const char *dir)

@@ -188,6 +188,19 @@ def test_what_belongs_to_another_user_is_told_with_both_and_the_command(unprivil
     plane.start()
 
 
+def test_a_ca_that_may_not_be_looked_at_is_not_a_missing_one(unprivileged):
+    plane = unprivileged.start("--tls", "auto")
+    plane.kill()
+    pki = plane.directory / "pki"
+    os.chown(pki, 0, 0)
+    for options in [], ["--tls", "auto"]:
+        assert plane.spawn(*options).wait_exit() == 1
+        assert f"'chown nobody {pki}' as root" in plane.log()
+    plane.db.rename(plane.directory / "elsewhere")
+    assert plane.spawn().wait_exit() == 65
+    assert "has the CA of a cluster already" in plane.log() and not plane.db.exists()
+
+
 def test_a_directory_that_is_not_ours_founds_nothing(unprivileged):
     os.chown(unprivileged.directory, 0, 0)
     assert unprivileged.spawn().wait_exit() == 1
