@@ -78,18 +78,21 @@ static void a_long_message_arrives_whole(void **state)
     host_free(host);
 }
 
+/* With a file of its own: the server reads it again when it has changed. */
 static void a_server_that_is_another_node_is_not_believed(void **state)
 {
-    struct keyring_bed *bed = *state;
-    struct host *host = host_new_tls(0, &bed->files);
+    struct keyring_bed *bed = *state, other = *bed;
+    AUTO_FREE char *file = mem_printf("%s/other.pem", bed->dir);
+    struct host *host;
 
-    host_free(host);
-    keyring_bed_write_cert(bed, OTHER_NODE, bed->key);
-    host = host_new_tls(0, &bed->files);
-    keyring_bed_write_cert(bed, NODE, bed->key);
+    other.cert_file = file;
+    other.files.cert_file = file;
+    keyring_bed_write_cert(&other, OTHER_NODE, bed->key);
+    host = host_new_tls(0, &other.files);
     expect_failure(host_target(host), bed, true, "the server is node " OTHER_NODE);
     expect_failure(host_target(host), bed, false, "is not for 127.0.0.1; use the node's address");
     host_free(host);
+    (void)unlink(file);
 }
 
 static void another_cas_server_is_not_believed(void **state)
