@@ -139,10 +139,13 @@ static void renew(struct control *c)
 
     if (r == 0 && is_new)
         r = certificates_show(c);
-    if (r != 0)
-        log_error("certificates could not be renewed; the old ones are shown on", LOG_ERR());
-    else if (is_new)
+    if (r != 0 && !c->is_renewal_failing)
+        log_error("certificates could not be renewed; the old ones are shown on, and this is tried "
+                  "again without another word",
+                  LOG_ERR());
+    else if (r == 0 && is_new)
         log_info("another certificate is shown from now on", LOG_S("file", c->pki->cert_file));
+    c->is_renewal_failing = r != 0;
 }
 
 static void on_renewal(void *data)

@@ -78,6 +78,7 @@ struct control {
     struct visitor visitor; /* who makes the request that is being handled */
     struct http_server *server;
     struct loop_source *renewal;    /* looks whether certificates are due */
+    bool is_renewal_failing;        /* the latest look could not make them; said once */
     struct loop_source *tick;       /* looks who is silent, and whose quarantine is over */
     struct loop_source *suspicion;  /* looks at those of whom others say that they are dead */
     struct loop_source *stop_grace; /* the time that the last answers have to get out */
