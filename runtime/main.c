@@ -112,11 +112,16 @@ static void check_tls(const struct options *options, const struct runtime_option
                             values->grpc_addr);
 }
 
-static int run(const struct runtime_options *options)
+static int run(struct runtime_options *options)
 {
     struct runtime rt;
-    int r = runtime_init(&rt, options), code;
+    int r = secure_reach(options), code;
 
+    if (r < 0) {
+        log_error("cannot start", LOG_ERR());
+        return EXIT_FAILURE;
+    }
+    r = runtime_init(&rt, options);
     if (r < 0) {
         log_error("cannot start", LOG_ERR());
         runtime_deinit(&rt);
@@ -196,9 +201,5 @@ int main(int argc, char **argv)
 
     options_parse(&options, argc, argv);
     check_tls(&options, &values);
-    if (secure_reach(&values) < 0) {
-        log_error("cannot start", LOG_ERR());
-        return EXIT_FAILURE;
-    }
     return run(&values);
 }
