@@ -66,11 +66,6 @@ size_t http_request_route(const struct http_request *request)
     return (size_t)request->route;
 }
 
-bool http_request_is_encrypted(const struct http_request *request)
-{
-    return http_conn_of(request->mhd)->session != NULL;
-}
-
 void http_connection_vouch(struct http_request *request)
 {
     http_conn_vouch(http_conn_of(request->mhd));

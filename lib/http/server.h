@@ -98,7 +98,6 @@ bool http_request_is_local(const struct http_request *request);
 
 /* Which of the server's routes it took. */
 size_t http_request_route(const struct http_request *request);
-bool http_request_is_encrypted(const struct http_request *request);
 
 /* The chain that the client showed, its own certificate first, borrowed until the request ends;
  * returns how many, 0 for none, or too many. The client has proved that it holds the key of the

@@ -261,9 +261,8 @@ static void on_who(struct http_request *request, void *data)
         looks = NEW(unsigned int);
         http_connection_set_note(request, looks, free);
     }
-    text =
-        mem_printf("encrypted=%d certificates=%zu bytes=%zu looks=%u",
-                   http_request_is_encrypted(request), count, count > 0 ? chain[0].n : 0, ++*looks);
+    text = mem_printf("certificates=%zu bytes=%zu looks=%u", count, count > 0 ? chain[0].n : 0,
+                      ++*looks);
     http_reply_text(request, 200, "text/plain", text);
 }
 

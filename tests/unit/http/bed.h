@@ -12,7 +12,7 @@
  *     GET  /flood            pieces without end, of 64 KiB
  *     GET  /state            "waiting=1 streams=2 gone=3 done=4 status=200 last="
  *     POST /drain
- *     GET  /who              "encrypted=1 certificates=1 bytes=350 looks=1"
+ *     GET  /who              "certificates=1 bytes=350 looks=1"
  *     GET  /vouch            the connection is vouched for from now on
  *     POST /renew            another server certificate from now on
  */

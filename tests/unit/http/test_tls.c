@@ -38,8 +38,8 @@ static void a_client_may_show_a_certificate_and_need_not(void **state)
     bed_identity_deinit(&me);
     without = raw_ask(*state, GET("/who"));
 
-    assert_contains(with, "encrypted=1 certificates=1 bytes=");
-    assert_contains(without, "encrypted=1 certificates=0 bytes=0 looks=1");
+    assert_contains(with, "certificates=1 bytes=");
+    assert_contains(without, "certificates=0 bytes=0 looks=1");
 }
 
 static void a_note_lasts_as_long_as_its_connection(void **state)
