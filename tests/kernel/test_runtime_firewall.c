@@ -1,0 +1,157 @@
+/* The runtime's firewall in a real kernel: the table that was wanted, and what it lets through. */
+#include <string.h>
+
+#include "lib/net/fdb.h"
+#include "lib/net/nft_elements.h"
+#include "runtime/firewall.h"
+#include "tests/kernel/runtime_bed.h"
+
+static void add_peer(struct bed *bed, int vxlan, uint8_t last, uint32_t remote)
+{
+    const struct fdb_entry entry = {
+        .ifindex = vxlan, .mac = {{2, 0x51, 10, 42, last, 0}}, .remote = remote};
+
+    assert_ok(lab_set_fdb(bed->kernel.nl, &entry));
+}
+
+static void the_table_in_the_kernel_is_the_one_that_was_wanted(void **state)
+{
+    struct bed *bed = *state;
+    const struct firewall_peer peers[] = {{0xc0a8010b, 0x0a2a0300}, {0xc0a8010c, 0x0a2a0200}};
+    const struct firewall_spec spec = {.subnet = bed->state.subnet,
+                                       .cluster = bed->state.cluster,
+                                       .peers = peers,
+                                       .peer_count = 2};
+    AUTO_JSON json_t *want = firewall_ruleset(&spec), *have = NULL;
+    int vxlan = lab_vxlan(bed->kernel.nl);
+
+    add_peer(bed, vxlan, 2, peers[1].host);
+    add_peer(bed, vxlan, 3, peers[0].host);
+    bed_look(bed);
+    assert_ok(nft_table_get(bed->kernel.nft, "inet", "quilt", &have));
+    assert_true(nft_ruleset_equal(want, have));
+    bed_assert_right(bed);
+}
+
+static void peers_follow_the_overlays_entries(void **state)
+{
+    struct bed *bed = *state;
+    int vxlan = lab_vxlan(bed->kernel.nl);
+    AUTO_FREE char *with = NULL, *without = NULL;
+
+    bed_look(bed);
+    add_peer(bed, vxlan, 2, 0xc0a8010b);
+    bed->rc.are_peers_known = false; /* nobody turns the loop here: no event has told */
+    reconcile_run(&bed->rc, LOOK_MEMBERS);
+    with = lab_run("nft", "list", "map", "inet", "quilt", "peers", NULL);
+    assert_non_null(strstr(with, "192.168.1.11"));
+    assert_int_equal(bed->rc.repairs[KERNEL_FIREWALL], 0);
+    lab_do("ip", "link", "del", "vxlan100");
+    reconcile_run(&bed->rc, LOOK_NET | LOOK_MEMBERS);
+    without = lab_run("nft", "list", "map", "inet", "quilt", "peers", NULL);
+    assert_null(strstr(without, "192.168.1.11"));
+    bed_assert_right(bed);
+}
+
+static void peers_that_move_and_endpoints_that_come_make_the_table_that_was_wanted(void **state)
+{
+    struct bed *bed = *state;
+    const struct firewall_peer peers[] = {{0xc0a8010c, 0x0a2a0200}, {0xc0a8010d, 0x0a2a0300}};
+    const uint32_t endpoints[] = {ADDR_A};
+    const struct firewall_spec spec = {.subnet = bed->state.subnet,
+                                       .cluster = bed->state.cluster,
+                                       .peers = peers,
+                                       .peer_count = 2,
+                                       .endpoints = endpoints,
+                                       .endpoint_count = 1};
+    AUTO_JSON json_t *want = firewall_ruleset(&spec), *have = NULL;
+    int vxlan = lab_vxlan(bed->kernel.nl);
+    uint32_t before, after;
+
+    add_peer(bed, vxlan, 2, 0xc0a8010b);
+    add_peer(bed, vxlan, 4, 0xc0a8010e);
+    bed_look(bed);
+    bed_look(bed);
+    assert_ok(nft_generation(bed->kernel.elements, &before));
+    add_peer(bed, vxlan, 2, peers[0].host);
+    add_peer(bed, vxlan, 3, peers[1].host);
+    lab_do("bridge", "fdb", "del", "02:51:0a:2a:04:00", "dev", "vxlan100");
+    (void)bed_enter(bed, 0);
+    bed->rc.are_peers_known = false;
+    reconcile_run(&bed->rc, LOOK_MEMBERS);
+    assert_ok(nft_generation(bed->kernel.elements, &after));
+    assert_int_equal(after, before + 1); /* all in one transaction */
+    assert_true(reconcile_firewall_is_current(&bed->rc));
+    assert_ok(nft_table_get(bed->kernel.nft, "inet", "quilt", &have));
+    assert_true(nft_ruleset_equal(want, have));
+}
+
+static void what_others_do_to_members_is_found_and_undone(void **state)
+{
+    struct bed *bed = *state;
+    AUTO_JSON json_t *before = NULL, *after = NULL;
+    int vxlan = lab_vxlan(bed->kernel.nl);
+
+    add_peer(bed, vxlan, 2, 0xc0a8010b);
+    bed_look(bed);
+    bed_look(bed);
+    assert_ok(nft_table_get(bed->kernel.nft, "inet", "quilt", &before));
+    lab_do("nft", "delete element inet quilt peers { 192.168.1.11 }; "
+                  "add element inet quilt peers { 192.168.1.99 : 1:1 }");
+    assert_false(reconcile_firewall_is_current(&bed->rc));
+    /* One that is gone cannot be removed: then all is compared. */
+    add_peer(bed, vxlan, 2, 0xc0a8010c);
+    add_peer(bed, vxlan, 2, 0xc0a8010b);
+    bed_look(bed);
+    assert_ok(nft_table_get(bed->kernel.nft, "inet", "quilt", &after));
+    assert_true(nft_ruleset_equal(before, after));
+    bed_assert_right(bed);
+}
+
+static void foreign_tables_stay_byte_for_byte(void **state)
+{
+    struct bed *bed = *state;
+    AUTO_FREE char *before = NULL, *after = NULL;
+
+    lab_do("nft", "add table inet foreign; add set inet foreign s { type ipv4_addr; }; "
+                  "add element inet foreign s { 192.0.2.1 }");
+    before = lab_run("nft", "-a", "list", "table", "inet", "foreign", NULL);
+    bed_look(bed);
+    lab_do("nft", "delete", "table", "inet", "quilt");
+    bed_look(bed);
+    after = lab_run("nft", "-a", "list", "table", "inet", "foreign", NULL);
+    assert_string_equal(before, after);
+}
+
+static void a_forged_source_is_dropped(void **state)
+{
+    struct bed *bed = *state;
+    AUTO_FREE char *rules = NULL;
+    char netns[64];
+
+    (void)bed_enter(bed, 0);
+    (void)bed_enter(bed, 1);
+    bed_look(bed);
+    (void)snprintf(netns, sizeof netns, "--net=%s", bed->paths[0]);
+    lab_do("nsenter", netns, "ip", "addr", "add", "10.42.1.77/32", "dev", "eth0");
+    lab_do("nsenter", netns, "sh", "-c",
+           "! ping -q -c 2 -i 0.01 -W 1 -I 10.42.1.77 10.42.1.2 >/dev/null");
+    rules = lab_run("nft", "list", "counter", "inet", "quilt", "forged_source", NULL);
+    assert_non_null(strstr(rules, "packets 2 "));
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, bed_setup, bed_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(the_table_in_the_kernel_is_the_one_that_was_wanted),
+        TEST(peers_follow_the_overlays_entries),
+        TEST(peers_that_move_and_endpoints_that_come_make_the_table_that_was_wanted),
+        TEST(what_others_do_to_members_is_found_and_undone),
+        TEST(foreign_tables_stay_byte_for_byte),
+        TEST(a_forged_source_is_dropped),
+    };
+
+    lab_require();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
