@@ -83,6 +83,7 @@ static void commit(struct op *ops, struct runtime *rt, struct state *next)
     }
     state_deinit(&rt->state);
     rt->state = *next;
+    reconcile_ask(&rt->reconcile, LOOK_MEMBERS); /* which follow its endpoints and routes */
 }
 
 static void apply(struct op *ops, struct runtime *rt)

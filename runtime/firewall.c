@@ -70,13 +70,6 @@ static void add_chain(json_t *ruleset, const char *name)
     words_add_chain(ruleset, &inet, name);
 }
 
-static void add_set(json_t *ruleset, const char *name, json_t *type, json_t *members)
-{
-    words_add_entry(ruleset, "set",
-                    json_pack("{s:s, s:s, s:s, s:o, s:o}", "family", FIREWALL_FAMILY, "name", name,
-                              "table", FIREWALL_TABLE, "type", type, "elem", members));
-}
-
 /* ---- sets ------------------------------------------------------------------------------------ */
 
 /* The peer's address as a number of the kind that traffic classes have: the kernel keeps a packet's
@@ -102,7 +95,7 @@ static json_t *peer_members(const struct firewall_spec *spec)
     return members;
 }
 
-static json_t *origin_members(const struct firewall_spec *spec)
+json_t *firewall_origin_members(const struct firewall_spec *spec)
 {
     json_t *members = json_array();
 
@@ -120,13 +113,13 @@ static json_t *endpoint_members(const struct firewall_spec *spec)
 {
     json_t *members = json_array();
 
-    for (size_t i = 0; i < spec->endpoint_count; i++) {
-        char name[IFNAMSIZ], mac[MAC_TEXT_SIZE];
+    for (size_t i = 0; spec->endpoints && i < spec->endpoints->count; i++) {
+        uint32_t addr = spec->endpoints->items[i].addr;
+        char name[IFNAMSIZ];
 
-        endpoint_host_ifname(spec->endpoints[i], name);
-        mac_format(mac_from_ip4(spec->endpoints[i]), mac);
-        json_array_append_new(members, word_concat(json_string(name), word_addr(spec->endpoints[i]),
-                                                   json_string(mac)));
+        endpoint_host_ifname(addr, name);
+        json_array_append_new(
+            members, word_concat(json_string(name), word_addr(addr), word_mac(mac_from_ip4(addr))));
     }
     return members;
 }
@@ -135,13 +128,12 @@ json_t *firewall_sets(const struct firewall_spec *spec)
 {
     json_t *sets = json_array();
 
-    words_add_entry(sets, "map",
-                    json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "family", FIREWALL_FAMILY, "name",
-                              PEERS, "table", FIREWALL_TABLE, "type", "ipv4_addr", "map", "classid",
-                              "elem", peer_members(spec)));
-    add_set(sets, ORIGINS, json_pack("[s, s]", "ipv4_addr", "classid"), origin_members(spec));
-    add_set(sets, ENDPOINTS, json_pack("[s, s, s]", "ifname", "ipv4_addr", "ether_addr"),
-            endpoint_members(spec));
+    words_add_map(sets, &inet, PEERS, "classid", peer_members(spec));
+    words_add_set(sets, &inet, ORIGINS, json_pack("[s, s]", "ipv4_addr", "classid"),
+                  firewall_origin_members(spec));
+    words_add_set(sets, &inet, ENDPOINTS,
+                  json_pack("[s, s, s]", "ifname", "ipv4_addr", "ether_addr"),
+                  endpoint_members(spec));
     return sets;
 }
 
@@ -199,10 +191,10 @@ static json_t *is_to_own_vtep(const struct firewall_spec *spec)
     return word_match("==", word_field("ip", "daddr"), word_addr(spec->subnet.addr));
 }
 
-static json_t *is_of_other_origin(const struct firewall_spec *spec)
+json_t *firewall_is_of_origin(const char *op, const struct firewall_spec *spec)
 {
     return word_match(
-        "!=",
+        op,
         word_concat(word_masked("saddr", ip4_mask(spec->subnet.len)), word_meta("priority"), NULL),
         json_string("@" ORIGINS));
 }
@@ -273,7 +265,8 @@ static void add_from_overlay(json_t *ruleset, const struct firewall_spec *spec)
 {
     add_chain(ruleset, FROM_OVERLAY);
     if (spec->subnet.len > 0) {
-        add_rule(ruleset, FROM_OVERLAY, is_of_other_origin(spec), DROP(FIREWALL_OTHER_ORIGIN));
+        add_rule(ruleset, FROM_OVERLAY, firewall_is_of_origin("!=", spec),
+                 DROP(FIREWALL_OTHER_ORIGIN));
         add_rule(ruleset, FROM_OVERLAY, is_to_own_vtep(spec), ACCEPT);
         if (spec->policy.is_all_tracked)
             add_rule(ruleset, FROM_OVERLAY, word_to("==", spec->subnet), ACCEPT);

@@ -23,6 +23,7 @@
 
 #include "lib/base/ip4.h"
 #include "lib/base/json.h"
+#include "runtime/members.h"
 
 #define FIREWALL_FAMILY "inet"
 #define FIREWALL_TABLE "quilt"
@@ -83,14 +84,19 @@ struct firewall_spec {
     struct ip4_prefix cluster;
     const struct firewall_peer *peers; /* sorted, each once */
     size_t peer_count;
-    const uint32_t *endpoints; /* their addresses */
-    size_t endpoint_count;
+    const struct member_list *endpoints;    /* NULL: none */
+    const struct member_list *doors, *hops; /* of the short cut, likewise */
+    bool has_overlay;                       /* its device is there */
+    bool has_short_cut;                     /* runtime/short_cut.h */
 };
 
 /* The whole table. */
 json_t *firewall_ruleset(const struct firewall_spec *spec);
 /* Its sets with what is in them. */
 json_t *firewall_sets(const struct firewall_spec *spec);
+/* Of those sets the one of origins, and the condition that asks it, for the other table. */
+json_t *firewall_origin_members(const struct firewall_spec *spec);
+json_t *firewall_is_of_origin(const char *op, const struct firewall_spec *spec);
 /* Makes a ruleset of the same table with empty sets. */
 json_t *firewall_without_members(const json_t *ruleset);
 

@@ -4,4 +4,8 @@
 #include "lib/net/nft_elements.h"
 #include "runtime/members.h"
 
-struct nft_element firewall_element(const struct member *member, bool is_removal);
+#define FIREWALL_ELEMENTS_MAX 2
+
+/* Writes its elements, to be added, one for each table that has it; returns how many. */
+size_t firewall_elements(const struct member *member,
+                         struct nft_element ret[static FIREWALL_ELEMENTS_MAX]);

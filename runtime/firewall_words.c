@@ -34,6 +34,13 @@ json_t *word_addr(uint32_t addr)
     return word(json_string(ip4_format(addr, text)));
 }
 
+json_t *word_mac(struct mac mac)
+{
+    char text[MAC_TEXT_SIZE];
+
+    return word(json_string(mac_format(mac, text)));
+}
+
 json_t *word_masked(const char *field, uint32_t mask)
 {
     return word(json_pack("{s:[o, o]}", "&", word_field("ip", field), word_addr(mask)));
@@ -148,6 +155,23 @@ static void add_named(json_t *ruleset, const char *type, const struct words_tabl
 void words_add_counter(json_t *ruleset, const struct words_table *table, const char *name)
 {
     add_named(ruleset, "counter", table, name);
+}
+
+void words_add_set(json_t *ruleset, const struct words_table *table, const char *name, json_t *type,
+                   json_t *members)
+{
+    words_add_entry(ruleset, "set",
+                    json_pack("{s:s, s:s, s:s, s:o, s:o}", "family", table->family, "name", name,
+                              "table", table->name, "type", type, "elem", members));
+}
+
+void words_add_map(json_t *ruleset, const struct words_table *table, const char *name,
+                   const char *value_type, json_t *members)
+{
+    words_add_entry(ruleset, "map",
+                    json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "family", table->family, "name",
+                              name, "table", table->name, "type", "ipv4_addr", "map", value_type,
+                              "elem", members));
 }
 
 void words_add_chain(json_t *ruleset, const struct words_table *table, const char *name)

@@ -16,6 +16,7 @@ json_t *word_field(const char *protocol, const char *field);
 /* An address of the packet, "saddr" or "daddr", but for the bits that mask lacks. */
 json_t *word_masked(const char *field, uint32_t mask);
 json_t *word_addr(uint32_t addr);
+json_t *word_mac(struct mac mac);
 json_t *word_prefix(struct ip4_prefix prefix);
 json_t *word_concat(json_t *first, json_t *second, json_t *third /* or NULL */);
 
@@ -53,6 +54,11 @@ struct words_hook {
 void words_add_entry(json_t *ruleset, const char *type, json_t *body);
 void words_add_table(json_t *ruleset, const struct words_table *table);
 void words_add_counter(json_t *ruleset, const struct words_table *table, const char *name);
+/* type: of its keys. A map's keys are IPv4 addresses. members are taken over. */
+void words_add_set(json_t *ruleset, const struct words_table *table, const char *name, json_t *type,
+                   json_t *members);
+void words_add_map(json_t *ruleset, const struct words_table *table, const char *name,
+                   const char *value_type, json_t *members);
 void words_add_chain(json_t *ruleset, const struct words_table *table, const char *name);
 void words_add_base_chain(json_t *ruleset, const struct words_table *table,
                           const struct words_hook *hook);

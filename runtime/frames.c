@@ -3,9 +3,11 @@
 
 #include <string.h>
 
+#include "lib/api/mesh.h"
 #include "lib/base/mem.h"
 #include "runtime/endpoints.h"
 #include "runtime/firewall_words.h"
+#include "runtime/short_cut.h"
 
 #define FRAMES "frames"
 #define PRIORITY (-300)
@@ -23,7 +25,7 @@ static void add_drop(json_t *ruleset, json_t *condition, enum firewall_reason re
                    word_verdict("drop"), NULL);
 }
 
-json_t *frames_ruleset(void)
+json_t *frames_ruleset(const struct firewall_spec *spec)
 {
     json_t *ruleset = json_array();
     json_t *tags = word(json_pack("{s:[s, s]}", "set", "8021q", "8021ad"));
@@ -37,22 +39,50 @@ json_t *frames_ruleset(void)
     add_drop(ruleset, word_match("==", word_field("ether", "type"), tags), FIREWALL_VLAN);
     words_add_rule(ruleset, &netdev, FRAMES, word_count(firewall_reasons[FIREWALL_FRAME]),
                    word_verdict("drop"), NULL);
+    if (spec->has_short_cut)
+        short_cut_add(ruleset, &netdev, spec);
     return ruleset;
 }
 
-json_t *frames_door(uint32_t addr)
+json_t *frames_probe(const char *table)
+{
+    return short_cut_probe(&(struct words_table){FRAMES_FAMILY, table});
+}
+
+/* ---- doors --------------------------------------------------------------------------------- */
+
+/* Named after the device. */
+static json_t *make_door(const char *device)
 {
     json_t *door = json_array();
-    char name[IFNAMSIZ];
 
-    endpoint_host_ifname(addr, name);
     words_add_base_chain(door, &netdev,
-                         &(struct words_hook){.name = name,
+                         &(struct words_hook){.name = device,
                                               .type = "filter",
                                               .hook = "ingress",
-                                              .device = name,
+                                              .device = device,
                                               .priority = PRIORITY});
+    return door;
+}
+
+json_t *frames_door(const struct firewall_spec *spec, uint32_t addr)
+{
+    char name[IFNAMSIZ];
+    json_t *door;
+
+    endpoint_host_ifname(addr, name);
+    door = make_door(name);
     words_add_rule(door, &netdev, name, is_frame_of("!=", "ip"), word_go(FRAMES), NULL);
+    if (spec->has_short_cut)
+        short_cut_add_entry(door, &netdev, name, addr);
+    return door;
+}
+
+json_t *frames_overlay_door(const struct firewall_spec *spec)
+{
+    json_t *door = make_door(MESH_DEVICE_NAME);
+
+    short_cut_add_exit(door, &netdev, MESH_DEVICE_NAME, spec);
     return door;
 }
 
@@ -68,38 +98,36 @@ static const char *chain_of(const json_t *entry)
                  : json_string_value(json_object_get(rule, "chain"));
 }
 
-static bool is_of_door(const json_t *entry, uint32_t *ret_addr)
+static bool is_of_door(const json_t *entry)
 {
     const char *name = chain_of(entry);
+    uint32_t addr;
 
-    return name && endpoint_host_ifname_parse(name, ret_addr);
+    return name && (endpoint_host_ifname_parse(name, &addr) || strcmp(name, MESH_DEVICE_NAME) == 0);
 }
 
 json_t *frames_without_doors(const json_t *listing)
 {
     json_t *rest = json_array(), *entry;
-    uint32_t addr;
     size_t i;
 
     json_array_foreach (listing, i, entry) {
-        if (!is_of_door(entry, &addr))
+        if (!is_of_door(entry))
             json_array_append(rest, entry);
     }
     return rest;
 }
 
-uint32_t *frames_list_doors(const json_t *listing, size_t *ret_count)
+json_t *frames_list_doors(const json_t *listing)
 {
-    uint32_t *doors = mem_array(json_array_size(listing) + 1, sizeof *doors);
-    size_t i, count = 0;
-    json_t *entry;
+    json_t *names = json_array(), *entry;
+    size_t i;
 
     json_array_foreach (listing, i, entry) {
-        if (json_object_get(entry, "chain") && is_of_door(entry, &doors[count]))
-            count++;
+        if (json_object_get(entry, "chain") && is_of_door(entry))
+            json_array_append_new(names, json_string(chain_of(entry)));
     }
-    *ret_count = count;
-    return doors;
+    return names;
 }
 
 /* libnftables 1.0.6 does not list a chain's device; it is the one that the chain is named after, or
@@ -113,26 +141,26 @@ static bool is_door_chain(const json_t *chain, const char *name)
            (!json_is_string(device) || strcmp(json_string_value(device), name) == 0);
 }
 
-bool frames_has_door(const json_t *listing, uint32_t addr)
+bool frames_has_door(const json_t *listing, const json_t *door)
 {
-    AUTO_JSON json_t *want = frames_door(addr);
-    const json_t *want_rule = json_object_get(json_array_get(want, 1), "rule");
+    const char *name = chain_of(json_array_get(door, 0));
+    size_t i, chains = 0, rules = 1; /* in the door the chain is the first entry */
     const json_t *entry;
-    size_t i, chains = 0, rules = 0, right = 0;
-    char name[IFNAMSIZ];
-    uint32_t found;
 
-    endpoint_host_ifname(addr, name);
     json_array_foreach (listing, i, entry) {
-        const json_t *chain = json_object_get(entry, "chain"),
-                     *rule = json_object_get(entry, "rule");
+        const json_t *chain = json_object_get(entry, "chain"), *want;
+        const char *of = chain_of(entry);
 
-        if (!is_of_door(entry, &found) || found != addr)
+        if (!of || strcmp(of, name) != 0)
             continue;
-        chains += chain && is_door_chain(chain, name);
-        rules += rule != NULL;
-        right +=
-            rule && json_equal(json_object_get(rule, "expr"), json_object_get(want_rule, "expr"));
+        if (chain) {
+            chains += is_door_chain(chain, name);
+            continue;
+        }
+        want = json_object_get(json_array_get(door, rules++), "rule");
+        if (!json_equal(json_object_get(json_object_get(entry, "rule"), "expr"),
+                        json_object_get(want, "expr")))
+            return false;
     }
-    return chains == 1 && rules == 1 && right == 1;
+    return chains == 1 && rules == json_array_size(door);
 }

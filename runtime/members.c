@@ -70,6 +70,46 @@ void members_leave(struct members *members, struct member member)
     note_change(members, entry);
 }
 
+/* ---- lists --------------------------------------------------------------------------------- */
+
+static int compare(const struct member *a, const struct member *b)
+{
+    if (a->addr != b->addr)
+        return a->addr < b->addr ? -1 : 1;
+    return a->to < b->to ? -1 : a->to > b->to;
+}
+
+static int compare_items(const void *a, const void *b)
+{
+    return compare(a, b);
+}
+
+void members_sort(struct member_list *list)
+{
+    if (list->count > 0)
+        qsort(list->items, list->count, sizeof *list->items, compare_items);
+}
+
+void members_follow(struct members *members, struct member_list *list, struct member_list next)
+{
+    size_t old = 0, new = 0;
+
+    while (old < list->count || new < next.count) {
+        int order = old == list->count  ? 1
+                    : new == next.count ? -1
+                                        : compare(&list->items[old], &next.items[new]);
+
+        if (order > 0)
+            members_take(members, next.items[new]);
+        else if (order < 0)
+            members_leave(members, list->items[old]);
+        old += order <= 0;
+        new += order >= 0;
+    }
+    free(list->items);
+    *list = next;
+}
+
 /* ---- the difference ------------------------------------------------------------------------ */
 
 void members_difference_deinit(struct members_difference *difference)

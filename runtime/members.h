@@ -1,7 +1,7 @@
 /* Who is in the firewall's sets, followed one by one: what each set is to have, and what it lacks
  * yet or has too many. Pure.
  *
- *     taken by n others ── > 0: it is to be there ── difference ──> the set's elements
+ *     taken by n others ── > 0: it is to be there ── difference ──> the sets' elements
  */
 #pragma once
 
@@ -13,6 +13,8 @@ enum members_set {
     MEMBERS_PEERS,     /* hosts that VXLAN is taken from */
     MEMBERS_ORIGINS,   /* subnets, and the hosts that speak for them */
     MEMBERS_ENDPOINTS, /* addresses that containers may send as */
+    MEMBERS_HOPS,      /* subnets, and the next hops on the overlay to them */
+    MEMBERS_DOORS,     /* containers' addresses, and the devices that lead to them */
     MEMBERS_SET_COUNT
 };
 
@@ -20,7 +22,7 @@ enum members_set {
 struct member {
     enum members_set set;
     uint32_t addr; /* the peer's, the subnet's, the endpoint's */
-    uint32_t host; /* of origins; else 0 */
+    uint32_t to;   /* of origins the host, of hops the next one, of doors the index; else 0 */
 };
 
 struct members_entry;
@@ -35,6 +37,16 @@ void members_deinit(struct members *members);
 /* One reason more for it to be there, and one less. */
 void members_take(struct members *members, struct member member);
 void members_leave(struct members *members, struct member member);
+
+/* Members that are known as a list: sorted by address, each once. */
+struct member_list {
+    struct member *items; /* owned */
+    size_t count;
+};
+void members_sort(struct member_list *list);
+/* Takes what is new in it, leaves what is gone, and has it as the list from now on. Costs a walk
+ * through both. */
+void members_follow(struct members *members, struct member_list *list, struct member_list next);
 
 struct members_difference {
     struct member *adds, *removals; /* owned */

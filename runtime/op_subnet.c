@@ -163,7 +163,7 @@ static int leave_apply(struct op *op, struct runtime *rt)
     int r;
 
     rt->reconcile.is_off = true;
-    rt->reconcile.is_firewall_known = false;
+    rt->reconcile.is_firewall_known = rt->reconcile.is_frames_known = false;
     r = remove_all_endpoints(rt);
     rt->kernel.writes[KERNEL_FIREWALL]++;
     if (r == 0)

@@ -30,7 +30,7 @@ static struct member as_host(const struct firewall_peer *peer)
 
 static struct member as_origin(const struct firewall_peer *peer)
 {
-    return (struct member){.set = MEMBERS_ORIGINS, .addr = peer->subnet, .host = peer->host};
+    return (struct member){.set = MEMBERS_ORIGINS, .addr = peer->subnet, .to = peer->host};
 }
 
 static struct peers_entry *find(const struct peers *peers, struct mac mac)

@@ -74,9 +74,9 @@ void reconcile_run(struct reconcile *rc, unsigned int look)
         reconcile_sysctls(rc, now_ms);
     if (look & LOOK_NET)
         look_net(rc, now_ms);
-    if (look & (LOOK_MEMBERS | LOOK_FIREWALL))
+    if (look & (LOOK_NET | LOOK_MEMBERS | LOOK_FIREWALL))
         reconcile_firewall(rc, look & LOOK_FIREWALL, now_ms);
-    if (look & LOOK_FIREWALL)
+    if (look & LOOK_FIREWALL || !rc->is_frames_known)
         reconcile_frames(rc, now_ms);
     rc->has_run = true;
     rc->last_run_ms = clock_boot_ms();
@@ -210,6 +210,7 @@ int reconcile_init(struct reconcile *rc, struct loop *loop, struct kernel *kerne
         reconcile_deinit(rc);
         return r;
     }
+    rc->has_short_cut = reconcile_has_short_cut(rc);
     loop_timer_set_in(rc->sweep, RECONCILE_SWEEP_MS);
     return 0;
 }

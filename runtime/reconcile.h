@@ -55,10 +55,13 @@ struct reconcile {
     struct members members; /* of the firewall's sets */
     struct peers peers;
     bool are_peers_known; /* every forwarding entry of the overlay has been told of */
-    uint32_t *admitted;   /* owned: the endpoints among the members */
-    size_t admitted_count;
+    struct member_list endpoints, doors, hops; /* among the members */
+    bool has_short_cut;                        /* runtime/short_cut.h */
+    struct ip4_prefix *refused;                /* routes that the kernel did not take, sorted */
+    size_t refused_count;
     bool is_firewall_known;   /* the table is there, with the members that were last written */
-    bool is_generation_known; /* it was right when nftables were of this generation */
+    bool is_frames_known;     /* likewise the table of frames */
+    bool is_generation_known; /* the first was right when nftables were of this generation */
     uint32_t generation;
     uint64_t repairs[KERNEL_OBJECT_COUNT];
 };
@@ -72,6 +75,11 @@ void reconcile_deinit(struct reconcile *rc);
 void reconcile_ask(struct reconcile *rc, unsigned int look);
 /* Now. What cannot be made right is remembered in the guard and tried again. */
 void reconcile_run(struct reconcile *rc, unsigned int look);
+
+/* What the tables are to be; caller frees spec.peers. */
+struct firewall_spec reconcile_spec(const struct reconcile *rc);
+/* Whether the kernel can do the short cut, and the operator wants it. */
+bool reconcile_has_short_cut(struct reconcile *rc);
 
 /* What a look consists of, each in a file of its own. */
 void reconcile_net(struct reconcile *rc, const struct view *view, int64_t now_ms);
@@ -99,4 +107,7 @@ int reconcile_firewall_now(struct reconcile *rc);
 int reconcile_admit(struct reconcile *rc);
 /* What the firewall has on the device of an endpoint, which has just been made. */
 int reconcile_door(struct reconcile *rc, uint32_t addr);
+/* Which devices lead to the endpoints; and that of one which has just been made. */
+void reconcile_follow_doors(struct reconcile *rc, const struct view *view);
+int reconcile_put_door(struct reconcile *rc, uint32_t addr);
 void reconcile_firewall_deinit(struct reconcile *rc);

@@ -5,8 +5,11 @@
  *     entries that came and went, endpoints ── members ── the few elements that differ ──> sets
  *     somebody else has changed nftables    ── the whole table listed, compared, repaired
  */
+#include <linux/netfilter.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "lib/api/mesh.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/net/fdb.h"
@@ -50,41 +53,63 @@ static int load_peers(struct reconcile *rc)
     return 0;
 }
 
-static struct member as_endpoint(uint32_t addr)
-{
-    return (struct member){.set = MEMBERS_ENDPOINTS, .addr = addr};
-}
-
-static bool are_admitted(const struct reconcile *rc)
+static void follow_endpoints(struct reconcile *rc)
 {
     const struct endpoint_table *table = &rc->state->endpoints;
+    struct member_list next = {.items = mem_array(table->count + 1, sizeof *next.items),
+                               .count = table->count};
 
-    if (table->count != rc->admitted_count)
-        return false;
     for (size_t i = 0; i < table->count; i++)
-        if (table->items[i].addr != rc->admitted[i])
-            return false;
-    return true;
+        next.items[i] = (struct member){.set = MEMBERS_ENDPOINTS, .addr = table->items[i].addr};
+    members_sort(&next);
+    members_follow(&rc->members, &rc->endpoints, next);
 }
 
-/* The endpoints of the state, in its order. */
-static void load_endpoints(struct reconcile *rc)
+/* A door goes with its endpoint. */
+static void drop_doors(struct reconcile *rc)
 {
-    const struct endpoint_table *table = &rc->state->endpoints;
-    uint32_t *admitted;
+    struct member_list next = {.items = mem_array(rc->doors.count + 1, sizeof *next.items)};
+    size_t endpoint = 0;
 
-    if (are_admitted(rc))
-        return;
-    admitted = mem_array(table->count + 1, sizeof *admitted);
-    for (size_t i = 0; i < table->count; i++) {
-        admitted[i] = table->items[i].addr;
-        members_take(&rc->members, as_endpoint(admitted[i]));
+    for (size_t i = 0; i < rc->doors.count; i++) {
+        const struct member *door = &rc->doors.items[i];
+
+        while (endpoint < rc->endpoints.count && rc->endpoints.items[endpoint].addr < door->addr)
+            endpoint++;
+        if (endpoint < rc->endpoints.count && rc->endpoints.items[endpoint].addr == door->addr)
+            next.items[next.count++] = *door;
     }
-    for (size_t i = 0; i < rc->admitted_count; i++)
-        members_leave(&rc->members, as_endpoint(rc->admitted[i]));
-    free(rc->admitted);
-    rc->admitted = admitted;
-    rc->admitted_count = table->count;
+    members_follow(&rc->members, &rc->doors, next);
+}
+
+/* A route that the short cut may stand for: to a node's network, by the overlay, with its MTU. */
+static bool is_plain(const struct reconcile *rc, const struct route *route)
+{
+    return route->dst.len == rc->state->subnet.len && route->gateway != 0 &&
+           route->mtu_bytes == 0 && strcmp(route->via, MESH_DEVICE_NAME) == 0;
+}
+
+/* Routes are sorted by destination, and so are those that the kernel refused: somebody else's is in
+ * their place. */
+static void follow_hops(struct reconcile *rc)
+{
+    const struct route_table *table = &rc->state->routes;
+    struct member_list next = {.items = mem_array(table->count + 1, sizeof *next.items)};
+    size_t refused = 0;
+
+    for (size_t i = 0; rc->has_short_cut && i < table->count; i++) {
+        const struct route *route = &table->items[i];
+        int order = -1;
+
+        while (refused < rc->refused_count &&
+               (order = route_prefix_compare(rc->refused[refused], route->dst)) < 0)
+            refused++;
+        if (!is_plain(rc, route) || (refused < rc->refused_count && order == 0))
+            continue;
+        next.items[next.count++] =
+            (struct member){.set = MEMBERS_HOPS, .addr = route->dst.addr, .to = route->gateway};
+    }
+    members_follow(&rc->members, &rc->hops, next);
 }
 
 /* ---- transactions of our own --------------------------------------------------------------- */
@@ -116,20 +141,45 @@ void reconcile_end_write(struct reconcile *rc, int transactions)
 
 /* ---- writing members ----------------------------------------------------------------------- */
 
+struct writing {
+    const struct reconcile *rc;
+    struct nft_element *elements;
+    size_t count;
+};
+
+/* A table that is not known gets them when it is written. */
+static void add_elements(struct writing *writing, const struct member *members, size_t count,
+                         bool is_removal)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct nft_element some[FIREWALL_ELEMENTS_MAX];
+        size_t n = firewall_elements(&members[i], some);
+
+        for (size_t k = 0; k < n; k++) {
+            if (some[k].family == NFPROTO_NETDEV && !writing->rc->is_frames_known)
+                continue;
+            some[k].is_removal = is_removal;
+            writing->elements[writing->count++] = some[k];
+        }
+    }
+}
+
 /* Removals first: what may not come in any more. */
 static int write_difference(struct reconcile *rc, const struct members_difference *difference)
 {
-    size_t count = difference->add_count + difference->removal_count, n = 0;
-    AUTO_FREE struct nft_element *elements = mem_array(count, sizeof *elements);
+    size_t count = difference->add_count + difference->removal_count;
+    AUTO_FREE struct nft_element *elements =
+        mem_array(count * FIREWALL_ELEMENTS_MAX, sizeof *elements);
+    struct writing writing = {.rc = rc, .elements = elements};
     int r;
 
-    for (size_t i = 0; i < difference->removal_count; i++)
-        elements[n++] = firewall_element(&difference->removals[i], true);
-    for (size_t i = 0; i < difference->add_count; i++)
-        elements[n++] = firewall_element(&difference->adds[i], false);
+    add_elements(&writing, difference->removals, difference->removal_count, true);
+    add_elements(&writing, difference->adds, difference->add_count, false);
+    if (writing.count == 0)
+        return 0;
     rc->kernel->writes[KERNEL_FIREWALL]++;
     reconcile_begin_write(rc);
-    r = nft_elements_change(rc->kernel->elements, FIREWALL_TABLE, elements, n);
+    r = nft_elements_change(rc->kernel->elements, FIREWALL_TABLE, elements, writing.count);
     reconcile_end_write(rc, r > 0 ? r : 0);
     return r < 0 ? r : 0;
 }
@@ -208,14 +258,17 @@ static int compare_and_write(struct reconcile *rc, const struct firewall_spec *s
     return r < 0 ? r : 1;
 }
 
-static struct firewall_spec make_spec(const struct reconcile *rc)
+struct firewall_spec reconcile_spec(const struct reconcile *rc)
 {
     struct firewall_spec spec = {
         .policy = rc->policy,
         .subnet = rc->state->subnet,
         .cluster = rc->state->cluster,
-        .endpoints = rc->admitted,
-        .endpoint_count = rc->admitted_count,
+        .endpoints = &rc->endpoints,
+        .doors = &rc->doors,
+        .hops = &rc->hops,
+        .has_overlay = rc->overlay_ifindex != 0,
+        .has_short_cut = rc->has_short_cut && rc->state->subnet.len > 0,
     };
 
     spec.peers = peers_list(&rc->peers, &spec.peer_count);
@@ -234,7 +287,8 @@ static int ensure_table(struct reconcile *rc)
     r = nft_generation(rc->kernel->elements, &generation);
     if (r < 0)
         return r;
-    spec = make_spec(rc);
+    rc->is_frames_known = false; /* whoever changed something may have changed those, too */
+    spec = reconcile_spec(rc);
     r = compare_and_write(rc, &spec);
     free((void *)spec.peers);
     rc->is_firewall_known = r >= 0;
@@ -253,10 +307,12 @@ static int ensure_loaded(struct reconcile *rc, bool is_whole)
 {
     int r = 0;
 
-    load_endpoints(rc);
-    /* Most likely the table or a set is not there: then all of it is to be written. */
+    follow_endpoints(rc);
+    drop_doors(rc);
+    follow_hops(rc);
+    /* Most likely a table or a set is not there: then all of it is to be written. */
     if (rc->is_firewall_known && write_changed_members(rc) < 0)
-        rc->is_firewall_known = false;
+        rc->is_firewall_known = rc->is_frames_known = false;
     if (is_whole || !rc->is_firewall_known)
         r = ensure_table(rc);
     return r < 0 ? err_wrap(r, "firewall") : r;
@@ -305,5 +361,8 @@ void reconcile_firewall_deinit(struct reconcile *rc)
 {
     peers_deinit(&rc->peers);
     members_deinit(&rc->members);
-    free(rc->admitted);
+    free(rc->endpoints.items);
+    free(rc->doors.items);
+    free(rc->hops.items);
+    free(rc->refused);
 }

@@ -4,11 +4,98 @@
 #include <string.h>
 
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "runtime/frames.h"
 #include "runtime/reconcile.h"
 
 static const char guard_key[] = "firewall table " FRAMES_FAMILY " " FRAMES_TABLE;
+
+#define PROBE_TABLE FRAMES_TABLE "-probe"
+
+bool reconcile_has_short_cut(struct reconcile *rc)
+{
+    AUTO_JSON json_t *probe = NULL;
+    int r;
+
+    if (rc->policy.is_all_tracked)
+        return false;
+    probe = frames_probe(PROBE_TABLE);
+    r = nft_table_set(rc->kernel->nft, FRAMES_FAMILY, PROBE_TABLE, probe);
+    if (r == 0)
+        r = nft_table_delete(rc->kernel->nft, FRAMES_FAMILY, PROBE_TABLE);
+    if (r < 0)
+        log_info("this kernel's nftables cannot send packets on; the kernel path goes without the "
+                 "short cut",
+                 LOG_ERR());
+    return r == 0;
+}
+
+/* ---- which devices lead to the endpoints ---------------------------------------------------- */
+
+static struct member_list make_list(const struct member *items, size_t count, size_t room)
+{
+    struct member_list list = {.items = mem_array(count + room + 1, sizeof *list.items),
+                               .count = count};
+
+    if (count > 0)
+        memcpy(list.items, items, count * sizeof *items);
+    return list;
+}
+
+static void follow(struct reconcile *rc, struct member_list next)
+{
+    members_sort(&next);
+    members_follow(&rc->members, &rc->doors, next);
+}
+
+static struct member as_door(uint32_t addr, int ifindex)
+{
+    return (struct member){.set = MEMBERS_DOORS, .addr = addr, .to = (uint32_t)ifindex};
+}
+
+void reconcile_follow_doors(struct reconcile *rc, const struct view *view)
+{
+    const struct endpoint_table *table = &rc->state->endpoints;
+    struct member_list next = make_list(NULL, 0, table->count);
+
+    for (size_t i = 0; rc->has_short_cut && i < table->count; i++) {
+        char name[IFNAMSIZ];
+        const struct link_info *link;
+
+        endpoint_host_ifname(table->items[i].addr, name);
+        link = view_find_link(view, name);
+        if (link && plug_is_ours(link))
+            next.items[next.count++] = as_door(table->items[i].addr, link->ifindex);
+    }
+    follow(rc, next);
+}
+
+/* One more, or one that leads elsewhere now. */
+int reconcile_put_door(struct reconcile *rc, uint32_t addr)
+{
+    struct member_list next;
+    struct link_info link;
+    char name[IFNAMSIZ];
+    int r;
+
+    if (!rc->has_short_cut)
+        return 0;
+    endpoint_host_ifname(addr, name);
+    r = link_get(rc->kernel->nl, name, &link);
+    if (r < 0)
+        return r;
+    next = make_list(rc->doors.items, rc->doors.count, 1);
+    for (size_t i = 0; i < next.count; i++) {
+        if (next.items[i].addr == addr)
+            next.items[i] = next.items[--next.count];
+    }
+    next.items[next.count++] = as_door(addr, link.ifindex);
+    follow(rc, next);
+    return 0;
+}
+
+/* ---- chains on devices ----------------------------------------------------------------------- */
 
 static bool has_device(const struct link_info *links, size_t count, uint32_t addr)
 {
@@ -22,8 +109,21 @@ static bool has_device(const struct link_info *links, size_t count, uint32_t add
     return false;
 }
 
+static void add_if_missing(const json_t *listing, json_t *doors, json_t *door)
+{
+    if (!frames_has_door(listing, door))
+        json_array_extend(doors, door);
+    json_decref(door);
+}
+
+static bool is_overlay_door_wanted(const struct firewall_spec *spec)
+{
+    return spec->has_short_cut && spec->has_overlay;
+}
+
 /* What is missing, for the endpoints whose devices are there. */
-static int add_missing(struct reconcile *rc, const json_t *listing, json_t *doors)
+static int add_missing(struct reconcile *rc, const struct firewall_spec *spec,
+                       const json_t *listing, json_t *doors)
 {
     const struct endpoint_table *table = &rc->state->endpoints;
     AUTO_FREE struct link_info *links = NULL;
@@ -32,28 +132,30 @@ static int add_missing(struct reconcile *rc, const json_t *listing, json_t *door
 
     for (size_t i = 0; r == 0 && i < table->count; i++) {
         uint32_t addr = table->items[i].addr;
-        AUTO_JSON json_t *door = NULL;
 
-        if (!has_device(links, count, addr) || frames_has_door(listing, addr))
-            continue;
-        door = frames_door(addr);
-        json_array_extend(doors, door);
+        if (has_device(links, count, addr))
+            add_if_missing(listing, doors, frames_door(spec, addr));
     }
+    if (is_overlay_door_wanted(spec))
+        add_if_missing(listing, doors, frames_overlay_door(spec));
     return r;
 }
 
-static void add_orphans(const struct reconcile *rc, const json_t *listing, json_t *gone)
+static void add_orphans(const struct reconcile *rc, const struct firewall_spec *spec,
+                        const json_t *listing, json_t *gone)
 {
-    size_t count;
-    AUTO_FREE uint32_t *doors = frames_list_doors(listing, &count);
+    AUTO_JSON json_t *doors = frames_list_doors(listing);
+    json_t *name;
+    size_t i;
 
-    for (size_t i = 0; i < count; i++) {
-        char name[IFNAMSIZ];
+    json_array_foreach (doors, i, name) {
+        uint32_t addr;
+        bool is_wanted = endpoint_host_ifname_parse(json_string_value(name), &addr)
+                             ? endpoint_table_find_addr(&rc->state->endpoints, addr) != NULL
+                             : is_overlay_door_wanted(spec);
 
-        if (endpoint_table_find_addr(&rc->state->endpoints, doors[i]))
-            continue;
-        endpoint_host_ifname(doors[i], name);
-        json_array_append_new(gone, json_string(name));
+        if (!is_wanted)
+            json_array_append(gone, name);
     }
 }
 
@@ -68,48 +170,76 @@ static int write_doors(struct reconcile *rc, const json_t *doors, const json_t *
     return r;
 }
 
-static int ensure_doors(struct reconcile *rc, const json_t *listing)
+static int ensure_doors(struct reconcile *rc, const struct firewall_spec *spec,
+                        const json_t *listing)
 {
     AUTO_JSON json_t *doors = json_array(), *gone = json_array();
-    int r = add_missing(rc, listing, doors);
+    int r = add_missing(rc, spec, listing, doors);
 
-    add_orphans(rc, listing, gone);
+    add_orphans(rc, spec, listing, gone);
     if (r == 0 && (json_array_size(doors) > 0 || json_array_size(gone) > 0))
         r = write_doors(rc, doors, gone);
     return r;
 }
 
-static bool is_right(const json_t *listing, const json_t *want)
+/* ---- the table ------------------------------------------------------------------------------- */
+
+/* Who is in the sets is looked at only when it may be others than were written. */
+static int load(struct reconcile *rc, json_t **ret_listing)
+{
+    int r = rc->is_frames_known
+                ? nft_table_get_bare(rc->kernel->nft, FRAMES_FAMILY, FRAMES_TABLE, ret_listing)
+                : nft_table_get(rc->kernel->nft, FRAMES_FAMILY, FRAMES_TABLE, ret_listing);
+
+    return r == -ENOENT ? 0 : r;
+}
+
+static bool is_right(const struct reconcile *rc, const json_t *listing, const json_t *want)
 {
     AUTO_JSON json_t *have = listing ? frames_without_doors(listing) : NULL;
+    AUTO_JSON json_t *bare = rc->is_frames_known ? firewall_without_members(want) : NULL;
 
-    return have && nft_ruleset_equal(have, want);
+    return have && nft_ruleset_equal(have, bare ? bare : want);
+}
+
+static int write_table(struct reconcile *rc, const json_t *want)
+{
+    int r;
+
+    rc->kernel->writes[KERNEL_FIREWALL]++;
+    reconcile_begin_write(rc);
+    r = nft_table_set(rc->kernel->nft, FRAMES_FAMILY, FRAMES_TABLE, want);
+    reconcile_end_write(rc, 1);
+    return r;
 }
 
 /* 0: the table is as it was; 1: it was written anew. */
-static int ensure_table(struct reconcile *rc)
+static int ensure_table(struct reconcile *rc, const struct firewall_spec *spec)
 {
-    AUTO_JSON json_t *want = frames_ruleset(), *listing = NULL;
-    int r = nft_table_get(rc->kernel->nft, FRAMES_FAMILY, FRAMES_TABLE, &listing);
+    AUTO_JSON json_t *want = frames_ruleset(spec), *listing = NULL;
+    int r = load(rc, &listing);
 
-    if (r < 0 && r != -ENOENT)
+    if (r < 0)
         return r;
-    if (is_right(listing, want))
-        return ensure_doors(rc, listing);
-    rc->kernel->writes[KERNEL_FIREWALL]++;
-    r = nft_table_set(rc->kernel->nft, FRAMES_FAMILY, FRAMES_TABLE, want);
+    if (is_right(rc, listing, want))
+        return ensure_doors(rc, spec, listing);
+    r = write_table(rc, want);
     if (r == 0)
-        r = ensure_doors(rc, NULL);
+        r = ensure_doors(rc, spec, NULL);
     return r < 0 ? r : 1;
 }
 
 void reconcile_frames(struct reconcile *rc, int64_t now_ms)
 {
+    struct firewall_spec spec;
     int r;
 
     if (!guard_allows(&rc->guard, guard_key, now_ms))
         return;
-    r = ensure_table(rc);
+    spec = reconcile_spec(rc);
+    r = ensure_table(rc, &spec);
+    free((void *)spec.peers);
+    rc->is_frames_known = r >= 0;
     if (r != 0)
         reconcile_note(rc, KERNEL_FIREWALL, guard_key, r < 0 ? r : 0, now_ms);
     else
@@ -118,8 +248,14 @@ void reconcile_frames(struct reconcile *rc, int64_t now_ms)
 
 int reconcile_door(struct reconcile *rc, uint32_t addr)
 {
-    AUTO_JSON json_t *door = frames_door(addr), *gone = json_array();
+    struct firewall_spec spec = reconcile_spec(rc);
+    AUTO_JSON json_t *door = frames_door(&spec, addr), *gone = json_array();
     int r = write_doors(rc, door, gone);
 
+    free((void *)spec.peers);
+    if (r == 0)
+        r = reconcile_put_door(rc, addr);
+    if (r == 0)
+        reconcile_ask(rc, LOOK_MEMBERS);
     return r < 0 ? err_wrap(r, "frames of a container") : 0;
 }

@@ -35,8 +35,10 @@ static void update_mtu(struct reconcile *rc, const struct view *view)
     const struct link_info *overlay = view_find_overlay(view);
     int ifindex = overlay ? overlay->ifindex : 0;
 
-    if (rc->overlay_ifindex != ifindex) /* its entries came before we knew it for the overlay */
+    if (rc->overlay_ifindex != ifindex) { /* its entries came before we knew it for the overlay */
         rc->are_peers_known = false;
+        rc->is_frames_known = false; /* they name the device */
+    }
     rc->overlay_ifindex = ifindex;
     if (overlay && overlay->mtu_bytes != rc->state->mtu_bytes) {
         rc->state->mtu_bytes = overlay->mtu_bytes;
@@ -96,6 +98,8 @@ static void look_at_endpoint(struct reconcile *rc, const struct view *view,
     else
         reconcile_note(rc, KERNEL_ENDPOINT, key, r, now_ms);
     if (r == 0)
+        r = reconcile_put_door(rc, endpoint->addr);
+    if (r == 0)
         reconcile_ask(rc, LOOK_FIREWALL); /* which has a chain on its device */
 }
 
@@ -126,16 +130,29 @@ static void look_at_route(struct reconcile *rc, const struct view *view, const s
     char dst[IP4_PREFIX_TEXT_SIZE], key[64];
     struct route_entry want;
     enum route_health health = view_check_route(view, route, &want);
+    int r = -EEXIST; /* held back because it was refused before */
 
     (void)snprintf(key, sizeof key, "route %s", ip4_prefix_format(route->dst, dst));
     if (health != ROUTE_MISSING) {
         guard_settle(&rc->guard, key); /* not ready yet is no error: its device's event comes */
         return;
     }
-    if (guard_allows(&rc->guard, key, now_ms))
-        reconcile_note(rc, KERNEL_ROUTE, key,
-                       kernel_ensure_route(rc->kernel, rc->kernel->nl, &want, KERNEL_ROUTE),
-                       now_ms);
+    if (guard_allows(&rc->guard, key, now_ms)) {
+        r = kernel_ensure_route(rc->kernel, rc->kernel->nl, &want, KERNEL_ROUTE);
+        reconcile_note(rc, KERNEL_ROUTE, key, r, now_ms);
+    }
+    if (r < 0)
+        rc->refused[rc->refused_count++] = route->dst;
+}
+
+static void look_at_routes(struct reconcile *rc, const struct view *view, int64_t now_ms)
+{
+    const struct route_table *table = &rc->state->routes;
+
+    rc->refused = mem_resize(rc->refused, table->count + 1, sizeof *rc->refused);
+    rc->refused_count = 0;
+    for (size_t i = 0; i < table->count; i++)
+        look_at_route(rc, view, &table->items[i], now_ms);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */
@@ -180,10 +197,10 @@ void reconcile_net(struct reconcile *rc, const struct view *view, int64_t now_ms
     watch(rc, view);
     for (size_t i = 0; i < view->link_count; i++)
         remove_if_orphan(rc, &view->links[i], now_ms);
+    reconcile_follow_doors(rc, view);
     for (size_t i = 0; i < rc->state->endpoints.count; i++)
         look_at_endpoint(rc, view, &rc->state->endpoints.items[i], now_ms);
-    for (size_t i = 0; i < rc->state->routes.count; i++)
-        look_at_route(rc, view, &rc->state->routes.items[i], now_ms);
+    look_at_routes(rc, view, now_ms);
     look_at_fastpath(rc, view, now_ms);
 }
 

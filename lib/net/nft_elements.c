@@ -86,6 +86,7 @@ static size_t count_alike(const struct nft_element *elements, size_t count)
 
     while (alike < count && alike < MESSAGE_ELEMENTS &&
            elements[alike].is_removal == elements[0].is_removal &&
+           elements[alike].family == elements[0].family &&
            strcmp(elements[alike].set, elements[0].set) == 0)
         alike++;
     return alike;
@@ -96,7 +97,7 @@ static struct nlmsghdr *begin_elements(struct transaction *t, const char *table,
 {
     uint16_t what = first->is_removal ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM;
     struct nlmsghdr *message = begin_message(t, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | what),
-                                             first->is_removal ? 0 : NLM_F_CREATE, NFPROTO_INET, 0);
+                                             first->is_removal ? 0 : NLM_F_CREATE, first->family, 0);
 
     mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, table);
     mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, first->set);
@@ -218,7 +219,7 @@ int nft_elements_change(struct nl *nl, const char *table, const struct nft_eleme
         r = change_some(nl, table, elements + done, some);
         done += some;
     }
-    return r < 0 ? err_wrap(r, "change sets of table inet %s", table) : transactions;
+    return r < 0 ? err_wrap(r, "change sets of the tables %s", table) : transactions;
 }
 
 /* ---- the generation ------------------------------------------------------------------------ */

@@ -287,7 +287,8 @@ static void ten_thousand_elements_fit(void **state)
 /* Of the set of peers; host order. */
 static struct nft_element element(uint32_t addr, bool is_removal)
 {
-    struct nft_element element = {.set = "peers", .is_removal = is_removal, .key_bytes = 4};
+    struct nft_element element = {
+        .family = NFPROTO_INET, .set = "peers", .is_removal = is_removal, .key_bytes = 4};
     uint32_t addr_be = htonl(addr);
 
     memcpy(element.key, &addr_be, sizeof addr_be);

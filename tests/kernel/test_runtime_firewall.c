@@ -57,13 +57,13 @@ static void peers_that_move_and_endpoints_that_come_make_the_table_that_was_want
 {
     struct bed *bed = *state;
     const struct firewall_peer peers[] = {{0xc0a8010c, 0x0a2a0200}, {0xc0a8010d, 0x0a2a0300}};
-    const uint32_t endpoints[] = {ADDR_A};
+    struct member endpoint = {.set = MEMBERS_ENDPOINTS, .addr = ADDR_A};
+    const struct member_list endpoints = {&endpoint, 1};
     const struct firewall_spec spec = {.subnet = bed->state.subnet,
                                        .cluster = bed->state.cluster,
                                        .peers = peers,
                                        .peer_count = 2,
-                                       .endpoints = endpoints,
-                                       .endpoint_count = 1};
+                                       .endpoints = &endpoints};
     AUTO_JSON json_t *want = firewall_ruleset(&spec), *have = NULL;
     int vxlan = lab_vxlan(bed->kernel.nl);
     uint32_t before, after;
@@ -108,6 +108,98 @@ static void what_others_do_to_members_is_found_and_undone(void **state)
     bed_assert_right(bed);
 }
 
+/* ---- the short cut --------------------------------------------------------------------------- */
+
+/* What has come to the hooks of other tables since it was asked last. */
+static void assert_seen(unsigned int packets)
+{
+    AUTO_FREE char *listing = lab_run("nft", "reset", "counter", "inet", "seen", "n", NULL);
+    AUTO_FREE char *want = mem_printf("packets %u ", packets);
+
+    if (!strstr(listing, want))
+        fail_msg("wanted %sand there is: %s", want, listing);
+}
+
+static void watch_forwarding(void)
+{
+    lab_do("nft", "add table inet seen; add counter inet seen n; "
+                  "add chain inet seen forward { type filter hook forward priority 0; }; "
+                  "add rule inet seen forward counter name n");
+}
+
+static void containers_of_a_node_reach_each_other_past_all_hooks(void **state)
+{
+    struct bed *bed = *state;
+
+    (void)bed_enter(bed, 0);
+    (void)bed_enter(bed, 1);
+    bed_look(bed);
+    watch_forwarding();
+    bed_assert_pings(bed, 0, "10.42.1.2");
+    assert_seen(0);
+    lab_do("nft", "flush", "map", "netdev", "quilt", "doors"); /* the long way */
+    bed_assert_pings(bed, 0, "10.42.1.2");
+    assert_seen(6);
+    bed_look(bed);
+    bed_assert_pings(bed, 1, "10.42.1.1");
+    assert_seen(0);
+    bed_assert_right(bed);
+}
+
+static void without_the_short_cut_all_goes_by_the_hooks(void **state)
+{
+    struct bed *bed = *state;
+
+    bed->rc.has_short_cut = false;
+    (void)bed_enter(bed, 0);
+    (void)bed_enter(bed, 1);
+    bed_look(bed);
+    watch_forwarding();
+    bed_assert_pings(bed, 0, "10.42.1.2");
+    assert_seen(6);
+    bed_assert_right(bed);
+}
+
+static void assert_hops(struct bed *bed, const char *some, const char *none)
+{
+    AUTO_FREE char *hops = NULL;
+
+    bed_look(bed);
+    hops = lab_run("nft", "list", "map", "netdev", "quilt", "hops", NULL);
+    assert_true(!some || strstr(hops, some));
+    assert_null(strstr(hops, none));
+    bed_look(bed);
+    assert_true(reconcile_firewall_is_current(&bed->rc));
+}
+
+static void put_route(struct bed *bed, uint32_t dst, uint8_t len, uint32_t mtu_bytes)
+{
+    const struct route route = {
+        .dst = {dst, len}, .via = "vxlan100", .gateway = dst, .mtu_bytes = mtu_bytes};
+
+    (void)route_table_put(&bed->state.routes, &route);
+}
+
+static void hops_are_the_routes_that_are_like_any_other_and_in_the_kernel(void **state)
+{
+    struct bed *bed = *state;
+
+    (void)lab_vxlan(bed->kernel.nl);
+    lab_do("ip", "link", "set", "vxlan100", "up");
+    lab_do("ip", "route", "add", "10.42.5.0/24", "dev", "lo"); /* somebody else's */
+    put_route(bed, 0x0a2a0200, 24, 0);
+    put_route(bed, 0x0a2a0300, 24, 1400);
+    put_route(bed, 0x0a2a0400, 25, 0);
+    put_route(bed, 0x0a2a0500, 24, 0);
+    assert_hops(bed, "{ 10.42.2.0 : 10.42.2.0 }", "10.42.3.0");
+    put_route(bed, 0x0a2a0300, 24, 0);
+    assert_hops(bed, "10.42.3.0 : 10.42.3.0", "10.42.5.0");
+    put_route(bed, 0x0a2a0200, 24, 1400);
+    assert_hops(bed, "10.42.3.0 : 10.42.3.0", "10.42.2.0");
+    assert_true(route_table_remove(&bed->state.routes, (struct ip4_prefix){0x0a2a0300, 24}));
+    assert_hops(bed, NULL, "10.42.3.0");
+}
+
 static void foreign_tables_stay_byte_for_byte(void **state)
 {
     struct bed *bed = *state;
@@ -148,6 +240,9 @@ int main(void)
         TEST(peers_follow_the_overlays_entries),
         TEST(peers_that_move_and_endpoints_that_come_make_the_table_that_was_wanted),
         TEST(what_others_do_to_members_is_found_and_undone),
+        TEST(containers_of_a_node_reach_each_other_past_all_hooks),
+        TEST(without_the_short_cut_all_goes_by_the_hooks),
+        TEST(hops_are_the_routes_that_are_like_any_other_and_in_the_kernel),
         TEST(foreign_tables_stay_byte_for_byte),
         TEST(a_forged_source_is_dropped),
     };

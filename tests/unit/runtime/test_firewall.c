@@ -29,6 +29,15 @@ static void say_word(struct strbuf *out, const char *key, const json_t *of)
         say(out, json_object_get(of, "left"));
         strbuf_addf(out, " %s ", json_string_value(json_object_get(of, "op")));
         say(out, json_object_get(of, "right"));
+    } else if (strcmp(key, "payload") == 0 && json_object_get(of, "base")) {
+        strbuf_addf(out, "%s+%d/%d", json_string_value(json_object_get(of, "base")),
+                    (int)json_integer_value(json_object_get(of, "offset")),
+                    (int)json_integer_value(json_object_get(of, "len")));
+    } else if (strcmp(key, "fwd") == 0) {
+        strbuf_adds(out, "fwd to ");
+        say(out, json_object_get(of, "addr"));
+        strbuf_adds(out, " device ");
+        say(out, json_object_get(of, "dev"));
     } else if (strcmp(key, "payload") == 0) {
         strbuf_addf(out, "%s %s", json_string_value(json_object_get(of, "protocol")),
                     json_string_value(json_object_get(of, "field")));
@@ -52,9 +61,10 @@ static void say_word(struct strbuf *out, const char *key, const json_t *of)
     } else if (json_is_array(of)) {
         strbuf_adds(out, strcmp(key, "set") == 0 ? "{" : "");
         say_list(out, of,
-                 strcmp(key, "concat") == 0 ? " . "
-                 : strcmp(key, "&") == 0    ? " & "
-                                            : ", ");
+                 strcmp(key, "concat") == 0  ? " . "
+                 : strcmp(key, "range") == 0 ? "-"
+                 : strcmp(key, "&") == 0     ? " & "
+                                             : ", ");
         strbuf_adds(out, strcmp(key, "set") == 0 ? "}" : "");
     } else if (json_object_get(of, "key")) {
         strbuf_adds(out, json_string_value(json_object_get(of, "key")));
@@ -127,7 +137,13 @@ static void assert_members(const json_t *ruleset, const char *type, const char *
 
 static const struct firewall_peer peers[] = {
     {0xc0a8010b, 0x0a2a0200}, {0xc0a8010c, 0}, {0xc0a8010c, 0x0a2a0300}};
-static const uint32_t endpoints[] = {0x0a2a0105, 0x0a2a0101};
+static struct member of_endpoints[] = {{.set = MEMBERS_ENDPOINTS, .addr = 0x0a2a0101},
+                                       {.set = MEMBERS_ENDPOINTS, .addr = 0x0a2a0105}};
+static struct member of_hops[] = {{.set = MEMBERS_HOPS, .addr = 0x0a2a0200, .to = 0x0a2a0200}};
+static struct member of_doors[] = {{.set = MEMBERS_DOORS, .addr = 0x0a2a0101, .to = 7}};
+static const struct member_list endpoints = {of_endpoints, ARRAY_LEN(of_endpoints)};
+static const struct member_list hops = {of_hops, ARRAY_LEN(of_hops)};
+static const struct member_list doors = {of_doors, ARRAY_LEN(of_doors)};
 
 static struct firewall_spec node(void)
 {
@@ -135,8 +151,11 @@ static struct firewall_spec node(void)
                                   .cluster = net("10.42.0.0/16"),
                                   .peers = peers,
                                   .peer_count = ARRAY_LEN(peers),
-                                  .endpoints = endpoints,
-                                  .endpoint_count = ARRAY_LEN(endpoints)};
+                                  .endpoints = &endpoints,
+                                  .doors = &doors,
+                                  .hops = &hops,
+                                  .has_overlay = true,
+                                  .has_short_cut = true};
 }
 
 static void a_nodes_table_reads_so(void **unused)
@@ -205,8 +224,8 @@ static void the_sets_say_who_may_send_what(void **unused)
     assert_members(ruleset, "map", "peers", "192.168.1.11, c0a8:10b; 192.168.1.12, c0a8:10c");
     assert_members(ruleset, "set", "origins", "10.42.2.0 . c0a8:10b; 10.42.3.0 . c0a8:10c");
     assert_members(ruleset, "set", "endpoints",
-                   "qv0a2a0105 . 10.42.1.5 . 02:51:0a:2a:01:05; "
-                   "qv0a2a0101 . 10.42.1.1 . 02:51:0a:2a:01:01");
+                   "qv0a2a0101 . 10.42.1.1 . 02:51:0a:2a:01:01; "
+                   "qv0a2a0105 . 10.42.1.5 . 02:51:0a:2a:01:05");
 }
 
 static void without_a_subnet_nothing_gets_in_and_nothing_is_rewritten(void **unused)
@@ -303,7 +322,7 @@ static void words_that_open_are_read_strictly(void **unused)
 static void each_reason_has_a_counter_and_a_rule(void **unused)
 {
     const struct firewall_spec spec = node();
-    AUTO_JSON json_t *inet = firewall_ruleset(&spec), *netdev = frames_ruleset();
+    AUTO_JSON json_t *inet = firewall_ruleset(&spec), *netdev = frames_ruleset(&spec);
 
     for (size_t i = 0; i < FIREWALL_REASON_COUNT; i++) {
         const json_t *ruleset = i < FIREWALL_FRAMES_FIRST ? inet : netdev;
@@ -319,7 +338,8 @@ static void each_reason_has_a_counter_and_a_rule(void **unused)
 
 static void frames_are_of_ip4_or_dropped(void **unused)
 {
-    AUTO_JSON json_t *ruleset = frames_ruleset(), *door = frames_door(endpoints[0]);
+    const struct firewall_spec spec = {.subnet = net("10.42.1.0/24")};
+    AUTO_JSON json_t *ruleset = frames_ruleset(&spec), *door = frames_door(&spec, 0x0a2a0105);
 
     assert_chain(ruleset, "frames",
                  "ether type == arp; counter arp; drop\n"
@@ -331,26 +351,66 @@ static void frames_are_of_ip4_or_dropped(void **unused)
         json_string_value(json_object_get(find(door, "chain", "qv0a2a0105"), "dev")), "qv0a2a0105");
 }
 
-static void a_door_is_known_among_others_by_its_device_and_its_rule(void **unused)
+static void a_door_is_known_among_others_by_its_device_and_its_rules(void **unused)
 {
-    AUTO_JSON json_t *listing = frames_ruleset(), *first = frames_door(endpoints[0]);
-    AUTO_JSON json_t *second = frames_door(endpoints[1]), *rest = NULL, *bare = frames_ruleset();
-    AUTO_FREE uint32_t *doors = NULL;
-    size_t count;
+    const struct firewall_spec spec = node();
+    AUTO_JSON json_t *listing = frames_ruleset(&spec), *bare = frames_ruleset(&spec);
+    AUTO_JSON json_t *first = frames_door(&spec, 0x0a2a0105), *overlay = frames_overlay_door(&spec);
+    AUTO_JSON json_t *second = frames_door(&spec, 0x0a2a0101), *rest = NULL, *names = NULL;
 
     json_array_extend(listing, first);
-    assert_true(frames_has_door(listing, endpoints[0]));
-    assert_false(frames_has_door(listing, endpoints[1]));
+    json_array_extend(listing, overlay);
+    assert_true(frames_has_door(listing, first));
+    assert_true(frames_has_door(listing, overlay));
+    assert_false(frames_has_door(listing, second));
     json_array_append(listing, json_array_get(second, 0));
-    assert_false(frames_has_door(listing, endpoints[1])); /* without its rule */
-    doors = frames_list_doors(listing, &count);
-    assert_int_equal(count, 2);
-    assert_int_equal(doors[0], endpoints[0]);
-    assert_int_equal(doors[1], endpoints[1]);
+    assert_false(frames_has_door(listing, second)); /* without its rules */
+    json_array_append(listing, json_array_get(second, 2));
+    json_array_append(listing, json_array_get(second, 1));
+    assert_false(frames_has_door(listing, second)); /* in another order */
+    names = frames_list_doors(listing);
+    assert_int_equal(json_array_size(names), 3);
+    assert_string_equal(json_string_value(json_array_get(names, 0)), "qv0a2a0105");
+    assert_string_equal(json_string_value(json_array_get(names, 1)), "vxlan100");
     rest = frames_without_doors(listing);
     assert_true(json_equal(rest, bare));
     json_array_append(listing, json_array_get(first, 1));
-    assert_false(frames_has_door(listing, endpoints[0])); /* with one rule more */
+    assert_false(frames_has_door(listing, first)); /* with one rule more */
+}
+
+static void the_short_cut_reads_so(void **unused)
+{
+    const struct firewall_spec spec = node();
+    AUTO_JSON json_t *ruleset = frames_ruleset(&spec), *door = frames_door(&spec, 0x0a2a0105);
+    AUTO_JSON json_t *overlay = frames_overlay_door(&spec);
+
+    assert_chain(door, "qv0a2a0105",
+                 "ether type != ip; goto frames\n"
+                 "ip saddr == 10.42.1.5; ether saddr == 02:51:0a:2a:01:05; pkttype == host; "
+                 "ip hdrlength == 5; nh+48/24 & 12582910 == 2-254; goto short_cut\n");
+    assert_chain(ruleset, "short_cut",
+                 "l4proto != 17; goto onward\n"
+                 "th dport != 4789; goto onward\n");
+    assert_chain(ruleset, "onward",
+                 "fwd to @hops[ip daddr & 255.255.255.0] device vxlan100\n"
+                 "goto arrive\n");
+    assert_chain(ruleset, "arrive", "fwd to ip daddr device @doors[ip daddr]\n");
+    assert_chain(overlay, "vxlan100",
+                 "pkttype == host; ip hdrlength == 5; nh+48/24 & 12582910 == 2-254; "
+                 "ip saddr & 255.255.255.0 . priority == @origins; goto arrive\n");
+    assert_members(ruleset, "map", "hops", "10.42.2.0, 10.42.2.0");
+    assert_members(ruleset, "map", "doors", "10.42.1.1, qv0a2a0101");
+    assert_members(ruleset, "set", "origins", "10.42.2.0 . c0a8:10b; 10.42.3.0 . c0a8:10c");
+}
+
+static void without_an_overlay_the_short_cut_ends_on_this_node(void **unused)
+{
+    struct firewall_spec spec = node();
+    AUTO_JSON json_t *ruleset = NULL;
+
+    spec.has_overlay = false;
+    ruleset = frames_ruleset(&spec);
+    assert_chain(ruleset, "onward", "goto arrive\n");
 }
 
 static void without_its_members_a_table_is_that_of_a_node_alone(void **unused)
@@ -359,7 +419,8 @@ static void without_its_members_a_table_is_that_of_a_node_alone(void **unused)
     AUTO_JSON json_t *with = firewall_ruleset(&spec), *bare = firewall_without_members(with);
     AUTO_JSON json_t *alone = NULL, *bare_alone = NULL;
 
-    spec.peer_count = spec.endpoint_count = 0;
+    spec.peer_count = 0;
+    spec.endpoints = NULL;
     alone = firewall_ruleset(&spec);
     bare_alone = firewall_without_members(alone);
     assert_true(json_equal(bare, bare_alone));
@@ -390,7 +451,9 @@ int main(void)
         cmocka_unit_test(words_that_open_are_read_strictly),
         cmocka_unit_test(each_reason_has_a_counter_and_a_rule),
         cmocka_unit_test(frames_are_of_ip4_or_dropped),
-        cmocka_unit_test(a_door_is_known_among_others_by_its_device_and_its_rule),
+        cmocka_unit_test(a_door_is_known_among_others_by_its_device_and_its_rules),
+        cmocka_unit_test(the_short_cut_reads_so),
+        cmocka_unit_test(without_an_overlay_the_short_cut_ends_on_this_node),
         cmocka_unit_test(without_its_members_a_table_is_that_of_a_node_alone),
         cmocka_unit_test(peers_are_sorted_and_each_is_there_once),
     };

@@ -4,7 +4,7 @@
 #include "tests/unit/runtime/testing.h"
 
 static const struct member peer = {.set = MEMBERS_PEERS, .addr = 101};
-static const struct member origin = {.set = MEMBERS_ORIGINS, .addr = 101, .host = 7};
+static const struct member origin = {.set = MEMBERS_ORIGINS, .addr = 101, .to = 7};
 
 /* What is to be written, and then taken as written. */
 static void assert_writes(struct members *members, size_t adds, size_t removals)
@@ -31,7 +31,7 @@ static void a_member_comes_and_goes(void **unused)
     members_compare(&members, &difference);
     assert_int_equal(difference.adds[0].set, MEMBERS_ORIGINS);
     assert_int_equal(difference.adds[0].addr, 101);
-    assert_int_equal(difference.adds[0].host, 7);
+    assert_int_equal(difference.adds[0].to, 7);
     members_difference_deinit(&difference);
     assert_writes(&members, 1, 0);
     members_leave(&members, origin);

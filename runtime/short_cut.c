@@ -1,0 +1,156 @@
+/* The short cut's rules. */
+#include "runtime/short_cut.h"
+
+#include <netinet/in.h>
+
+#include "lib/api/mesh.h"
+#include "lib/base/mem.h"
+#include "runtime/endpoints.h"
+
+#define FROM_CONTAINER "short_cut"
+#define ONWARD "onward"
+#define ARRIVE "arrive"
+
+/* ---- words ----------------------------------------------------------------------------------- */
+
+static json_t *is_without_options(void)
+{
+    return word_match("==", word_field("ip", "hdrlength"), json_integer(5));
+}
+
+/* No fragment, and to live for another hop: three bytes, of which the flag "do not fragment" and
+ * the TTL's last bit do not count, as one number. */
+static json_t *is_whole_and_alive(void)
+{
+    json_t *from_flags =
+        word(json_pack("{s:{s:s, s:i, s:i}}", "payload", "base", "nh", "offset", 48, "len", 24));
+    json_t *bits = word(json_pack("{s:[o, i]}", "&", from_flags, 0xbffffe));
+
+    return word_match("==", bits, word(json_pack("{s:[i, i]}", "range", 0x02, 0xfe)));
+}
+
+static json_t *is_no_udp(void)
+{
+    return word_match("!=", word_meta("l4proto"), json_integer(IPPROTO_UDP));
+}
+
+/* Of what is UDP. */
+static json_t *is_no_vxlan(void)
+{
+    return word_match("!=", word_field("th", "dport"), json_integer(MESH_VXLAN_PORT));
+}
+
+/* The frame is addressed to the device it came by. */
+static json_t *is_for_the_host(void)
+{
+    return word_match("==", word_meta("pkttype"), json_string("host"));
+}
+
+static json_t *value_in(const char *map, json_t *key)
+{
+    AUTO_FREE char *name = mem_printf("@%s", map);
+
+    return word(json_pack("{s:{s:o, s:s}}", "map", "key", key, "data", name));
+}
+
+/* To the neighbour of this address, with one hop less to live (nft_fwd_neigh_eval). Where a map has
+ * no value the rule ends. */
+static json_t *send_to(json_t *addr, json_t *device)
+{
+    return word(
+        json_pack("{s:{s:s, s:o, s:o}}", "fwd", "family", "ip", "addr", addr, "dev", device));
+}
+
+/* ---- rules ----------------------------------------------------------------------------------- */
+
+static void add_from_container(json_t *ruleset, const struct words_table *table)
+{
+    words_add_chain(ruleset, table, FROM_CONTAINER);
+    words_add_rule(ruleset, table, FROM_CONTAINER, is_no_udp(), word_go(ONWARD), NULL);
+    words_add_rule(ruleset, table, FROM_CONTAINER, is_no_vxlan(), word_go(ONWARD), NULL);
+}
+
+static void add_onward(json_t *ruleset, const struct words_table *table,
+                       const struct firewall_spec *spec)
+{
+    words_add_chain(ruleset, table, ONWARD);
+    if (spec->has_overlay)
+        words_add_rule(
+            ruleset, table, ONWARD,
+            send_to(value_in(SHORT_CUT_HOPS, word_masked("daddr", ip4_mask(spec->subnet.len))),
+                    json_string(MESH_DEVICE_NAME)),
+            NULL);
+    words_add_rule(ruleset, table, ONWARD, word_go(ARRIVE), NULL);
+}
+
+static void add_arrive(json_t *ruleset, const struct words_table *table)
+{
+    words_add_chain(ruleset, table, ARRIVE);
+    words_add_rule(
+        ruleset, table, ARRIVE,
+        send_to(word_field("ip", "daddr"), value_in(SHORT_CUT_DOORS, word_field("ip", "daddr"))),
+        NULL);
+}
+
+void short_cut_add_entry(json_t *door, const struct words_table *table, const char *chain,
+                         uint32_t addr)
+{
+    words_add_rule(door, table, chain, word_match("==", word_field("ip", "saddr"), word_addr(addr)),
+                   word_match("==", word_field("ether", "saddr"), word_mac(mac_from_ip4(addr))),
+                   is_for_the_host(), is_without_options(), is_whole_and_alive(),
+                   word_go(FROM_CONTAINER), NULL);
+}
+
+void short_cut_add_exit(json_t *door, const struct words_table *table, const char *chain,
+                        const struct firewall_spec *spec)
+{
+    words_add_rule(door, table, chain, is_for_the_host(), is_without_options(),
+                   is_whole_and_alive(), firewall_is_of_origin("==", spec), word_go(ARRIVE), NULL);
+}
+
+/* ---- sets ------------------------------------------------------------------------------------ */
+
+static json_t *hop_members(const struct member_list *hops)
+{
+    json_t *members = json_array();
+
+    for (size_t i = 0; hops && i < hops->count; i++)
+        json_array_append_new(members, json_pack("[o, o]", word_addr(hops->items[i].addr),
+                                                 word_addr(hops->items[i].to)));
+    return members;
+}
+
+static json_t *door_members(const struct member_list *doors)
+{
+    json_t *members = json_array();
+
+    for (size_t i = 0; doors && i < doors->count; i++) {
+        char name[IFNAMSIZ];
+
+        endpoint_host_ifname(doors->items[i].addr, name);
+        json_array_append_new(members, json_pack("[o, s]", word_addr(doors->items[i].addr), name));
+    }
+    return members;
+}
+
+void short_cut_add(json_t *ruleset, const struct words_table *table,
+                   const struct firewall_spec *spec)
+{
+    words_add_set(ruleset, table, FIREWALL_ORIGINS, json_pack("[s, s]", "ipv4_addr", "classid"),
+                  firewall_origin_members(spec));
+    words_add_map(ruleset, table, SHORT_CUT_HOPS, "ipv4_addr", hop_members(spec->hops));
+    words_add_map(ruleset, table, SHORT_CUT_DOORS, "iface_index", door_members(spec->doors));
+    add_arrive(ruleset, table);
+    add_onward(ruleset, table, spec);
+    add_from_container(ruleset, table);
+}
+
+json_t *short_cut_probe(const struct words_table *table)
+{
+    json_t *ruleset = json_array();
+
+    words_add_table(ruleset, table);
+    words_add_map(ruleset, table, SHORT_CUT_DOORS, "iface_index", json_array());
+    add_arrive(ruleset, table);
+    return ruleset;
+}

@@ -1,0 +1,35 @@
+/* The kernel path's short cut: what goes from container to container is sent on from the device it
+ * comes by, before routing and before the hooks of the firewall, which would let it pass and pay
+ * for it with a third of its time. Part of the table `netdev quilt`. Pure.
+ *
+ *     from a container, with its own address and MAC, and no VXLAN
+ *         to one of this node     ── doors: address -> device ──> that device
+ *         to a peer's subnet      ── hops: subnet -> next hop ──> the overlay
+ *     out of the overlay, from a subnet of the peer that sent it
+ *         to one of this node     ── doors ──> that device
+ *
+ * It only leaves out what changes nothing. What a list does not have, and what is unusual (options,
+ * fragments, a TTL that ends here, a next hop with an MTU of its own) goes the long way, where
+ * `inet quilt` judges it and the kernel answers it. Other programs' tables see nothing of what goes
+ * here; with connection tracking of all (--conntrack all) there is no short cut.
+ */
+#pragma once
+
+#include "runtime/firewall.h"
+#include "runtime/firewall_words.h"
+
+#define SHORT_CUT_HOPS "hops"
+#define SHORT_CUT_DOORS "doors"
+
+/* Sets and chains of the table. */
+void short_cut_add(json_t *ruleset, const struct words_table *table,
+                   const struct firewall_spec *spec);
+/* The rule that leads there from the chain on an endpoint's device. */
+void short_cut_add_entry(json_t *door, const struct words_table *table, const char *chain,
+                         uint32_t addr);
+/* The rules of the chain on the overlay's device. */
+void short_cut_add_exit(json_t *door, const struct words_table *table, const char *chain,
+                        const struct firewall_spec *spec);
+
+/* A table that a kernel takes which can do all that. */
+json_t *short_cut_probe(const struct words_table *table);
