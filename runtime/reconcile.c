@@ -77,7 +77,7 @@ void reconcile_run(struct reconcile *rc, unsigned int look)
     if (look & (LOOK_NET | LOOK_MEMBERS | LOOK_FIREWALL))
         reconcile_firewall(rc, look & LOOK_FIREWALL, now_ms);
     if (look & LOOK_FIREWALL || !rc->is_frames_known)
-        reconcile_frames(rc, now_ms);
+        reconcile_frames(rc, look & LOOK_FIREWALL, now_ms);
     rc->has_run = true;
     rc->last_run_ms = clock_boot_ms();
     arm_retry(rc);

@@ -84,7 +84,7 @@ bool reconcile_has_short_cut(struct reconcile *rc);
 /* What a look consists of, each in a file of its own. */
 void reconcile_net(struct reconcile *rc, const struct view *view, int64_t now_ms);
 void reconcile_firewall(struct reconcile *rc, bool is_whole, int64_t now_ms);
-void reconcile_frames(struct reconcile *rc, int64_t now_ms);
+void reconcile_frames(struct reconcile *rc, bool is_whole, int64_t now_ms);
 void reconcile_sysctls(struct reconcile *rc, int64_t now_ms);
 
 /* A repair of the object under this key ended with r: counts, remembers, logs. r > 0 is an outcome

@@ -229,7 +229,8 @@ static int ensure_table(struct reconcile *rc, const struct firewall_spec *spec)
     return r < 0 ? r : 1;
 }
 
-void reconcile_frames(struct reconcile *rc, int64_t now_ms)
+/* That it is written because the overlay or the subnet came is no repair. */
+void reconcile_frames(struct reconcile *rc, bool is_whole, int64_t now_ms)
 {
     struct firewall_spec spec;
     int r;
@@ -240,7 +241,7 @@ void reconcile_frames(struct reconcile *rc, int64_t now_ms)
     r = ensure_table(rc, &spec);
     free((void *)spec.peers);
     rc->is_frames_known = r >= 0;
-    if (r != 0)
+    if (r < 0 || (r == 1 && is_whole))
         reconcile_note(rc, KERNEL_FIREWALL, guard_key, r < 0 ? r : 0, now_ms);
     else
         guard_settle(&rc->guard, guard_key);

@@ -111,13 +111,22 @@ def test_a_container_without_a_route(mesh):
     assert trace(mesh)["answered"]
 
 
+def make_kernel_mesh(bed, **options):
+    mesh = bed.mesh(hosts=2, agent_options="--dataplane kernel", control_options="--node-timeout 60s", **options)
+    wait_for(lambda: trace(mesh)["answered"], 10, "a packet to be answered", 0.2)
+    return mesh
+
+
 @pytest.fixture(scope="module")
 def kernel_mesh(module_bed):
     """Where the kernel's path is the only one, and every hop of it is needed."""
-    mesh = module_bed.mesh(hosts=2, agent_options="--dataplane kernel",
-                           control_options="--node-timeout 60s")
-    wait_for(lambda: trace(mesh)["answered"], 10, "a packet to be answered", 0.2)
-    return mesh
+    return make_kernel_mesh(module_bed)
+
+
+@pytest.fixture(scope="module")
+def tracked_mesh(module_bed):
+    """The same by all of the hosts' hooks, where other programs' rules are."""
+    return make_kernel_mesh(module_bed, runtime_options="--conntrack all")
 
 
 @pytest.mark.parametrize("hop, words", [
@@ -136,25 +145,25 @@ def test_an_entry_that_is_missing_while_nobody_repairs_it(kernel_mesh, hop, word
     wait_for(lambda: trace(kernel_mesh)["answered"], 10, "the repair", 0.2)
 
 
-def test_a_firewall_that_drops_what_comes_from_the_container(kernel_mesh):
-    node, container = kernel_mesh.nodes[0], kernel_mesh.containers[0]
+def test_a_firewall_that_drops_what_comes_from_the_container(tracked_mesh):
+    node, container = tracked_mesh.nodes[0], tracked_mesh.containers[0]
     node.net("nft", "add table inet lab_wall; add chain inet lab_wall c { type filter hook "
              "prerouting priority -400; }; add rule inet lab_wall c ip saddr "
              f"{container.ip} drop")
     try:
-        report = trace(kernel_mesh)
+        report = trace(tracked_mesh)
     finally:
         node.net("nft", "delete", "table", "inet", "lab_wall")
     assert report["died_at"] == "filter"
     assert report["seen"] == ["left the container"]
 
 
-def test_a_forward_policy_of_another_table(kernel_mesh):
-    node = kernel_mesh.nodes[0]
+def test_a_forward_policy_of_another_table(tracked_mesh):
+    node = tracked_mesh.nodes[0]
     node.net("nft", "add table inet lab_wall; add chain inet lab_wall c { type filter hook forward "
              "priority 0; policy drop; }")
     try:
-        report = trace(kernel_mesh)
+        report = trace(tracked_mesh)
     finally:
         node.net("nft", "delete", "table", "inet", "lab_wall")
     assert report["died_at"] == "filter"
