@@ -44,6 +44,21 @@ json_t *frames_ruleset(const struct firewall_spec *spec)
     return ruleset;
 }
 
+bool frames_has_short_cut(const json_t *listing)
+{
+    const json_t *entry;
+    size_t i;
+
+    json_array_foreach (listing, i, entry) {
+        const char *name =
+            json_string_value(json_object_get(json_object_get(entry, "map"), "name"));
+
+        if (name && strcmp(name, SHORT_CUT_DOORS) == 0)
+            return true;
+    }
+    return false;
+}
+
 json_t *frames_probe(const char *table)
 {
     return short_cut_probe(&(struct words_table){FRAMES_FAMILY, table});

@@ -25,5 +25,7 @@ bool frames_has_door(const json_t *listing, const json_t *door);
 /* The names of all such chains. */
 json_t *frames_list_doors(const json_t *listing);
 
-/* A table that a kernel takes which knows the short cut. */
+/* Whether a listing of the table has the short cut. */
+bool frames_has_short_cut(const json_t *listing);
+/* A table that a kernel takes which knows it. */
 json_t *frames_probe(const char *table);

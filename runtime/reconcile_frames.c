@@ -11,24 +11,36 @@
 
 static const char guard_key[] = "firewall table " FRAMES_FAMILY " " FRAMES_TABLE;
 
+/* ---- whether there is a short cut ------------------------------------------------------------ */
+
 #define PROBE_TABLE FRAMES_TABLE "-probe"
+
+/* A restart writes nothing to find out what it has found out before. */
+static bool is_there(struct reconcile *rc)
+{
+    AUTO_JSON json_t *listing = NULL;
+
+    return nft_table_get_bare(rc->kernel->nft, FRAMES_FAMILY, FRAMES_TABLE, &listing) == 0 &&
+           frames_has_short_cut(listing);
+}
+
+static int try_it(struct reconcile *rc)
+{
+    AUTO_JSON json_t *probe = frames_probe(PROBE_TABLE);
+    int r = nft_table_set(rc->kernel->nft, FRAMES_FAMILY, PROBE_TABLE, probe);
+
+    return r < 0 ? r : nft_table_delete(rc->kernel->nft, FRAMES_FAMILY, PROBE_TABLE);
+}
 
 bool reconcile_has_short_cut(struct reconcile *rc)
 {
-    AUTO_JSON json_t *probe = NULL;
-    int r;
-
     if (rc->policy.is_all_tracked)
         return false;
-    probe = frames_probe(PROBE_TABLE);
-    r = nft_table_set(rc->kernel->nft, FRAMES_FAMILY, PROBE_TABLE, probe);
-    if (r == 0)
-        r = nft_table_delete(rc->kernel->nft, FRAMES_FAMILY, PROBE_TABLE);
-    if (r < 0)
-        log_info("this kernel's nftables cannot send packets on; the kernel path goes without the "
-                 "short cut",
-                 LOG_ERR());
-    return r == 0;
+    if (is_there(rc) || try_it(rc) == 0)
+        return true;
+    log_info("nftables cannot send packets on here: the kernel path goes without its short cut",
+             LOG_ERR());
+    return false;
 }
 
 /* ---- which devices lead to the endpoints ---------------------------------------------------- */
