@@ -134,8 +134,7 @@ int nft_table_get(struct nft *nft, const char *family, const char *table, json_t
     return 0;
 }
 
-int nft_table_get_bare(struct nft *nft, const char *family, const char *table,
-                       json_t **ret_ruleset)
+int nft_table_get_bare(struct nft *nft, const char *family, const char *table, json_t **ret_ruleset)
 {
     int r;
 

@@ -96,8 +96,9 @@ static struct nlmsghdr *begin_elements(struct transaction *t, const char *table,
                                        const struct nft_element *first)
 {
     uint16_t what = first->is_removal ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM;
-    struct nlmsghdr *message = begin_message(t, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | what),
-                                             first->is_removal ? 0 : NLM_F_CREATE, first->family, 0);
+    struct nlmsghdr *message =
+        begin_message(t, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | what),
+                      first->is_removal ? 0 : NLM_F_CREATE, first->family, 0);
 
     mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, table);
     mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, first->set);
