@@ -60,7 +60,6 @@ struct agent {
     char *identity_problem; /* owned; NULL: none. Why our own subnet cannot be used */
     struct saving saving;
     struct peers peers;
-    bool has_peers;              /* they were told, or remembered: what is not among them may go */
     struct loop_source *confirm; /* ask for a second list */
     int64_t accepted_ms;         /* boot time of the latest accept-cluster; 0: never */
 

@@ -65,7 +65,7 @@ static void want_overlay(struct agent *a)
                                 .port = cluster->vxlan_port,
                                 .local = a->config->host_ip,
                                 .subnet = identity(a)->subnet,
-                                .is_partial = !a->has_peers};
+                                .is_partial = !peers_are_told(&a->peers)};
 
     say_verdicts(a);
     if (!a->has_identity || a->identity_problem)
@@ -331,16 +331,18 @@ static uint32_t vtep_of(const struct agent *a, const char *node_id)
 static void on_list(void *data, const struct api_node *nodes, size_t count)
 {
     struct agent *a = data;
-    bool was_doubting = a->peers.missing_count > 0, is_first = !a->has_peers, is_changed;
+    bool was_doubting = a->peers.missing_count > 0, is_first = !peers_are_told(&a->peers);
+    bool is_changed;
     int64_t now_ms = clock_boot_ms();
 
     if (nodes)
         is_changed = peers_take_list(&a->peers, nodes, count, now_ms, confirm_ms(a));
     else
         is_changed = peers_take_same_list(&a->peers, now_ms, confirm_ms(a));
-    a->has_peers = true;
     loop_timer_disarm(a->confirm);
-    peers_heard(a, is_changed || is_first, was_doubting);
+    if (is_first) /* what is not among them may go from now on */
+        want_overlay(a);
+    peers_heard(a, is_changed, was_doubting);
 }
 
 static void on_node(void *data, const struct api_node *node)
@@ -441,7 +443,6 @@ static void use_known(struct agent *a)
 {
     log_info("known from before", LOG_S("node_id", a->state.identity.node_id),
              LOG_U("peers", peers_count(&a->peers)));
-    a->has_peers = peers_count(&a->peers) > 0;
     use_identity(a);
 }
 

@@ -436,6 +436,11 @@ bool peers_take_same_list(struct peers *peers, int64_t now_ms, int64_t confirm_m
     return is_changed;
 }
 
+bool peers_are_told(const struct peers *peers)
+{
+    return peers->list_serial > 0;
+}
+
 bool peers_believe_list(struct peers *peers)
 {
     bool is_changed = forget_missing(peers, INT64_MAX);

@@ -155,6 +155,12 @@ static void diff_wanted_neighs(const struct overlay_want *want, const struct ove
     }
 }
 
+/* Whether what is there with this VTEP address is some peer's, for all that is known. */
+static bool may_be_peers(const struct overlay_want *want, uint32_t vtep)
+{
+    return overlay_want_find(want, vtep) || (want->is_partial && vtep != want->subnet.addr);
+}
+
 /* Whether a route through this VTEP address is there to be removed first. */
 static bool has_route(const struct overlay_have *have, uint32_t vtep)
 {
@@ -178,7 +184,7 @@ static void diff_surplus_neighs(const struct overlay_want *want, const struct ov
         struct overlay_change change = neigh_change(OVERLAY_REMOVE, have->neighs[h].addr);
 
         if (have->neighs[h].protocol != QUILT_ROUTE_PROTOCOL ||
-            overlay_want_find(want, have->neighs[h].addr))
+            may_be_peers(want, have->neighs[h].addr))
             continue;
         change.is_after_route = has_route(have, change.addr);
         add(changes, change);
@@ -257,7 +263,7 @@ static void diff_surplus_fdbs(const struct overlay_want *want, const struct over
 
         if (h > 0 && mac_equal(mac, have->fdbs[h - 1].mac))
             continue;
-        if (is_vtep && overlay_want_find(want, vtep))
+        if (is_vtep && may_be_peers(want, vtep))
             continue;
         change.is_after_route = is_vtep && has_route(have, vtep);
         add(changes, change);
@@ -322,7 +328,7 @@ static void diff_surplus_routes(const struct overlay_want *want, const struct ov
 
         if (h > 0 && prefix_order(dst, have->routes[h - 1].dst) == 0)
             continue;
-        if (dst.len == want->subnet.len && overlay_want_find(want, dst.addr))
+        if (dst.len == want->subnet.len && may_be_peers(want, dst.addr))
             continue;
         add(changes, route_change(OVERLAY_REMOVE, dst));
     }
@@ -339,11 +345,9 @@ static void diff_contents(const struct overlay_want *want, const struct overlay_
     diff_wanted_neighs(want, have, changes);
     diff_wanted_fdbs(want, have, changes);
     diff_wanted_routes(want, have, changes);
-    if (!want->is_partial) {
-        diff_surplus_routes(want, have, changes);
-        diff_surplus_fdbs(want, have, changes);
-        diff_surplus_neighs(want, have, changes);
-    }
+    diff_surplus_routes(want, have, changes);
+    diff_surplus_fdbs(want, have, changes);
+    diff_surplus_neighs(want, have, changes);
     diff_old_addresses(want, have, changes);
 }
 

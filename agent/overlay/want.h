@@ -36,7 +36,7 @@ struct overlay_want {
     uint32_t mtu_bytes;
     struct overlay_peer *peers; /* owned; sorted by vtep, none twice */
     size_t peer_count;
-    bool is_partial; /* there may be more peers than these: what is there for others stays */
+    bool is_partial; /* there may be more peers than these: what may be another's stays */
 };
 
 /* The device in the words of lib/net; borrows the alias. */

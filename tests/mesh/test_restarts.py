@@ -84,6 +84,32 @@ def test_an_agent_that_lost_its_state_takes_nothing_away_before_it_knows_the_pee
     assert differences(before, dumps(mesh)) == []
 
 
+def test_an_agent_whose_state_is_older_than_its_kernel_takes_nothing_away_before_it_is_told(bed):
+    """It was killed before it could save what it had heard, and the control plane is away."""
+    mesh = bed.mesh(hosts=2)
+    first, node = mesh.nodes
+    agent = mesh.agents[node.name]
+    mesh.wait_joined()
+    mesh.wait_settled()
+    node.run("sh", "-c", "cd /var/lib/quilt-mesh; mkdir old; cp agent.* old")
+    mesh.start_node(mesh.add_host())
+    mesh.wait_joined()
+    before = dumps(mesh)
+    known = mesh.subnet_of(first)
+    agent.kill()
+    mesh.control.kill()
+    node.run("sh", "-c", "cd /var/lib/quilt-mesh; rm agent.*; mv old/* .")
+    node.net("ip", "route", "del", known, "proto", "81")
+    with kernel.ChangeLog(node) as changes:
+        agent.start().wait_ready()
+        wait_for(lambda: known in mesh.routes_of(node), 10, "the route to the peer that is remembered")
+        mesh.control.start().wait_ready()
+        mesh.wait_joined()
+        mesh.wait_settled()
+    assert [line for line in changes.lines() if "Deleted" in line] == []
+    assert differences(before, dumps(mesh)) == []
+
+
 def test_an_endpoint_attached_before_a_restart_is_still_known_after_it(mesh):
     node = mesh.nodes[0]
     mesh.runtimes[node.name].kill()

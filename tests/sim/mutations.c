@@ -32,6 +32,7 @@ static const char *const names[] = {
     [MUTATION_DOWN_PEERS_KEPT] = "down-peers-kept",
     [MUTATION_STREAM_FAILURE_IGNORED] = "broken-stream-not-renewed",
     [MUTATION_STALE_LIST_AS_NEW] = "stale-list-as-new",
+    [MUTATION_REMEMBERED_AS_TOLD] = "remembered-as-told",
     [MUTATION_STATE_FILE_FORGETS_TOKEN] = "state-file-forgotten",
     [MUTATION_TOKEN_KEPT_TOO_LATE] = "token-kept-too-late",
     [MUTATION_TOKEN_NOT_SOUGHT] = "token-not-sought",
@@ -328,6 +329,11 @@ WRAP(bool, peers_take_node, struct peers *peers, const struct api_node *node)
 
     kept.is_up = kept.is_up || is(MUTATION_DOWN_PEERS_KEPT);
     return __real_peers_take_node(peers, &kept);
+}
+
+WRAP(bool, peers_are_told, const struct peers *peers)
+{
+    return __real_peers_are_told(peers) || (is(MUTATION_REMEMBERED_AS_TOLD) && peers->by_id);
 }
 
 WRAP(void, peers_set_self, struct peers *peers, const struct peers_self *self)

@@ -60,6 +60,21 @@ static const struct truth *steady_owner(uint32_t network)
     return t && t->facts.api.is_up && sim.now_us - t->up_us > 120 * SIM_S ? t : NULL;
 }
 
+/* What is remembered may be older than what is in the kernel; and later it goes for a reason. */
+static void check_removal(const struct host *host, const struct overlay_change *change)
+{
+    char subnet[IP4_TEXT_SIZE];
+
+    if (change->addr == host->agent.state.identity.subnet.addr)
+        return;
+    if (host->agent.peers.list_serial == 0)
+        sim_violate("%s: the route to %s is removed before any list was told", host->name,
+                    ip4_format(change->addr, subnet));
+    if (sim.now_us < host->lie_until_us && steady_owner(change->addr))
+        sim_violate("%s: a list that lied has removed the route to %s", host->name,
+                    steady_owner(change->addr)->facts.api.hostname);
+}
+
 void oracle_kernel_write(struct host *host, const struct overlay_change *change)
 {
     bool is_removal = change->verb == OVERLAY_REMOVE;
@@ -73,10 +88,8 @@ void oracle_kernel_write(struct host *host, const struct overlay_change *change)
         check_target(host, change);
     if (!is_removal && change->object == OVERLAY_FDB)
         check_remote(host, change);
-    if (is_removal && change->object == OVERLAY_ROUTE && sim.now_us < host->lie_until_us &&
-        change->addr != host->agent.state.identity.subnet.addr && steady_owner(change->addr))
-        sim_violate("%s: a list that lied has removed the route to %s", host->name,
-                    steady_owner(change->addr)->facts.api.hostname);
+    if (is_removal && change->object == OVERLAY_ROUTE)
+        check_removal(host, change);
 }
 
 void oracle_expect_silence(bool is_silent)

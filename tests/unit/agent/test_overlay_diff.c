@@ -228,8 +228,8 @@ static void a_peers_route_comes_last_and_goes_first(void **state)
     overlay_want_deinit(&after);
 }
 
-/* An agent that has lost its state knows no peers at first. Those that it had are still in the
- * kernel, and containers talk through them. */
+/* An agent that starts again knows the peers of its state file at first, or none when it is lost.
+ * Those that it had besides are still in the kernel, and containers talk through them. */
 static void while_not_all_peers_are_known_nothing_of_others_is_removed(void **state)
 {
     struct overlay_want all = make_want(20), some = make_want(0);
@@ -242,6 +242,32 @@ static void while_not_all_peers_are_known_nothing_of_others_is_removed(void **st
     assert_int_equal(have.route_count + have.fdb_count + have.neigh_count, 0);
     overlay_have_deinit(&have);
     overlay_want_deinit(&all);
+    overlay_want_deinit(&some);
+}
+
+/* But what can be no other peer's: an entry that floods, a route of another length, a way to our
+ * own subnet. */
+static void while_not_all_peers_are_known_what_is_nobodys_is_removed(void **state)
+{
+    struct overlay_want want = make_want(3), some = make_want(1);
+    struct overlay_have have = overlay_have_from_want(&want);
+    struct fdb_entry flood = have.fdbs[0], own = have.fdbs[0];
+    struct route_entry wide = have.routes[0], way_to_us = have.routes[0];
+
+    some.is_partial = true;
+    flood.mac = (struct mac){.bytes = {0}};
+    own.mac = mac_from_ip4(want.subnet.addr);
+    wide.dst.len = 16;
+    way_to_us.dst.addr = way_to_us.gateway = want.subnet.addr;
+    APPEND(have.fdbs, have.fdb_count, flood);
+    APPEND(have.fdbs, have.fdb_count, own);
+    APPEND(have.routes, have.route_count, wide);
+    APPEND(have.routes, have.route_count, way_to_us);
+    overlay_have_sort(&have);
+    apply(&some, &have);
+    assert_nothing_to_do(&want, &have);
+    overlay_have_deinit(&have);
+    overlay_want_deinit(&want);
     overlay_want_deinit(&some);
 }
 
@@ -280,6 +306,7 @@ int main(void)
         cmocka_unit_test(after_the_changes_of_any_damage_there_is_nothing_to_do),
         cmocka_unit_test(a_peers_route_comes_last_and_goes_first),
         cmocka_unit_test(while_not_all_peers_are_known_nothing_of_others_is_removed),
+        cmocka_unit_test(while_not_all_peers_are_known_what_is_nobodys_is_removed),
         cmocka_unit_test(time_grows_with_the_peers_not_with_their_square),
     };
 

@@ -398,6 +398,21 @@ static void what_a_doubted_list_does_say_is_taken(void **state)
     peers_deinit(&peers);
 }
 
+/* An agent that starts again knows its peers from its state file, which may be older than its
+ * kernel. */
+static void what_is_remembered_is_not_told_until_there_is_a_list(void **state)
+{
+    struct peers peers = make_peers(0);
+    struct api_node nodes[3], remembered = make_node(2);
+
+    assert_true(peers_take_node(&peers, &remembered));
+    assert_int_equal(peers.wanted_count, 1);
+    assert_false(peers_are_told(&peers));
+    assert_true(peers_take_list(&peers, nodes, make_list(nodes, 3), 1, CONFIRM_MS));
+    assert_true(peers_are_told(&peers));
+    peers_deinit(&peers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +434,7 @@ int main(void)
         cmocka_unit_test(who_was_listed_last_keeps_its_subnet_when_all_are_missing),
         cmocka_unit_test(a_full_list_ends_the_doubt),
         cmocka_unit_test(what_a_doubted_list_does_say_is_taken),
+        cmocka_unit_test(what_is_remembered_is_not_told_until_there_is_a_list),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
