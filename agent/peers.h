@@ -83,8 +83,8 @@ bool peers_take_deleted(struct peers *peers, const char *node_id);
 /* The largest packet that was found to get to its host (overlay_peer.found_bytes), until it has
  * another host. Whether that is news. */
 bool peers_note_found(struct peers *peers, const char *node_id, uint32_t bytes);
-/* Whether a list was told. Before, these are what was remembered, and what is in force may be newer:
- * nothing goes for not being among them. */
+/* Whether a list was told. Before, these are what was remembered, and what is in force may be
+ * newer: nothing goes for not being among them. */
 bool peers_are_told(const struct peers *peers);
 /* An operator says that the latest list is right. */
 bool peers_believe_list(struct peers *peers);

@@ -1,5 +1,6 @@
 """Daemons are killed, stopped and started again while packets flow: not one is lost and no kernel
 object changes."""
+import json
 import signal
 
 import pytest
@@ -27,6 +28,9 @@ def kinds(mesh):
 def dumps(mesh):
     return {node.name: kernel.dump(node) for node in mesh.nodes}
 
+
+def status(node):
+    return json.loads(node.out("curl", "-s", "-m", "5", "http://127.0.0.1:9180/status"))
 
 
 def differences(before, after):
@@ -89,20 +93,20 @@ def test_an_agent_whose_state_is_older_than_its_kernel_takes_nothing_away_before
     mesh = bed.mesh(hosts=2)
     first, node = mesh.nodes
     agent = mesh.agents[node.name]
-    mesh.wait_joined()
-    mesh.wait_settled()
+    wait_for(lambda: first.ip in node.out("sh", "-c", "cat /var/lib/quilt-mesh/agent.*"), 5, "the peer to be remembered")
     node.run("sh", "-c", "cd /var/lib/quilt-mesh; mkdir old; cp agent.* old")
     mesh.start_node(mesh.add_host())
     mesh.wait_joined()
     before = dumps(mesh)
-    known = mesh.subnet_of(first)
+    known = mesh.subnet_of(first).partition("/")[0]
     agent.kill()
     mesh.control.kill()
     node.run("sh", "-c", "cd /var/lib/quilt-mesh; rm agent.*; mv old/* .")
-    node.net("ip", "route", "del", known, "proto", "81")
+    node.net("ip", "neigh", "del", known, "dev", "vxlan100")
     with kernel.ChangeLog(node) as changes:
         agent.start().wait_ready()
-        wait_for(lambda: known in mesh.routes_of(node), 10, "the route to the peer that is remembered")
+        wait_for(lambda: status(node)["runtime"]["connected"] and known in node.net("ip", "neigh", "show").stdout, 10,
+                 "the runtime to be asked, and the peer that is remembered")
         mesh.control.start().wait_ready()
         mesh.wait_joined()
         mesh.wait_settled()

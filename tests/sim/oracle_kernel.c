@@ -1,4 +1,5 @@
 /* What agents write to their kernels: only what can be, and only for reasons. */
+#include "agent/overlay/focus.h"
 #include "tests/sim/oracle_tables.h"
 
 static void check_target(const struct host *host, const struct overlay_change *change)
@@ -63,16 +64,17 @@ static const struct truth *steady_owner(uint32_t network)
 /* What is remembered may be older than what is in the kernel; and later it goes for a reason. */
 static void check_removal(const struct host *host, const struct overlay_change *change)
 {
-    char subnet[IP4_TEXT_SIZE];
+    uint32_t network = focus_vtep_of(change);
+    char text[IP4_TEXT_SIZE];
 
-    if (change->addr == host->agent.state.identity.subnet.addr)
+    if (network == host->agent.state.identity.subnet.addr)
         return;
     if (host->agent.peers.list_serial == 0)
-        sim_violate("%s: the route to %s is removed before any list was told", host->name,
-                    ip4_format(change->addr, subnet));
-    if (sim.now_us < host->lie_until_us && steady_owner(change->addr))
+        sim_violate("%s: %s of %s is removed before any list was told", host->name,
+                    overlay_object_name(change->object), ip4_format(network, text));
+    if (change->object == OVERLAY_ROUTE && sim.now_us < host->lie_until_us && steady_owner(network))
         sim_violate("%s: a list that lied has removed the route to %s", host->name,
-                    steady_owner(change->addr)->facts.api.hostname);
+                    steady_owner(network)->facts.api.hostname);
 }
 
 void oracle_kernel_write(struct host *host, const struct overlay_change *change)
@@ -88,7 +90,7 @@ void oracle_kernel_write(struct host *host, const struct overlay_change *change)
         check_target(host, change);
     if (!is_removal && change->object == OVERLAY_FDB)
         check_remote(host, change);
-    if (is_removal && change->object == OVERLAY_ROUTE)
+    if (is_removal && change->object >= OVERLAY_NEIGH)
         check_removal(host, change);
 }
 
