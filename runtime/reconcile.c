@@ -148,6 +148,7 @@ static unsigned int worth(const struct reconcile *rc, const struct nl_event *eve
     case NL_EVENT_OVERRUN:
         return LOOK_ALL;
     case NL_EVENT_ADDR:
+    case NL_EVENT_RULE:
         break;
     }
     return 0;

@@ -179,7 +179,7 @@ static int look_at_all(struct fastpath *fp)
     if (r == 0)
         r = xfrm_count_policies(&policies);
     if (r == 0)
-        r = ways_look(fp->nl, &fp->want, &fp->known, &ways);
+        r = ways_look(fp->nl, &fp->want, &fp->paths, &ways);
     if (r < 0)
         return r;
     r = fastpath_write_peers(fp, &all, &fp->want, &ways);
@@ -201,7 +201,7 @@ static int look_at_some(struct fastpath *fp, const struct focus *focus)
 {
     struct overlay_want some = focus_want(focus, &fp->want);
     struct ways ways;
-    int r = ways_look(fp->nl, &some, &fp->known, &ways);
+    int r = ways_look(fp->nl, &some, &fp->paths, &ways);
 
     if (r == 0) {
         r = fastpath_write_peers(fp, focus, &some, &ways);
@@ -261,7 +261,7 @@ static void on_sweep(void *data)
 {
     struct fastpath *fp = data;
 
-    known_ways_forget_some(&fp->known);
+    overlay_paths_forget_some(&fp->paths);
     fp->due.is_all = true;
     on_look(fp);
 }
@@ -272,18 +272,19 @@ static void on_kernel_event(const struct nl_event *event, void *data)
 
     switch (event->type) {
     case NL_EVENT_LINK:
-        if (!has_device(fp, event->ifindex) && strcmp(event->ifname, MESH_DEVICE_NAME) != 0)
+        if (!overlay_paths_forget_device(&fp->paths, event->ifindex) &&
+            !has_device(fp, event->ifindex) && strcmp(event->ifname, MESH_DEVICE_NAME) != 0)
             return;
-        known_ways_forget_all(&fp->known); /* its routes go with it, and nobody tells of them */
         break;
     case NL_EVENT_ROUTE:
         if (event->protocol == QUILT_ROUTE_PROTOCOL ||
-            !known_ways_forget_route(&fp->known, event->dst))
+            !overlay_paths_forget_route(&fp->paths, event->dst))
             return;
         break;
+    case NL_EVENT_RULE:
     case NL_EVENT_ADDR:
     case NL_EVENT_OVERRUN:
-        known_ways_forget_all(&fp->known);
+        overlay_paths_forget_all(&fp->paths);
         break;
     case NL_EVENT_NEIGH:
     case NL_EVENT_NETCONF:
@@ -297,7 +298,8 @@ static void on_kernel_event(const struct nl_event *event, void *data)
 
 static int open_kernel(struct fastpath *fp, struct loop *loop)
 {
-    static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, 0};
+    static const int groups[] = {RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
+                                 RTNLGRP_IPV4_RULE, 0};
     int r = nl_open(&fp->nl);
 
     if (r == 0)
@@ -356,7 +358,7 @@ void fastpath_free(struct fastpath *fp)
     nl_close(fp->nl);
     set_free(fp->set);
     overlay_want_deinit(&fp->want);
-    known_ways_deinit(&fp->known);
+    overlay_paths_deinit(&fp->paths);
     free(fp->devices);
     free(fp->reason);
     free(fp);
@@ -378,7 +380,7 @@ void fastpath_set_want(struct fastpath *fp, const struct overlay_want *want)
     overlay_want_deinit(&fp->want);
     fp->want = overlay_want_copy(want);
     fp->has_want = true;
-    known_ways_follow(&fp->known, &fp->want);
+    overlay_paths_follow(&fp->paths, &fp->want);
     loop_defer_arm(fp->look);
 }
 

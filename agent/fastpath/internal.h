@@ -5,6 +5,7 @@
 #include "agent/fastpath/records.h"
 #include "agent/fastpath/ways.h"
 #include "agent/overlay/focus.h"
+#include "agent/overlay/paths.h"
 #include "lib/bpf/set.h"
 #include "lib/net/netlink.h"
 
@@ -18,7 +19,7 @@ struct fastpath {
     struct overlay_want want;
     bool has_want;
     struct focus due; /* what the next look is about */
-    struct known_ways known;
+    struct overlay_paths paths;
     struct fastpath_slots slots;
     int *devices; /* owned; that have our program */
     size_t device_count;

@@ -8,7 +8,6 @@
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/net/addr.h"
-#include "lib/net/route.h"
 
 void ways_deinit(struct ways *ways)
 {
@@ -79,29 +78,20 @@ static int add_host_device(struct ways *ways, struct nl *nl, uint32_t host_ip)
     return 0;
 }
 
-static struct fastpath_way find_way(struct ways *ways, struct nl *nl, struct known_way *known)
+/* No way at all is the kernel path's to tell. */
+static struct fastpath_way find_way(struct ways *ways, const struct overlay_path *path)
 {
-    const struct route_fib *fib = &known->fib;
-    const struct link_info *link;
-    uint32_t mtu_bytes;
-
-    if (!known->is_known)
-        known->is_known = route_fib(nl, known->host_ip, &known->fib) == 0;
-    if (!known->is_known)
-        return (struct fastpath_way){0}; /* no way is the kernel path's to tell */
-    link = find_link(ways, fib->ifindex);
-    if (!fib->is_simple || !can_use(link)) {
-        ways->problem = fib->is_simple ? "an underlay device that is no plain Ethernet"
-                                       : "an underlay route that is not a simple one";
+    if (!path->has_way)
+        return (struct fastpath_way){0};
+    if (!path->fib.is_simple || !can_use(find_link(ways, path->fib.ifindex))) {
+        ways->problem = path->fib.is_simple ? "an underlay device that is no plain Ethernet"
+                                            : "an underlay route that is not a simple one";
         return (struct fastpath_way){0};
     }
-    mtu_bytes = link->mtu_bytes;
-    if (fib->mtu_bytes > 0 && fib->mtu_bytes < mtu_bytes)
-        mtu_bytes = fib->mtu_bytes;
-    add_device(ways, fib->ifindex);
-    return (struct fastpath_way){.ifindex = fib->ifindex,
-                                 .next_hop = fib->gateway ? fib->gateway : known->host_ip,
-                                 .mtu_bytes = mtu_bytes};
+    add_device(ways, path->fib.ifindex);
+    return (struct fastpath_way){.ifindex = path->fib.ifindex,
+                                 .next_hop = path->fib.gateway ? path->fib.gateway : path->host_ip,
+                                 .mtu_bytes = path->mtu_bytes};
 }
 
 static void find_overlay(struct ways *ways)
@@ -112,36 +102,47 @@ static void find_overlay(struct ways *ways)
 }
 
 /* Both are sorted. */
-static void find_ways(struct ways *ways, struct nl *nl, const struct overlay_want *want,
-                      struct known_ways *known)
+static void find_ways(struct ways *ways, const struct overlay_want *want,
+                      const struct overlay_paths *paths)
 {
     size_t k = 0;
 
     ways->peers = mem_array(want->peer_count + 1, sizeof *ways->peers);
     for (size_t i = 0; i < want->peer_count; i++) {
-        while (known->items[k].vtep != want->peers[i].vtep)
+        while (paths->items[k].vtep != want->peers[i].vtep)
             k++;
-        ways->peers[i] = find_way(ways, nl, &known->items[k]);
+        ways->peers[i] = find_way(ways, &paths->items[k]);
     }
 }
 
-int ways_look(struct nl *nl, const struct overlay_want *want, struct known_ways *known,
+static int look(struct nl *nl, const struct overlay_want *want, struct overlay_paths *paths,
+                struct ways *ways)
+{
+    int r = link_dump(nl, NULL, &ways->links, &ways->link_count);
+
+    if (r < 0)
+        return r;
+    if (ways->link_count > 1)
+        qsort(ways->links, ways->link_count, sizeof *ways->links, compare_links);
+    find_overlay(ways);
+    r = add_host_device(ways, nl, want->local);
+    if (r == 0)
+        r = overlay_paths_look(paths, nl);
+    if (r == 0)
+        find_ways(ways, want, paths);
+    return r;
+}
+
+int ways_look(struct nl *nl, const struct overlay_want *want, struct overlay_paths *paths,
               struct ways *ret)
 {
     struct ways ways = {0};
-    int r = link_dump(nl, NULL, &ways.links, &ways.link_count);
+    int r = look(nl, want, paths, &ways);
 
-    if (r == 0) {
-        if (ways.link_count > 1)
-            qsort(ways.links, ways.link_count, sizeof *ways.links, compare_links);
-        find_overlay(&ways);
-        r = add_host_device(&ways, nl, want->local);
-    }
     if (r < 0) {
         ways_deinit(&ways);
         return r;
     }
-    find_ways(&ways, nl, want, known);
     *ret = ways;
     return 0;
 }

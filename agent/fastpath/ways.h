@@ -2,8 +2,8 @@
  * Asks the kernel. */
 #pragma once
 
-#include "agent/fastpath/known.h"
 #include "agent/fastpath/records.h"
+#include "agent/overlay/paths.h"
 #include "lib/net/link.h"
 
 struct ways {
@@ -16,9 +16,9 @@ struct ways {
     const char *problem; /* NULL, or why some peers are left to the kernel */
 };
 
-/* known follows the want that this one is, or is a part of. Only what is not known is asked for,
- * and is known then; there being no way is asked for every time. */
-int ways_look(struct nl *nl, const struct overlay_want *want, struct known_ways *known,
+/* paths follow the want that this one is, or is a part of; what is not known of them is asked for.
+ */
+int ways_look(struct nl *nl, const struct overlay_want *want, struct overlay_paths *paths,
               struct ways *ret);
 void ways_deinit(struct ways *ways);
 

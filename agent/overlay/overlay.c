@@ -157,6 +157,7 @@ static void on_kernel_event(const struct nl_event *event, void *data)
     case NL_EVENT_ROUTE:
         on_route_event(o, event);
         break;
+    case NL_EVENT_RULE:
     case NL_EVENT_ADDR: /* routes that prefer it go with it: older kernels do not tell of them */
     case NL_EVENT_OVERRUN:
         overlay_paths_forget_all(&o->paths);
@@ -174,8 +175,13 @@ static void on_timer(void *data)
 
 static int open_kernel(struct overlay *o)
 {
-    static const int groups[] = {RTNLGRP_LINK,       RTNLGRP_NEIGH,        RTNLGRP_IPV4_IFADDR,
-                                 RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF, 0};
+    static const int groups[] = {RTNLGRP_LINK,
+                                 RTNLGRP_NEIGH,
+                                 RTNLGRP_IPV4_IFADDR,
+                                 RTNLGRP_IPV4_ROUTE,
+                                 RTNLGRP_IPV4_RULE,
+                                 RTNLGRP_IPV4_NETCONF,
+                                 0};
     int r = nl_open(&o->nl);
 
     if (r == 0)

@@ -1,4 +1,4 @@
-/* The ways to the peers, as far as their size goes. */
+/* The ways to the peers. */
 #include "agent/overlay/paths.h"
 
 #include <stdlib.h>
@@ -50,7 +50,7 @@ bool overlay_paths_forget_device(struct overlay_paths *paths, int ifindex)
     bool is_any = false;
 
     for (size_t i = 0; i < paths->count; i++) {
-        if (paths->items[i].ifindex != ifindex)
+        if (paths->items[i].fib.ifindex != ifindex)
             continue;
         forget(paths, &paths->items[i]);
         is_any = true;
@@ -75,6 +75,15 @@ void overlay_paths_forget_all(struct overlay_paths *paths)
 {
     for (size_t i = 0; i < paths->count; i++)
         forget(paths, &paths->items[i]);
+}
+
+void overlay_paths_forget_some(struct overlay_paths *paths)
+{
+    size_t some = paths->count < OVERLAY_PATHS_SWEPT ? paths->count : OVERLAY_PATHS_SWEPT;
+
+    for (size_t i = 0; i < some; i++)
+        forget(paths, &paths->items[(paths->swept + i) % paths->count]);
+    paths->swept = paths->count > 0 ? (paths->swept + some) % paths->count : 0;
 }
 
 /* ---- what follows -------------------------------------------------------------------------- */

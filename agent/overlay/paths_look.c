@@ -16,11 +16,13 @@ static int ask(struct nl *nl, struct overlay_path *path, struct link_info *devic
     struct route_fib fib;
     int r = route_fib(nl, path->host_ip, &fib);
 
-    if (r == 0 && fib.ifindex != device->ifindex && fib.ifindex != 0)
+    if (r < 0)
+        return r;
+    path->fib = fib;
+    if (fib.ifindex != device->ifindex && fib.ifindex != 0)
         r = link_get_by_index(nl, fib.ifindex, device);
     if (r < 0)
         return r;
-    path->ifindex = fib.ifindex;
     path->mtu_bytes = fib.mtu_bytes;
     if (fib.ifindex != 0 && (fib.mtu_bytes == 0 || fib.mtu_bytes > device->mtu_bytes))
         path->mtu_bytes = device->mtu_bytes;
@@ -34,14 +36,14 @@ int overlay_paths_look(struct overlay_paths *paths, struct nl *nl)
 
     for (size_t i = 0; paths->has_unknown && i < paths->count; i++) {
         struct overlay_path *path = &paths->items[i];
-        int r = path->is_known ? 0 : ask(nl, path, &device);
+        int r;
 
-        if (is_no_way(r)) {
-            path->ifindex = device.ifindex = 0;
-            r = 0;
-        }
-        if (r < 0)
+        if (path->is_known)
+            continue;
+        r = ask(nl, path, &device);
+        if (r < 0 && !is_no_way(r))
             return r;
+        path->has_way = r == 0;
         path->is_known = true;
     }
     paths->has_unknown = false;

@@ -80,6 +80,7 @@ enum nl_event_type {
     NL_EVENT_ADDR,    /* ifindex */
     NL_EVENT_NEIGH,   /* ifindex; also bridge FDB entries of VXLAN devices */
     NL_EVENT_ROUTE,   /* ifindex of the outgoing device, 0 when there is none */
+    NL_EVENT_RULE,    /* of policy routing */
     NL_EVENT_NETCONF, /* ifindex (-1: all, -2: default); forwarding, rp_filter and the like */
     NL_EVENT_OVERRUN  /* some were lost: look at everything */
 };

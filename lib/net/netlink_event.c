@@ -1,6 +1,7 @@
 /* Notifications as bytes. */
 #include "lib/net/netlink_event.h"
 
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/netconf.h>
@@ -63,6 +64,12 @@ static bool read_route(const struct nlmsghdr *message, struct nl_event *ret)
     return true;
 }
 
+/* Which one it was does not matter: any may change every way. */
+static bool read_rule(const struct nlmsghdr *message, struct nl_event *ret)
+{
+    return nl_message_header(message, sizeof(struct fib_rule_hdr));
+}
+
 static bool read_netconf(const struct nlmsghdr *message, struct nl_event *ret)
 {
     const struct netconfmsg *header = nl_message_header(message, sizeof *header);
@@ -90,6 +97,8 @@ static const struct {
     {RTM_DELNEIGH, true, NL_EVENT_NEIGH, read_neigh},
     {RTM_NEWROUTE, false, NL_EVENT_ROUTE, read_route},
     {RTM_DELROUTE, true, NL_EVENT_ROUTE, read_route},
+    {RTM_NEWRULE, false, NL_EVENT_RULE, read_rule},
+    {RTM_DELRULE, true, NL_EVENT_RULE, read_rule},
     {RTM_NEWNETCONF, false, NL_EVENT_NETCONF, read_netconf},
     {RTM_DELNETCONF, true, NL_EVENT_NETCONF, read_netconf},
 };

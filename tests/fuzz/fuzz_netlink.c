@@ -20,6 +20,7 @@ static void read_with_all(const struct nlmsghdr *message)
     struct fdb_entry fdb;
     struct route_entry route;
     struct route_path path;
+    struct route_fib fib;
     struct nl_event event;
 
     (void)nl_verdict_parse(message, &verdict);
@@ -29,6 +30,7 @@ static void read_with_all(const struct nlmsghdr *message)
     (void)fdb_parse(message, &fdb);
     (void)route_parse(message, &route);
     (void)route_path_parse(message, &path);
+    (void)route_fib_parse(message, &fib);
     (void)nl_event_parse(message, &event);
 }
 

@@ -225,8 +225,13 @@ static void on_end(void *data)
 
 static void listen_to(struct story *s)
 {
-    static const int groups[] = {RTNLGRP_LINK,       RTNLGRP_IPV4_IFADDR,  RTNLGRP_NEIGH,
-                                 RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV4_NETCONF, 0};
+    static const int groups[] = {RTNLGRP_LINK,
+                                 RTNLGRP_IPV4_IFADDR,
+                                 RTNLGRP_NEIGH,
+                                 RTNLGRP_IPV4_ROUTE,
+                                 RTNLGRP_IPV4_RULE,
+                                 RTNLGRP_IPV4_NETCONF,
+                                 0};
 
     memset(s, 0, sizeof *s);
     assert_ok(loop_new(&s->loop));
@@ -264,6 +269,8 @@ static void each_kind_of_change_is_heard(void **state)
            "proto", "81");
     lab_do("sysctl", "-q", "-w", "net.ipv4.conf.vxlan100.forwarding=1");
     lab_do("ip", "route", "del", "10.42.2.0/24");
+    lab_do("ip", "rule", "add", "to", "192.0.2.1", "lookup", "77");
+    lab_do("ip", "rule", "del", "to", "192.0.2.1", "lookup", "77");
     lab_do("ip", "link", "set", "vxlan100", "down");
     assert_int_equal(loop_run(s.loop), 0);
     assert_int_equal(find(&s, NL_EVENT_ADDR, false)->ifindex, ifindex);
@@ -273,6 +280,8 @@ static void each_kind_of_change_is_heard(void **state)
     assert_int_equal(event->ifindex, ifindex);
     assert_int_equal(find(&s, NL_EVENT_NETCONF, false)->ifindex, ifindex);
     assert_int_equal(find(&s, NL_EVENT_ROUTE, true)->protocol, 81);
+    (void)find(&s, NL_EVENT_RULE, false);
+    (void)find(&s, NL_EVENT_RULE, true);
     event = find(&s, NL_EVENT_LINK, false);
     assert_int_equal(event->ifindex, ifindex);
     assert_string_equal(event->ifname, "vxlan100");

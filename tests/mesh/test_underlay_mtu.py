@@ -113,6 +113,19 @@ def test_a_peers_route_follows_what_changes_on_the_way_there(bed, dataplane):
     wait_for(lambda: passes(first, second, 1450), 5, "the old size to pass again")
 
 
+@BOTH_PATHS
+def test_a_peers_route_follows_a_policy_rule(bed, dataplane):
+    mesh = bed.mesh(hosts=2, agent_options=f"--dataplane {dataplane}")
+    node, peer = mesh.nodes
+    first, second = mesh.containers
+    node.net("ip", "route", "add", f"{peer.ip}/32", "dev", "eth0", "mtu", "1400", "table", "77")
+    rule = ("to", f"{peer.ip}/32", "lookup", "77", "priority", "900")
+    for verb, mtu in (("add", 1350), ("del", None)):
+        node.net("ip", "rule", verb, *rule)
+        wait_route_mtu(mesh, node, peer, mtu)
+        wait_for(lambda: told_mtu(first, second, 1450) == mtu, 5, "the sender to be told, or not")  # noqa: B023
+
+
 def test_an_address_takes_its_routes_along_and_a_peers_route_follows(bed):
     """Older kernels say nothing of the routes that go with the address they prefer, newer ones do."""
     mesh = bed.mesh(hosts=2, agent_options="--dataplane kernel")

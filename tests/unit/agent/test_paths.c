@@ -1,4 +1,4 @@
-/* How large packets to each peer may be. */
+/* The ways to the peers: when they are asked for again, and how large packets may be. */
 #include "agent/overlay/paths.h"
 
 #include "lib/base/mem.h"
@@ -30,7 +30,7 @@ static int tear_down(void **unused)
 /* As overlay_paths_look() would have found them. */
 static void know(size_t i, int ifindex, uint32_t mtu_bytes)
 {
-    paths.items[i].ifindex = ifindex;
+    paths.items[i].fib.ifindex = ifindex;
     paths.items[i].mtu_bytes = mtu_bytes;
     paths.items[i].is_known = true;
 }
@@ -135,6 +135,59 @@ static void a_change_concerns_those_that_go_that_way(void **unused)
     assert_false(paths.items[1].is_known);
 }
 
+static size_t count_known(void)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < paths.count; i++)
+        count += paths.items[i].is_known;
+    return count;
+}
+
+/* Follows so many peers, of which all is known. */
+static void know_many(uint32_t count)
+{
+    AUTO_FREE struct overlay_peer *many = mem_array(count, sizeof *many);
+    const struct overlay_want crowd = {.peers = many, .peer_count = count};
+
+    for (uint32_t n = 0; n < count; n++)
+        many[n] = (struct overlay_peer){.vtep = 0x0a000000 + 256 * n, .host_ip = 0xac100000 + n};
+    overlay_paths_follow(&paths, &crowd);
+    for (size_t i = 0; i < count; i++)
+        know(i, 2, 1500);
+    paths.has_unknown = false;
+}
+
+static void of_many_a_thousand_are_asked_for_again_in_turn(void **unused)
+{
+    know_many(2500);
+    overlay_paths_forget_some(&paths);
+    assert_true(paths.has_unknown);
+    assert_int_equal(count_known(), 1500);
+    overlay_paths_forget_some(&paths);
+    overlay_paths_forget_some(&paths);
+    assert_int_equal(count_known(), 0);
+    assert_int_equal(paths.swept, 500);
+}
+
+static void of_few_all_are_asked_for_again(void **unused)
+{
+    know_many(254);
+    paths.swept = 900; /* there were more */
+    overlay_paths_forget_some(&paths);
+    assert_int_equal(count_known(), 0);
+    overlay_paths_deinit(&paths);
+    overlay_paths_forget_some(&paths);
+    assert_int_equal(paths.swept, 0);
+}
+
+static void all_are_asked_for_again(void **unused)
+{
+    know_many(254);
+    overlay_paths_forget_all(&paths);
+    assert_int_equal(count_known(), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -146,6 +199,9 @@ int main(void)
         TEST(a_routed_hosts_largest_way_counts),
         TEST(what_is_known_stays_with_peers_that_stay),
         TEST(a_change_concerns_those_that_go_that_way),
+        TEST(of_many_a_thousand_are_asked_for_again_in_turn),
+        TEST(of_few_all_are_asked_for_again),
+        TEST(all_are_asked_for_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "lib/net/message.h"
 
 #include <libmnl/libmnl.h>
+#include <linux/fib_rules.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 
@@ -175,6 +176,31 @@ static void a_way_out_is_read(void **state)
     assert_false(path.is_local);
 }
 
+/* The answer to a lookup of the route itself is like a route in a listing. */
+static void the_route_of_a_way_is_read(void **state)
+{
+    static const struct {
+        const char *name;
+        struct route_fib want;
+    } rows[] = {
+        {"route-onlink", {.ifindex = 100777, .gateway = 0x0a2a0200, .is_simple = true}},
+        {"route-lookup",
+         {.ifindex = 100777, .gateway = 0x0a2a0200, .mtu_bytes = 1300, .is_simple = true}},
+        {"route-multipath", {.ifindex = 0}},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO_FREE struct nlmsghdr *message = load(rows[i].name);
+        struct route_fib have;
+
+        assert_true(route_fib_parse(message, &have));
+        assert_int_equal(have.ifindex, rows[i].want.ifindex);
+        assert_int_equal(have.gateway, rows[i].want.gateway);
+        assert_int_equal(have.mtu_bytes, rows[i].want.mtu_bytes);
+        assert_int_equal(have.is_simple, rows[i].want.is_simple);
+    }
+}
+
 static void an_error_has_the_kernels_words(void **state)
 {
     AUTO_FREE struct nlmsghdr *message = load("error-words");
@@ -216,6 +242,7 @@ static void read_with_all(const struct nlmsghdr *message)
     struct fdb_entry fdb;
     struct route_entry route;
     struct route_path path;
+    struct route_fib fib;
     struct nl_event event;
 
     (void)nl_verdict_parse(message, &verdict);
@@ -225,6 +252,7 @@ static void read_with_all(const struct nlmsghdr *message)
     (void)fdb_parse(message, &fdb);
     (void)route_parse(message, &route);
     (void)route_path_parse(message, &path);
+    (void)route_fib_parse(message, &fib);
     (void)nl_event_parse(message, &event);
 }
 
@@ -276,11 +304,13 @@ static void a_header_cut_short_is_no_message(void **state)
         AUTO_FREE struct nlmsghdr *copy = cut(message, NLMSG_HDRLEN + 3);
         struct link_info link;
         struct route_entry route;
+        struct route_fib fib;
         struct nl_verdict verdict;
         struct nl_event event;
 
         assert_false(link_parse(copy, &link));
         assert_false(route_parse(copy, &route));
+        assert_false(route_fib_parse(copy, &fib));
         assert_false(nl_verdict_parse(copy, &verdict));
         assert_false(nl_event_parse(copy, &event));
     }
@@ -359,12 +389,25 @@ static void notifications_say_what_and_where(void **state)
     }
 }
 
+static void a_policy_rule_that_goes_is_told(void **state)
+{
+    union nl_request message = {0};
+    struct nl_event event;
+
+    (void)nl_request_begin(&message.header, RTM_DELRULE, 0, sizeof(struct fib_rule_hdr));
+    assert_true(nl_event_parse(&message.header, &event));
+    assert_int_equal(event.type, NL_EVENT_RULE);
+    assert_true(event.is_removal);
+    (void)nl_request_begin(&message.header, RTM_DELRULE, 0, 4);
+    assert_false(nl_event_parse(&message.header, &event));
+}
+
 static void other_notifications_are_nothing(void **state)
 {
     union nl_request message = {0};
     struct nl_event event;
 
-    (void)nl_request_begin(&message.header, RTM_NEWRULE, 0, 64);
+    (void)nl_request_begin(&message.header, RTM_NEWQDISC, 0, 64);
     assert_false(nl_event_parse(&message.header, &event));
 }
 
@@ -378,6 +421,7 @@ int main(void)
         cmocka_unit_test(a_forwarding_entry_is_read),
         cmocka_unit_test(routes_are_read),
         cmocka_unit_test(a_way_out_is_read),
+        cmocka_unit_test(the_route_of_a_way_is_read),
         cmocka_unit_test(an_error_has_the_kernels_words),
         cmocka_unit_test(an_error_that_libc_does_not_know_has_its_number),
         cmocka_unit_test(errors_that_mean_gone_are_fine),
@@ -387,6 +431,7 @@ int main(void)
         cmocka_unit_test(a_name_without_an_end_is_cut),
         cmocka_unit_test(values_of_another_size_count_as_missing),
         cmocka_unit_test(notifications_say_what_and_where),
+        cmocka_unit_test(a_policy_rule_that_goes_is_told),
         cmocka_unit_test(other_notifications_are_nothing),
     };
 
