@@ -4,15 +4,20 @@
 #include <string.h>
 
 #include "agent/probe/wire.h"
+#include "lib/base/backoff.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/random.h"
 
 struct prober {
     struct prober_config config;
+    uint32_t vtep;
     struct probe_wire *wire; /* NULL: there are no sockets */
     struct loop_source *timer;
+    struct loop_source *reopen; /* sockets that could not be had */
+    struct backoff pauses;
     struct probes probes;
     struct responder responder;
     size_t lost; /* as said last */
@@ -125,13 +130,34 @@ static int open_wire(struct prober *p)
                                              .data = p};
     int r;
 
-    if (p->wire)
-        return 0;
     r = probe_wire_new(&config, &p->wire);
     if (r == 0 && probe_wire_echo_problem(p->wire))
         log_warn("peers cannot be pinged, so a dead one is down only after the node timeout",
                  LOG_S("problem", probe_wire_echo_problem(p->wire)));
     return r;
+}
+
+/* And again after a while, until all are there. */
+static void open_sockets(struct prober *p)
+{
+    int r = p->wire ? 0 : open_wire(p);
+
+    if (r == 0)
+        r = probe_wire_set_vtep(p->wire, p->vtep);
+    note_problem(p, r);
+    if (r == 0)
+        backoff_reset(&p->pauses);
+    else
+        loop_timer_set_in(p->reopen, backoff_next_ms(&p->pauses, random_u64()));
+}
+
+static void on_reopen(void *data)
+{
+    struct prober *p = data;
+
+    open_sockets(p);
+    if (p->wire)
+        run(p);
 }
 
 /* ---- whom ---------------------------------------------------------------------------------- */
@@ -151,30 +177,25 @@ static void set_sources(struct prober *p, const struct probe_target *targets, si
 void prober_set_peers(struct prober *p, uint32_t vtep, struct probe_target *targets, size_t count)
 {
     AUTO_FREE struct probe_target *owned = targets;
-    int r = open_wire(p);
 
-    if (r == 0)
-        r = probe_wire_set_vtep(p->wire, vtep);
-    note_problem(p, r);
-    if (!p->wire)
-        return;
     set_sources(p, owned, count);
     probes_set_targets(&p->probes, owned, count, clock_boot_ms());
-    run(p);
+    if (vtep != p->vtep) {
+        p->vtep = vtep;
+        open_sockets(p);
+    }
+    if (p->wire)
+        run(p);
 }
 
 bool prober_put_peer(struct prober *p, const struct probe_target *target)
 {
-    if (p->problem)
-        return false; /* setting all tries again */
     p->probes.target_count += responder_put(&p->responder, target->vtep, target->host_ip);
     return probes_is_far(&p->probes, target);
 }
 
 bool prober_drop_peer(struct prober *p, uint32_t vtep)
 {
-    if (p->problem)
-        return false; /* setting all tries again */
     p->probes.target_count -= responder_drop(&p->responder, vtep);
     return probes_is_far(&p->probes, &(struct probe_target){.vtep = vtep, .distance = UINT64_MAX});
 }
@@ -202,11 +223,14 @@ int prober_new(const struct prober_config *config, struct prober **ret_prober)
     int r = loop_add_timer(config->loop, on_timer, p, &p->timer);
 
     p->config = *config;
+    p->pauses = (struct backoff){.min_ms = 100, .base_ms = 200, .max_ms = 30000};
+    if (r == 0)
+        r = loop_add_timer(config->loop, on_reopen, p, &p->reopen);
     if (r < 0) {
         prober_free(p);
         return r;
     }
-    note_problem(p, open_wire(p));
+    open_sockets(p);
     *ret_prober = p;
     return 0;
 }
@@ -216,6 +240,7 @@ void prober_free(struct prober *p)
     if (!p)
         return;
     probe_wire_free(p->wire);
+    loop_source_free(p->reopen);
     loop_source_free(p->timer);
     probes_deinit(&p->probes);
     responder_deinit(&p->responder);

@@ -17,16 +17,17 @@ struct prober_config {
 
 struct prober;
 
-/* Always makes one; where a socket cannot be had it does without, and the problem says so. */
+/* A socket that cannot be had is no failure: the problem says so, and it is tried again, after
+ * growing pauses. */
 int prober_new(const struct prober_config *config, struct prober **ret_prober);
 void prober_free(struct prober *prober);
 
 /* Who is to be probed, and answered: peers, in any order; and our own VTEP address. Takes targets
- * over (mem_array). Sockets that could not be had are tried again. */
+ * over (mem_array). */
 void prober_set_peers(struct prober *prober, uint32_t vtep, struct probe_target *targets,
                       size_t count);
 /* One of them is new, or another than before, or no more. False when those that are probed, the
- * nearest, may be others now, or there is a problem: then all are to be set. */
+ * nearest, may be others now: then all are to be set. */
 bool prober_put_peer(struct prober *prober, const struct probe_target *target);
 bool prober_drop_peer(struct prober *prober, uint32_t vtep);
 /* Borrowed, for those who tell of them. */
