@@ -292,7 +292,7 @@ void pki_free(struct pki *pki)
 int pki_refresh(struct pki *pki, bool *ret_is_new)
 {
     bool is_made = false, is_new, is_told_new;
-    int r = pki_files_refresh(pki->files, NULL, clock_unix_s(), &is_made);
+    int r = pki_files_refresh(pki->files, clock_unix_s(), &is_made);
 
     if (r != 0)
         return r;

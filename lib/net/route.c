@@ -136,9 +136,9 @@ static void put_mtu(struct nlmsghdr *request, uint32_t mtu_bytes)
     mnl_attr_nest_end(request, metrics);
 }
 
-static void fill_new(struct nlmsghdr *request, uint16_t flags, const struct route_entry *entry)
+void route_fill_replace(struct nlmsghdr *request, const struct route_entry *entry)
 {
-    struct rtmsg *header = fill(request, RTM_NEWROUTE, NLM_F_CREATE | flags, entry);
+    struct rtmsg *header = fill(request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, entry);
 
     header->rtm_type = RTN_UNICAST;
     header->rtm_scope = entry->gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
@@ -148,16 +148,6 @@ static void fill_new(struct nlmsghdr *request, uint16_t flags, const struct rout
         nl_put_ip4(request, RTA_GATEWAY, entry->gateway);
     if (entry->mtu_bytes)
         put_mtu(request, entry->mtu_bytes);
-}
-
-void route_fill_add(struct nlmsghdr *request, const struct route_entry *entry)
-{
-    fill_new(request, NLM_F_EXCL, entry);
-}
-
-void route_fill_replace(struct nlmsghdr *request, const struct route_entry *entry)
-{
-    fill_new(request, NLM_F_REPLACE, entry);
 }
 
 /* Destination and protocol name it; where it leads does not matter. */

@@ -44,10 +44,8 @@ enum route_find_outcome {
  * there may be others behind it, of higher metrics. 0, an outcome, or negative. */
 int route_find(struct nl *nl, struct ip4_prefix dst, struct route_entry *ret_entry);
 
-/* Our form of a route: protocol 81, main table, metric 0. add fails with -EEXIST when the
- * destination has a route of that metric; replace takes its place, whoever made it, so look first.
- */
-void route_fill_add(struct nlmsghdr *request, const struct route_entry *entry);
+/* Our form of a route: protocol 81, main table, metric 0. replace takes the place of whatever route
+ * of that metric the destination has, whoever made it, so look first. */
 void route_fill_replace(struct nlmsghdr *request, const struct route_entry *entry);
 void route_fill_delete(struct nlmsghdr *request, const struct route_entry *entry);
 int route_replace(struct nl *nl, const struct route_entry *entry);

@@ -146,10 +146,7 @@ void pki_files_free(struct pki_files *files)
     free(files);
 }
 
-int pki_files_refresh(struct pki_files *files, const struct tls_names *names, int64_t now,
-                      bool *ret_is_new)
+int pki_files_refresh(struct pki_files *files, int64_t now, bool *ret_is_new)
 {
-    if (names)
-        files->config.names = *names;
     return pki_load_pairs(files, now, ret_is_new);
 }

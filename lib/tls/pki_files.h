@@ -70,10 +70,9 @@ enum pki_outcome {
 int pki_files_open(const struct pki_config *config, int64_t now, struct pki_files **ret_files);
 void pki_files_free(struct pki_files *files);
 
-/* For a timer, or when the names have changed (NULL: they have not): makes the server's and the
- * admin's certificate anew where they are due. *ret_is_new: whether one was. */
-int pki_files_refresh(struct pki_files *files, const struct tls_names *names, int64_t now,
-                      bool *ret_is_new);
+/* For a timer: makes the server's and the admin's certificate anew where they are due. *ret_is_new:
+ * whether one was. */
+int pki_files_refresh(struct pki_files *files, int64_t now, bool *ret_is_new);
 
 int pki_files_make_next(struct pki_files *files, int64_t now);
 int pki_files_publish_next(struct pki_files *files);              /* or PKI_NO_NEXT */

@@ -105,14 +105,6 @@ int lab_vxlan(struct nl *nl)
     return ifindex;
 }
 
-int lab_add_route(struct nl *nl, const struct route_entry *entry)
-{
-    union nl_request request = {0};
-
-    route_fill_add(&request.header, entry);
-    return nl_transact(nl, &request.header);
-}
-
 int lab_set_fdb(struct nl *nl, const struct fdb_entry *entry)
 {
     union nl_request request = {0};

@@ -45,7 +45,6 @@ int lab_ifindex(struct nl *nl, const char *name);
 int lab_vxlan(struct nl *nl);
 
 /* One object by itself, which the daemons write and remove in batches only. */
-int lab_add_route(struct nl *nl, const struct route_entry *entry);
 int lab_set_fdb(struct nl *nl, const struct fdb_entry *entry);
 int lab_delete_fdb(struct nl *nl, const struct fdb_entry *entry);
 int lab_delete_neigh(struct nl *nl, const struct neigh_entry *entry);

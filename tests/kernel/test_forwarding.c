@@ -224,7 +224,7 @@ static void fill_peers(struct nl_batch *batch, int ifindex)
 
         neigh_fill_replace(nl_batch_next(batch, NULL), &neigh);
         fdb_fill_replace(nl_batch_next(batch, NULL), &fdb);
-        route_fill_add(nl_batch_next(batch, NULL), &route);
+        route_fill_replace(nl_batch_next(batch, NULL), &route);
     }
 }
 
@@ -286,7 +286,7 @@ static void a_batch_may_fail_throughout_with_the_kernels_words(void **state)
     for (uint32_t n = 0; n < PEERS; n++) {
         struct route_entry route = {.dst = {0x0a000001, 24}, .ifindex = ifindex};
 
-        route_fill_add(nl_batch_next(batch, NULL), &route);
+        route_fill_replace(nl_batch_next(batch, NULL), &route);
     }
     assert_ok(nl_batch_send(*state, batch));
     for (size_t n = 0; n < PEERS; n++) {

@@ -308,7 +308,7 @@ static void own_changes_are_marked(void **state)
 
     listen_to(&s);
     nl_monitor_ignore(s.monitor, *state);
-    assert_ok(lab_add_route(*state, &entry));
+    assert_ok(route_replace(*state, &entry));
     lab_do("ip", "route", "add", "10.42.3.0/24", "dev", "vxlan100", "proto", "81");
     assert_int_equal(loop_run(s.loop), 0);
     assert_int_equal(s.count, 2);
