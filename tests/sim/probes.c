@@ -82,7 +82,7 @@ static uint32_t remote_of(const struct host *host, uint32_t vtep)
     const struct overlay_have *have = &host->kernel->have;
 
     for (size_t i = 0; i < have->fdb_count; i++)
-        if (overlay_mac_key(have->fdbs[i].mac) == vtep)
+        if (mac_equal(have->fdbs[i].mac, mac_from_ip4(vtep)))
             return have->fdbs[i].remote;
     return 0;
 }
