@@ -17,10 +17,9 @@ struct peers_entry {
  * host, and nothing that is inside. */
 static uint32_t subnet_of(struct mac mac)
 {
-    const uint8_t *b = mac.bytes;
-    uint32_t subnet = (uint32_t)b[2] << 24 | (uint32_t)b[3] << 16 | (uint32_t)b[4] << 8 | b[5];
+    uint32_t subnet;
 
-    return mac_equal(mac_from_ip4(subnet), mac) ? subnet : 0;
+    return mac_to_ip4(mac, &subnet) ? subnet : 0;
 }
 
 static struct member as_host(const struct firewall_peer *peer)

@@ -259,7 +259,7 @@ static void diff_surplus_fdbs(const struct overlay_want *want, const struct over
         struct mac mac = have->fdbs[h].mac;
         struct overlay_change change = fdb_change(OVERLAY_REMOVE, mac, 0);
         uint32_t vtep;
-        bool is_vtep = focus_vtep_of_mac(mac, &vtep);
+        bool is_vtep = mac_to_ip4(mac, &vtep);
 
         if (h > 0 && mac_equal(mac, have->fdbs[h - 1].mac))
             continue;

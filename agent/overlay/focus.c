@@ -33,17 +33,13 @@ void focus_drop(struct focus *focus, const struct focus *dropped)
     focus->count = kept;
 }
 
-bool focus_vtep_of_mac(struct mac mac, uint32_t *ret_vtep)
-{
-    uint32_t addr = (uint32_t)overlay_mac_key(mac);
-
-    *ret_vtep = addr;
-    return mac_equal(mac, mac_from_ip4(addr));
-}
-
 uint32_t focus_vtep_of(const struct overlay_change *change)
 {
-    return change->object == OVERLAY_FDB ? (uint32_t)overlay_mac_key(change->mac) : change->addr;
+    uint32_t vtep;
+
+    if (change->object != OVERLAY_FDB)
+        return change->addr;
+    return mac_to_ip4(change->mac, &vtep) ? vtep : 0;
 }
 
 /* Sorted lists, merged. */

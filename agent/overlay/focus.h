@@ -21,10 +21,8 @@ void focus_add(struct focus *focus, uint32_t vtep);
 bool focus_has(const struct focus *focus, uint32_t vtep);
 void focus_drop(struct focus *focus, const struct focus *dropped);
 
-/* The peer that a change of a neighbour, FDB entry or route is about. */
+/* The peer that a change of a neighbour, FDB entry or route is about; 0: none of ours. */
 uint32_t focus_vtep_of(const struct overlay_change *change);
-/* The VTEP address that has this MAC address; false when none can. */
-bool focus_vtep_of_mac(struct mac mac, uint32_t *ret_vtep);
 
 /* Which peers one want has otherwise than the other; all when more than peers differ. */
 struct focus focus_compare(const struct overlay_want *from, const struct overlay_want *to);

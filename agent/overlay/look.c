@@ -92,13 +92,11 @@ static int write_changes(struct overlay *o, const struct overlay_changes *change
  * runtime has taken another one. Packets for them would be lost if the device moved first. */
 static int check_subnet_taken(const struct overlay *o, const struct link_info *device)
 {
-    struct ip4_prefix was = {.addr = (uint32_t)overlay_mac_key(device->mac),
-                             .len = o->want.subnet.len};
+    struct ip4_prefix was = {.len = o->want.subnet.len};
     char is_text[IP4_PREFIX_TEXT_SIZE], was_text[IP4_PREFIX_TEXT_SIZE];
-    bool is_made_for_it = mac_equal(device->mac, mac_from_ip4(was.addr));
 
-    if (device->ifindex == 0 || !is_made_for_it || was.addr == o->want.subnet.addr ||
-        o->config.can_route(o->config.data))
+    if (device->ifindex == 0 || !mac_to_ip4(device->mac, &was.addr) ||
+        was.addr == o->want.subnet.addr || o->config.can_route(o->config.data))
         return 0;
     return err_fail(EBUSY,
                     "this node's subnet is now %s, but the runtime has not taken it: the overlay "

@@ -106,7 +106,7 @@ static void on_neigh_event(struct overlay *o, const struct nl_event *event)
 {
     uint32_t vtep = event->addr;
 
-    if (event->is_fdb && !focus_vtep_of_mac(event->mac, &vtep))
+    if (event->is_fdb && !mac_to_ip4(event->mac, &vtep))
         overlay_look(o); /* no peer's: it is not to be there */
     else
         look_at(o, vtep);

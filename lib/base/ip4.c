@@ -140,6 +140,17 @@ struct mac mac_from_ip4(uint32_t addr)
                          (uint8_t)(addr >> 8), (uint8_t)addr}};
 }
 
+bool mac_to_ip4(struct mac mac, uint32_t *ret_addr)
+{
+    uint32_t addr = (uint32_t)mac.bytes[2] << 24 | (uint32_t)mac.bytes[3] << 16 |
+                    (uint32_t)mac.bytes[4] << 8 | mac.bytes[5];
+
+    if (!mac_equal(mac, mac_from_ip4(addr)))
+        return false;
+    *ret_addr = addr;
+    return true;
+}
+
 bool mac_equal(struct mac a, struct mac b)
 {
     return memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;

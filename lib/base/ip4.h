@@ -43,5 +43,7 @@ bool ip4_prefix_equal(struct ip4_prefix a, struct ip4_prefix b);
 
 /* The MAC address that stands for an IPv4 address on the mesh: 02:51 and the four bytes. */
 struct mac mac_from_ip4(uint32_t addr);
+/* The address that it stands for; false: for none. */
+bool mac_to_ip4(struct mac mac, uint32_t *ret_addr);
 bool mac_equal(struct mac a, struct mac b);
 char *mac_format(struct mac mac, char ret_text[static MAC_TEXT_SIZE]);

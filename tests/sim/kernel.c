@@ -170,6 +170,7 @@ int overlay_have_look_up(struct nl *nl, const uint32_t *vteps, size_t count, uin
 {
     const struct overlay_have *all = &kernel()->have;
     struct focus focus = {.count = count};
+    uint32_t vtep;
 
     memcpy(focus.vteps, vteps, count * sizeof *vteps);
     have->neighs = mem_array(all->neigh_count + 1, sizeof *have->neighs);
@@ -179,7 +180,7 @@ int overlay_have_look_up(struct nl *nl, const uint32_t *vteps, size_t count, uin
         if (focus_has(&focus, all->neighs[i].addr))
             have->neighs[have->neigh_count++] = all->neighs[i];
     for (size_t i = 0; i < all->fdb_count; i++)
-        if (focus_has(&focus, (uint32_t)overlay_mac_key(all->fdbs[i].mac)))
+        if (mac_to_ip4(all->fdbs[i].mac, &vtep) && focus_has(&focus, vtep))
             have->fdbs[have->fdb_count++] = all->fdbs[i];
     for (size_t i = 0; i < all->route_count; i++)
         if (focus_has(&focus, all->routes[i].dst.addr))

@@ -33,7 +33,7 @@ static size_t count_claimants(const struct host *host, uint32_t network)
 
 static void check_remote(const struct host *host, const struct overlay_change *change)
 {
-    uint32_t key[2] = {(uint32_t)overlay_mac_key(change->mac), change->remote};
+    uint32_t key[2] = {focus_vtep_of(change), change->remote};
     char subnet[IP4_TEXT_SIZE], remote[IP4_TEXT_SIZE];
     struct pair *pair;
 

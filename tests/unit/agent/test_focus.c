@@ -93,15 +93,13 @@ static void a_want_of_some_has_those_that_are_wanted_in_order(void **unused)
     overlay_want_deinit(&some);
 }
 
-static void a_mac_address_that_is_no_peers_has_no_vtep(void **unused)
+static void an_entry_with_no_peers_mac_address_is_about_none(void **unused)
 {
-    const struct mac other = {{0x02, 0x52, 10, 42, 2, 0}};
-    uint32_t vtep;
+    struct overlay_change change = {.object = OVERLAY_FDB, .mac = mac_from_ip4(0x0a2a0200)};
 
-    assert_true(focus_vtep_of_mac(mac_from_ip4(0x0a2a0200), &vtep));
-    assert_int_equal(vtep, 0x0a2a0200);
-    assert_false(focus_vtep_of_mac(other, &vtep));
-    assert_false(focus_vtep_of_mac((struct mac){{0}}, &vtep));
+    assert_int_equal(focus_vtep_of(&change), 0x0a2a0200);
+    change.mac.bytes[1] = 0x52;
+    assert_int_equal(focus_vtep_of(&change), 0);
 }
 
 int main(void)
@@ -114,7 +112,7 @@ int main(void)
         cmocka_unit_test(too_many_are_all),
         cmocka_unit_test(what_is_done_is_dropped),
         cmocka_unit_test(a_want_of_some_has_those_that_are_wanted_in_order),
-        cmocka_unit_test(a_mac_address_that_is_no_peers_has_no_vtep),
+        cmocka_unit_test(an_entry_with_no_peers_mac_address_is_about_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,11 +150,18 @@ static void loopback_is_all_of_127(void **state)
 
 static void mac_addresses_follow_from_addresses(void **state)
 {
+    const struct mac other = {{0x02, 0x52, 10, 42, 2, 0}};
     char text[MAC_TEXT_SIZE];
+    uint32_t addr = 7;
 
     assert_string_equal(mac_format(mac_from_ip4(0x0a2a0200), text), "02:51:0a:2a:02:00");
     assert_true(mac_equal(mac_from_ip4(5), mac_from_ip4(5)));
     assert_false(mac_equal(mac_from_ip4(5), mac_from_ip4(6)));
+    assert_false(mac_to_ip4(other, &addr));
+    assert_false(mac_to_ip4((struct mac){{0}}, &addr));
+    assert_int_equal(addr, 7);
+    assert_true(mac_to_ip4(mac_from_ip4(0xfe2a02ff), &addr));
+    assert_int_equal(addr, 0xfe2a02ff);
 }
 
 int main(void)
