@@ -107,7 +107,7 @@ bool endpoint_netns_equal(const struct endpoint_netns *a, const struct endpoint_
 
 void endpoint_host_ifname(uint32_t addr, char ret_name[static IFNAMSIZ])
 {
-    (void)snprintf(ret_name, IFNAMSIZ, ENDPOINT_HOST_PREFIX "%08x", addr);
+    (void)snprintf(ret_name, IFNAMSIZ, MESH_ENDPOINT_PREFIX "%08x", addr);
 }
 
 static int hex_digit(char c)
@@ -119,10 +119,10 @@ static int hex_digit(char c)
 
 bool endpoint_host_ifname_parse(const char *name, uint32_t *ret_addr)
 {
-    size_t prefix_len = sizeof ENDPOINT_HOST_PREFIX - 1;
+    size_t prefix_len = sizeof MESH_ENDPOINT_PREFIX - 1;
     uint32_t addr = 0;
 
-    if (strncmp(name, ENDPOINT_HOST_PREFIX, prefix_len) != 0 || strlen(name) != prefix_len + 8)
+    if (strncmp(name, MESH_ENDPOINT_PREFIX, prefix_len) != 0 || strlen(name) != prefix_len + 8)
         return false;
     for (const char *p = name + prefix_len; *p; p++) {
         int digit = hex_digit(*p);

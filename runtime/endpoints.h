@@ -13,7 +13,6 @@
 #define ENDPOINT_GATEWAY ((uint32_t)0xa9fe0101) /* 169.254.1.1 */
 #define ENDPOINT_GATEWAY_TEXT "169.254.1.1"
 #define ENDPOINT_IFNAME_DEFAULT "eth0"
-#define ENDPOINT_HOST_PREFIX "qv"
 #define ENDPOINT_ALIAS_PREFIX MESH_ALIAS_PREFIX "endpoint:"
 
 /* A path may come to name another namespace; these tell. The cookie is the kernel's 64-bit number

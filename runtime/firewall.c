@@ -10,7 +10,7 @@
 #include "runtime/endpoints.h"
 #include "runtime/firewall_words.h"
 
-#define CONTAINERS ENDPOINT_HOST_PREFIX "*"
+#define CONTAINERS MESH_ENDPOINT_PREFIX "*"
 #define OVERLAY MESH_DEVICE_NAME
 #define OTHER_VXLAN_PORT 8472 /* what VXLAN had before RFC 7348 */
 #define BEFORE_TRACKING (-300)

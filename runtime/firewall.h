@@ -21,12 +21,13 @@
  */
 #pragma once
 
+#include "lib/api/mesh.h"
 #include "lib/base/ip4.h"
 #include "lib/base/json.h"
 #include "runtime/members.h"
 
 #define FIREWALL_FAMILY "inet"
-#define FIREWALL_TABLE "quilt"
+#define FIREWALL_TABLE MESH_TABLE_NAME
 #define FIREWALL_PEERS "peers"
 #define FIREWALL_ORIGINS "origins"
 #define FIREWALL_ENDPOINTS "endpoints"

@@ -115,7 +115,7 @@ static int read_via(const char *via, char ret_via[static IFNAMSIZ])
         return err_wrap(r, "via_interface");
     if (strcmp(via, "lo") == 0)
         return err_fail(EINVAL, "via_interface: 'lo' leads to no other node");
-    if (strncmp(via, ENDPOINT_HOST_PREFIX, strlen(ENDPOINT_HOST_PREFIX)) == 0)
+    if (strncmp(via, MESH_ENDPOINT_PREFIX, strlen(MESH_ENDPOINT_PREFIX)) == 0)
         return err_fail(EINVAL, "via_interface: '%s' is a container's, not a way to another node",
                         via);
     memcpy(ret_via, via, strlen(via) + 1);

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define OUR_DEVICES "{ \"" MESH_DEVICE_NAME "\", \"" MESH_ENDPOINT_PREFIX "*\" }"
+
 static char *mend_forward(const struct ruleset_place *place)
 {
     if (place->has_docker_user)
@@ -14,9 +16,8 @@ static char *mend_forward(const struct ruleset_place *place)
         return mem_strdup(
             "firewall-cmd --permanent --zone=trusted --add-interface=" MESH_DEVICE_NAME
             "; firewall-cmd --reload");
-    return mem_printf("nft insert rule %s %s %s iifname { \"" MESH_DEVICE_NAME
-                      "\", \"qv*\" } accept; nft insert rule %s %s %s oifname { \"" MESH_DEVICE_NAME
-                      "\", \"qv*\" } accept",
+    return mem_printf("nft insert rule %s %s %s iifname " OUR_DEVICES " accept; "
+                      "nft insert rule %s %s %s oifname " OUR_DEVICES " accept",
                       place->family, place->table, place->chain, place->family, place->table,
                       place->chain);
 }

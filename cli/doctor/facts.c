@@ -64,7 +64,8 @@ const struct link_info *facts_link(const struct facts *facts, int ifindex)
 
 bool facts_is_our_name(const char *name)
 {
-    return strcmp(name, MESH_DEVICE_NAME) == 0 || strncmp(name, "qv", 2) == 0;
+    return strcmp(name, MESH_DEVICE_NAME) == 0 ||
+           strncmp(name, MESH_ENDPOINT_PREFIX, strlen(MESH_ENDPOINT_PREFIX)) == 0;
 }
 
 const char *facts_text(const json_t *object, const char *key)

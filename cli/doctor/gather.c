@@ -14,7 +14,6 @@
 #include "lib/net/neigh.h"
 #include "lib/net/nft.h"
 
-#define OUR_TABLE "quilt"
 #define PATH_SIZE 128
 
 static void take_daemons(const struct cli *cli, const struct checkup *c, struct facts *f)
@@ -29,8 +28,7 @@ static void take_daemons(const struct cli *cli, const struct checkup *c, struct 
     f->cert = c->has_cert ? &c->cert : NULL;
 }
 
-/* ---- netlink, nftables -------------------------------------------------------------------------
- */
+/* ---- netlink, nftables --------------------------------------------------------------------- */
 
 static void gather_underlay(struct nl *nl, struct facts *f)
 {
@@ -101,7 +99,7 @@ static bool is_of_our_table(const json_t *object)
         const json_t *body = json_object_get(object, kinds[i]);
 
         if (body && strcmp(facts_text(body, "family"), "inet") == 0 &&
-            strcmp(facts_text(body, i == 0 ? "name" : "table"), OUR_TABLE) == 0)
+            strcmp(facts_text(body, i == 0 ? "name" : "table"), MESH_TABLE_NAME) == 0)
             return true;
     }
     return false;
@@ -124,8 +122,7 @@ static void gather_firewall(struct facts *f)
             (void)json_array_append(f->firewall, object);
 }
 
-/* ---- settings and counters ---------------------------------------------------------------------
- */
+/* ---- settings and counters ----------------------------------------------------------------- */
 
 static int64_t setting_of(const char *device, const char *name)
 {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "lib/api/mesh.h"
+#include "cli/doctor/facts.h"
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -44,8 +44,7 @@ static bool is_in_table(const json_t *object, const json_t *chain)
 
 static bool names_our_device(const char *name)
 {
-    return strcmp(name, MESH_DEVICE_NAME) == 0 || strcmp(name, "vxlan*") == 0 ||
-           strncmp(name, "qv", 2) == 0;
+    return facts_is_our_name(name) || strcmp(name, "vxlan*") == 0;
 }
 
 static bool covers_cluster(const json_t *value, struct ip4_prefix cluster)

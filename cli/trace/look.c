@@ -67,8 +67,7 @@ static bool is_in_our_subnet(const struct way *w, uint32_t addr)
            ip4_prefix_contains(subnet, addr);
 }
 
-/* ---- this host's endpoints ----------------------------------------------------------------------
- */
+/* ---- this host's endpoints ----------------------------------------------------------------- */
 
 static void add_endpoint(struct way *w, const char *name, const Quilt__Endpoint *e)
 {
@@ -121,8 +120,7 @@ static void look_at_target_here(struct way *w, const ProtobufCMessage *endpoints
         add_no_endpoint(w, "far endpoint", w->flow->to);
 }
 
-/* ---- filter, path
- * -------------------------------------------------------------------------------- */
+/* ---- filter, path -------------------------------------------------------------------------- */
 
 static void look_at_filter(struct way *w)
 {
@@ -138,7 +136,7 @@ static void look_at_filter(struct way *w)
         hops_add(w->hops, "filter", HOP_BROKEN,
                  mem_printf("chain %s of the table %s %s drops what is forwarded, by policy",
                             place.chain, place.family, place.table));
-    else if (nft_table_get(nft, "inet", "quilt", &ours) < 0)
+    else if (nft_table_get(nft, "inet", MESH_TABLE_NAME, &ours) < 0)
         hops_add(w->hops, "filter", HOP_BROKEN, mem_strdup("our table inet quilt is missing"));
     else
         hops_add(w->hops, "filter", HOP_FINE,
@@ -157,8 +155,7 @@ static void look_at_path(struct way *w)
                  mem_printf("%s%s%s", name, reason[0] ? ": " : "", reason));
 }
 
-/* ---- route, neighbour, forwarding entry
- * ---------------------------------------------------------- */
+/* ---- route, neighbour, forwarding entry ---------------------------------------------------- */
 
 static const char *device_name(struct way *w, int ifindex, struct link_info *link)
 {
@@ -247,8 +244,7 @@ static void look_at_underlay(struct way *w)
                         path.mtu_bytes));
 }
 
-/* ---- the far side
- * -------------------------------------------------------------------------------- */
+/* ---- the far side -------------------------------------------------------------------------- */
 
 static const json_t *find_peer(const struct way *w)
 {
@@ -309,8 +305,7 @@ static void look_at_far(struct way *w)
                : mem_printf("%s has no endpoint with %s", text_of(peer, "hostname"), to));
 }
 
-/* --------------------------------------------------------------------------------------------------
- */
+/* -------------------------------------------------------------------------------------------- */
 
 int look_at_way(struct cli *cli, const struct flow *flow, struct look *ret_look, struct hops *hops)
 {

@@ -7,6 +7,10 @@
 #define MESH_DEVICE_NAME "vxlan100"
 /* What the alias of each device that is ours begins with. */
 #define MESH_ALIAS_PREFIX "quilt:"
+/* What the name of a container's device on the host begins with; its address follows, in hex. */
+#define MESH_ENDPOINT_PREFIX "qv"
+/* Our nftables tables, of each family. */
+#define MESH_TABLE_NAME "quilt"
 #define MESH_VNI 100
 #define MESH_VXLAN_PORT 4789
 /* UDP, on each node's host IP and VTEP address: agents answer each other's probes there. */
