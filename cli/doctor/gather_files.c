@@ -12,8 +12,7 @@
 #define RUNTIME_STATE_DIR "/var/lib/quilt-runtime"
 #define SYSCTL_FILES_MAX 256
 
-/* ---- who manages our devices -------------------------------------------------------------------
- */
+/* ---- who manages our devices --------------------------------------------------------------- */
 
 /* As systemd names them; what is pending or unmanaged is left alone. */
 static bool is_networkds(const char *text)
@@ -44,8 +43,7 @@ static char *find_managed(const struct facts *f, const char *dir, bool (*is_mana
     return names.len > 0 ? strbuf_take(&names) : NULL;
 }
 
-/* ---- who switches forwarding off at boot --------------------------------------------------------
- */
+/* ---- who switches forwarding off at boot --------------------------------------------------- */
 
 struct settings_file {
     char *path;
@@ -98,8 +96,7 @@ static char *find_forwarding_file(void)
     return found;
 }
 
-/* --------------------------------------------------------------------------------------------------
- */
+/* -------------------------------------------------------------------------------------------- */
 
 static struct disk look_at_disk(const char *path)
 {

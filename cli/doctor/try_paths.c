@@ -14,8 +14,7 @@
 static const uint16_t sizes[] = {8950, 1450, 1442, 1430, 1412, 1400, 1380, 1370, 1350,
                                  1330, 1300, 1280, 1230, 1150, 1000, 800,  526};
 
-/* ---- all of them: a small ping ----------------------------------------------------------------
- */
+/* ---- all of them: a small ping ------------------------------------------------------------- */
 
 static const json_t *peer_of(const json_t *agent, uint32_t vtep)
 {
@@ -84,8 +83,7 @@ static void choose(struct facts *facts, bool is_silent, size_t *chosen)
     }
 }
 
-/* ---- the silent ones: does the host answer? ---------------------------------------------------
- */
+/* ---- the silent ones: does the host answer? ------------------------------------------------ */
 
 static void ping_hosts(struct facts *facts)
 {
@@ -110,8 +108,7 @@ static void ping_hosts(struct facts *facts)
     }
 }
 
-/* ---- the others: how large, and what -----------------------------------------------------------
- */
+/* ---- the others: how large, and what ------------------------------------------------------- */
 
 /* Every size at once: what is too large is lost, and the rest is answered. */
 static int try_sizes(struct path *path)

@@ -26,8 +26,7 @@ void hops_add(struct hops *hops, const char *name, enum hop_state state, char *t
     hops->items[hops->count++] = (struct hop){.name = name, .state = state, .text = text};
 }
 
-/* ---- where it died -----------------------------------------------------------------------------
- */
+/* ---- where it died ------------------------------------------------------------------------- */
 
 static const struct hop *first_broken(const struct hops *hops)
 {
@@ -108,8 +107,7 @@ const char *journey_end(const struct journey *j, const struct hops *hops, char *
     return j->is_udp && j->answers_vtep ? NULL : end_abroad(j, ret_why);
 }
 
-/* ---- shown -------------------------------------------------------------------------------------
- */
+/* ---- shown --------------------------------------------------------------------------------- */
 
 static const char *state_word(enum hop_state state)
 {

@@ -10,8 +10,7 @@
 
 struct sim sim;
 
-/* ---- chance: xoshiro256** (Blackman and Vigna), in the public domain --------------------------
- */
+/* ---- chance: xoshiro256** (Blackman and Vigna), in the public domain ----------------------- */
 
 static uint64_t rotate(uint64_t x, int k)
 {

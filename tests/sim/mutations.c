@@ -65,8 +65,7 @@ static bool is(enum mutation mutation)
     type __wrap_##name(__VA_ARGS__); \
     type __wrap_##name(__VA_ARGS__)
 
-/* ---- witnesses ---------------------------------------------------------------------------------
- */
+/* ---- witnesses ----------------------------------------------------------------------------- */
 
 WRAP(enum witness_verdict, witnesses_judge, const struct witnesses *witnesses,
      const struct witness_case *facts)

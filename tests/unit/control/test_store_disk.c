@@ -81,8 +81,7 @@ static void a_group_that_was_refused_can_come_again(void **state)
     assert_int_equal(bed_create_keyed(f->store, "node", "b", "10.0.0.1"), STORE_CONFLICT);
 }
 
-/* ---- beside one in memory, by the same story
- * ---------------------------------------------------------------- */
+/* ---- beside one in memory, by the same story ----------------------------------------------- */
 
 static uint32_t draw(uint32_t *state, uint32_t below)
 {
