@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/base/sorted.h"
+
 /* As many may vanish from a list without a word. */
 #define MISSING_BELIEVED_MAX 2
 
@@ -217,25 +219,16 @@ static bool judge(struct peers *peers)
         if (wanted)
             peers->wanted[peers->wanted_count++] = overlay_peer_of(wanted);
     }
-    if (peers->wanted_count > 1)
-        qsort(peers->wanted, peers->wanted_count, sizeof *peers->wanted, overlay_peer_compare);
+    sorted_sort(peers->wanted, peers->wanted_count, sizeof *peers->wanted, overlay_peer_compare);
     return is_changed;
 }
 
 /* Where the wanted peer of this subnet is, or would be. */
 static size_t find_wanted(const struct peers *peers, uint32_t vtep)
 {
-    size_t low = 0, high = peers->wanted_count;
+    const struct overlay_peer key = {.vtep = vtep};
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (peers->wanted[middle].vtep < vtep)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return sorted_place(&key, peers->wanted, peers->wanted_count, sizeof key, overlay_peer_compare);
 }
 
 /* One subnet only: what is said of a node changes nothing for those of others. */

@@ -9,6 +9,7 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/sorted.h"
 
 /* ---- looking --------------------------------------------------------------------------------- */
 
@@ -122,8 +123,7 @@ static int compare_ints(const void *a, const void *b)
 
 static bool is_watched(const struct reconcile *rc, int ifindex)
 {
-    return rc->watched_count > 0 &&
-           bsearch(&ifindex, rc->watched, rc->watched_count, sizeof ifindex, compare_ints);
+    return sorted_find(&ifindex, rc->watched, rc->watched_count, sizeof ifindex, compare_ints);
 }
 
 /* Which looks an event is worth. Hosts have much else going on: neighbours come and go on every

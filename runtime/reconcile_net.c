@@ -1,12 +1,12 @@
 /* One look at devices, endpoints and routes. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "lib/api/mesh.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/sorted.h"
 #include "runtime/fastpath.h"
 #include "runtime/reconcile.h"
 
@@ -173,8 +173,7 @@ static void watch(struct reconcile *rc, const struct view *view)
         if (plug_is_ours(&view->links[i]))
             rc->watched[rc->watched_count++] = view->links[i].ifindex;
     }
-    if (rc->watched_count > 0)
-        qsort(rc->watched, rc->watched_count, sizeof *rc->watched, compare_ints);
+    sorted_sort(rc->watched, rc->watched_count, sizeof *rc->watched, compare_ints);
 }
 
 static void look_at_fastpath(struct reconcile *rc, const struct view *view, int64_t now_ms)

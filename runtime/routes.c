@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/sorted.h"
 
 void route_table_deinit(struct route_table *table)
 {
@@ -25,26 +26,19 @@ int route_prefix_compare(struct ip4_prefix a, struct ip4_prefix b)
     return (int)a.len - (int)b.len;
 }
 
+static int compare_routes(const void *a, const void *b)
+{
+    return route_prefix_compare(((const struct route *)a)->dst, ((const struct route *)b)->dst);
+}
+
 /* Where the destination is, or would be inserted. */
 static size_t find_place(const struct route_table *table, struct ip4_prefix dst, bool *ret_found)
 {
-    size_t low = 0, high = table->count;
+    const struct route key = {.dst = dst};
+    size_t place = sorted_place(&key, table->items, table->count, sizeof key, compare_routes);
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = route_prefix_compare(table->items[middle].dst, dst);
-
-        if (order == 0) {
-            *ret_found = true;
-            return middle;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    *ret_found = false;
-    return low;
+    *ret_found = place < table->count && ip4_prefix_equal(table->items[place].dst, dst);
+    return place;
 }
 
 const struct route *route_table_find(const struct route_table *table, struct ip4_prefix dst)
@@ -120,8 +114,7 @@ void route_table_put_all(struct route_table *table, const struct route *routes, 
 
     for (size_t k = 0; k < count; k++)
         sorted[k] = (struct numbered){&routes[k], k};
-    if (count > 1)
-        qsort(sorted, count, sizeof *sorted, compare_numbered);
+    sorted_sort(sorted, count, sizeof *sorted, compare_numbered);
     merged.items = mem_array(merged.size, sizeof *merged.items);
     for (size_t k = 0; k < count; k++) {
         while (i < table->count &&
@@ -158,8 +151,7 @@ size_t route_table_remove_all(struct route_table *table, struct ip4_prefix *dest
 {
     size_t kept = 0, removed, k = 0;
 
-    if (count > 1)
-        qsort(destinations, count, sizeof *destinations, compare_prefixes);
+    sorted_sort(destinations, count, sizeof *destinations, compare_prefixes);
     for (size_t i = 0; i < table->count; i++) {
         while (k < count && route_prefix_compare(destinations[k], table->items[i].dst) < 0)
             k++;
@@ -206,31 +198,20 @@ static int entry_compare(const void *a, const void *b)
 
 void routes_sort(struct route_entry *entries, size_t count)
 {
-    if (count > 0)
-        qsort(entries, count, sizeof *entries, entry_compare);
+    sorted_sort(entries, count, sizeof *entries, entry_compare);
 }
 
 size_t routes_begin(const struct route_entry *sorted, size_t count, struct ip4_prefix dst)
 {
-    size_t low = 0, high = count;
+    const struct route_entry first = {.dst = dst};
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (route_prefix_compare(sorted[middle].dst, dst) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return sorted_place(&first, sorted, count, sizeof first, entry_compare);
 }
 
 bool routes_have(const struct route_entry *sorted, size_t count, const struct route_entry *want)
 {
-    const struct route_entry *found;
+    const struct route_entry *found =
+        sorted_find(want, sorted, count, sizeof *sorted, entry_compare);
 
-    if (count == 0)
-        return false;
-    found = bsearch(want, sorted, count, sizeof *sorted, entry_compare);
     return found && route_entry_equal(want, found);
 }

@@ -6,6 +6,7 @@
 
 #include "lib/api/mesh.h"
 #include "lib/base/mem.h"
+#include "lib/base/sorted.h"
 
 static int compare_links(const void *a, const void *b)
 {
@@ -25,14 +26,12 @@ static int compare_neighs(const void *a, const void *b)
 
 static void sort_neighs(struct view *view)
 {
-    if (view->neigh_count > 0)
-        qsort(view->neighs, view->neigh_count, sizeof *view->neighs, compare_neighs);
+    sorted_sort(view->neighs, view->neigh_count, sizeof *view->neighs, compare_neighs);
 }
 
 void view_sort(struct view *view)
 {
-    if (view->link_count > 0)
-        qsort(view->links, view->link_count, sizeof *view->links, compare_links);
+    sorted_sort(view->links, view->link_count, sizeof *view->links, compare_links);
     sort_neighs(view);
     routes_sort(view->routes, view->route_count);
 }
@@ -87,10 +86,10 @@ struct link_info *view_find_link(const struct view *view, const char *name)
 {
     struct link_info key = {0};
 
-    if (view->link_count == 0 || strlen(name) >= sizeof key.name)
+    if (strlen(name) >= sizeof key.name)
         return NULL;
     memcpy(key.name, name, strlen(name) + 1);
-    return bsearch(&key, view->links, view->link_count, sizeof key, compare_links);
+    return sorted_find(&key, view->links, view->link_count, sizeof key, compare_links);
 }
 
 struct link_info *view_find_overlay(const struct view *view)
@@ -107,11 +106,9 @@ struct link_info *view_find_overlay(const struct view *view)
 
 static bool has_neigh(const struct view *view, const struct neigh_entry *want)
 {
-    const struct neigh_entry *found;
+    const struct neigh_entry *found =
+        sorted_find(want, view->neighs, view->neigh_count, sizeof *want, compare_neighs);
 
-    if (view->neigh_count == 0)
-        return false;
-    found = bsearch(want, view->neighs, view->neigh_count, sizeof *want, compare_neighs);
     return found && mac_equal(found->mac, want->mac) && found->is_permanent;
 }
 

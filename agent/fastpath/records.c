@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/sorted.h"
 
 #define OUTER_TTL 64 /* as the kernel's default route has it */
 
@@ -28,8 +29,7 @@ static int compare_entries(const void *a, const void *b)
 
 void fastpath_entries_sort(struct fastpath_entries *entries)
 {
-    if (entries->count > 1)
-        qsort(entries->items, entries->count, sizeof *entries->items, compare_entries);
+    sorted_sort(entries->items, entries->count, sizeof *entries->items, compare_entries);
 }
 
 struct fastpath_config fastpath_make_config(const struct overlay_want *want, bool is_enabled,
@@ -128,9 +128,7 @@ const struct fastpath_entry *fastpath_entries_find(const struct fastpath_entries
 {
     const struct fastpath_entry key = {.vtep = vtep};
 
-    if (entries->count == 0)
-        return NULL;
-    return bsearch(&key, entries->items, entries->count, sizeof key, compare_entries);
+    return sorted_find(&key, entries->items, entries->count, sizeof key, compare_entries);
 }
 
 void fastpath_entries_drop_doubles(struct fastpath_entries *entries)

@@ -7,6 +7,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/base/sorted.h"
 #include "lib/net/addr.h"
 
 void ways_deinit(struct ways *ways)
@@ -29,9 +30,7 @@ static const struct link_info *find_link(const struct ways *ways, int ifindex)
 {
     const struct link_info key = {.ifindex = ifindex};
 
-    if (ways->link_count == 0)
-        return NULL;
-    return bsearch(&key, ways->links, ways->link_count, sizeof key, compare_links);
+    return sorted_find(&key, ways->links, ways->link_count, sizeof key, compare_links);
 }
 
 bool ways_has_device(const struct ways *ways, int ifindex)
@@ -122,8 +121,7 @@ static int look(struct nl *nl, const struct overlay_want *want, struct overlay_p
 
     if (r < 0)
         return r;
-    if (ways->link_count > 1)
-        qsort(ways->links, ways->link_count, sizeof *ways->links, compare_links);
+    sorted_sort(ways->links, ways->link_count, sizeof *ways->links, compare_links);
     find_overlay(ways);
     r = add_host_device(ways, nl, want->local);
     if (r == 0)

@@ -7,6 +7,7 @@
 #include "agent/overlay/focus.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
+#include "lib/base/sorted.h"
 
 static const char *const object_names[] = {
     [OVERLAY_DEVICE] = "device", [OVERLAY_ALIAS] = "alias",   [OVERLAY_MAC] = "mac",
@@ -161,20 +162,20 @@ static bool may_be_peers(const struct overlay_want *want, uint32_t vtep)
     return overlay_want_find(want, vtep) || (want->is_partial && vtep != want->subnet.addr);
 }
 
+static int compare_dst_addr(const void *a, const void *b)
+{
+    uint32_t x = ((const struct route_entry *)a)->dst.addr;
+    uint32_t y = ((const struct route_entry *)b)->dst.addr;
+
+    return (x > y) - (x < y);
+}
+
 /* Whether a route through this VTEP address is there to be removed first. */
 static bool has_route(const struct overlay_have *have, uint32_t vtep)
 {
-    size_t low = 0, high = have->route_count;
+    const struct route_entry key = {.dst.addr = vtep};
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (have->routes[middle].dst.addr < vtep)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < have->route_count && have->routes[low].dst.addr == vtep;
+    return sorted_find(&key, have->routes, have->route_count, sizeof key, compare_dst_addr);
 }
 
 static void diff_surplus_neighs(const struct overlay_want *want, const struct overlay_have *have,

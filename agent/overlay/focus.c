@@ -1,9 +1,8 @@
 /* The few VTEP addresses that a look is to be about. */
 #include "agent/overlay/focus.h"
 
-#include <stdlib.h>
-
 #include "lib/base/mem.h"
+#include "lib/base/sorted.h"
 
 bool focus_has(const struct focus *focus, uint32_t vtep)
 {
@@ -75,7 +74,6 @@ struct overlay_want focus_want(const struct focus *focus, const struct overlay_w
         if (peer)
             some.peers[some.peer_count++] = *peer;
     }
-    if (some.peer_count > 1)
-        qsort(some.peers, some.peer_count, sizeof *some.peers, overlay_peer_compare);
+    sorted_sort(some.peers, some.peer_count, sizeof *some.peers, overlay_peer_compare);
     return some;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/sorted.h"
 
 void overlay_have_deinit(struct overlay_have *have)
 {
@@ -53,17 +54,11 @@ static int route_compare(const void *a, const void *b)
     return by_len ? by_len : order(x->metric, y->metric);
 }
 
-static void sort(void *items, size_t count, size_t size, int (*compare)(const void *, const void *))
-{
-    if (count > 1)
-        qsort(items, count, size, compare);
-}
-
 void overlay_have_sort(struct overlay_have *have)
 {
-    sort(have->neighs, have->neigh_count, sizeof *have->neighs, neigh_compare);
-    sort(have->fdbs, have->fdb_count, sizeof *have->fdbs, fdb_compare);
-    sort(have->routes, have->route_count, sizeof *have->routes, route_compare);
+    sorted_sort(have->neighs, have->neigh_count, sizeof *have->neighs, neigh_compare);
+    sorted_sort(have->fdbs, have->fdb_count, sizeof *have->fdbs, fdb_compare);
+    sorted_sort(have->routes, have->route_count, sizeof *have->routes, route_compare);
 }
 
 static struct link_info ideal_device(const struct overlay_want *want)

@@ -3,6 +3,7 @@
 #include "agent/overlay/internal.h"
 #include "agent/overlay/say.h"
 #include "lib/base/log.h"
+#include "lib/base/sorted.h"
 
 static void set_fight(struct overlay *o, const struct overlay_change *change, int64_t now_ms)
 {
@@ -25,8 +26,7 @@ int overlay_compare_vteps(const void *a, const void *b)
 
 bool overlay_is_lacking(const struct overlay *o, uint32_t vtep)
 {
-    return o->lacking_count > 0 &&
-           bsearch(&vtep, o->lacking, o->lacking_count, sizeof vtep, overlay_compare_vteps);
+    return sorted_find(&vtep, o->lacking, o->lacking_count, sizeof vtep, overlay_compare_vteps);
 }
 
 bool overlay_is_repair(const struct overlay *o, const struct overlay_change *change)

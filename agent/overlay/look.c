@@ -1,10 +1,10 @@
 /* One look: what the overlay should be, what it is, and the difference written. */
-#include <stdlib.h>
 
 #include "agent/overlay/internal.h"
 #include "agent/overlay/say.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/sorted.h"
 
 /* ---- routes -------------------------------------------------------------------------------- */
 
@@ -38,8 +38,7 @@ static void note_lacking(struct overlay *o, const struct focus *focus,
     o->lacking_count = kept;
     for (size_t i = 0; i < count; i++)
         o->lacking[o->lacking_count++] = route[i].addr;
-    if (o->lacking_count > 1)
-        qsort(o->lacking, o->lacking_count, sizeof *o->lacking, overlay_compare_vteps);
+    sorted_sort(o->lacking, o->lacking_count, sizeof *o->lacking, overlay_compare_vteps);
 }
 
 static void hand_routes_over(struct overlay *o, const struct overlay_changes *changes)

@@ -5,6 +5,7 @@
 
 #include "agent/overlay/underlay.h"
 #include "lib/base/mem.h"
+#include "lib/base/sorted.h"
 
 void overlay_paths_deinit(struct overlay_paths *paths)
 {
@@ -115,10 +116,10 @@ static int compare(const void *a, const void *b)
 uint32_t overlay_paths_find(const struct overlay_paths *paths, const struct overlay_want *want,
                             uint32_t vtep)
 {
-    const struct overlay_path key = {.vtep = vtep}, *path = NULL;
+    const struct overlay_path key = {.vtep = vtep};
+    const struct overlay_path *path =
+        sorted_find(&key, paths->items, paths->count, sizeof key, compare);
 
-    if (paths->count > 0)
-        path = bsearch(&key, paths->items, paths->count, sizeof key, compare);
     if (!path || want->mtu_bytes == 0)
         return 0;
     return bytes_of(path, want->mtu_bytes + MESH_OVERHEAD_BYTES);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/sorted.h"
 
 struct vxlan_spec overlay_want_device(const struct overlay_want *want)
 {
@@ -58,7 +59,5 @@ const struct overlay_peer *overlay_want_find(const struct overlay_want *want, ui
 {
     const struct overlay_peer key = {.vtep = vtep};
 
-    if (want->peer_count == 0)
-        return NULL;
-    return bsearch(&key, want->peers, want->peer_count, sizeof key, overlay_peer_compare);
+    return sorted_find(&key, want->peers, want->peer_count, sizeof key, overlay_peer_compare);
 }

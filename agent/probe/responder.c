@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/base/mem.h"
+#include "lib/base/sorted.h"
 
 void responder_deinit(struct responder *r)
 {
@@ -40,8 +41,7 @@ static size_t merge(struct responder_source *sources, size_t count)
 
 void responder_set_sources(struct responder *r, struct responder_source *sources, size_t count)
 {
-    if (count > 0)
-        qsort(sources, count, sizeof *sources, compare);
+    sorted_sort(sources, count, sizeof *sources, compare);
     free(r->sources);
     r->sources = sources;
     r->size = count;
@@ -53,17 +53,9 @@ void responder_set_sources(struct responder *r, struct responder_source *sources
 /* Where it is, or would be. */
 static size_t place_of(const struct responder *r, uint32_t addr)
 {
-    size_t low = 0, high = r->count;
+    const struct responder_source key = {.addr = addr};
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (r->sources[middle].addr < addr)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return sorted_place(&key, r->sources, r->count, sizeof key, compare);
 }
 
 static struct responder_source *find(const struct responder *r, uint32_t addr)

@@ -1,7 +1,7 @@
 /* Whom a node probes. */
 #include "agent/probe/ring.h"
 
-#include <stdlib.h>
+#include "lib/base/sorted.h"
 
 /* FNV-1a, and a last mixing: the order of ids that were made one after the other is no order. */
 static uint64_t place(const char *id)
@@ -29,7 +29,6 @@ static int nearer(const void *a, const void *b)
 
 size_t probe_ring_choose(struct probe_target *targets, size_t count)
 {
-    if (count > 0)
-        qsort(targets, count, sizeof *targets, nearer);
+    sorted_sort(targets, count, sizeof *targets, nearer);
     return count <= PROBE_MEASURED_MAX ? count : PROBE_MEASURED_FEW;
 }
