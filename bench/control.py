@@ -16,6 +16,7 @@ import statistics
 import sys
 from pathlib import Path
 
+from lab.program import cpu_ns, rss_mib
 from lab.wait import wait_for
 from plot import growth_svg
 from report import Row, median_ratio
@@ -125,16 +126,6 @@ class Bed:
         return path, len(listed)
 
 
-def rss_mib(program):
-    text = Path(f"/proc/{program.pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) / 1024
-
-
-def cpu_ns(program):
-    return sum(int(path.read_text().split()[0])
-               for path in Path(f"/proc/{program.pid}/task").glob("*/schedstat"))
-
-
 class Series:
     """Rounds of one measurement, of a bare server and of etcd."""
 
@@ -173,7 +164,7 @@ def measure_memory(bed, count):
     bed.progress(f"memory with {count} nodes and watchers")
     control = bed.control(count - 1)  # the crowd's own node is the last
     _, crowd = bed.crowd(count, 1)
-    ours = rss_mib(control)
+    ours = rss_mib(control.pid)
     crowd.stop()
     control.stop()
     limit = 16 if count == NODES else 200
@@ -182,7 +173,7 @@ def measure_memory(bed, count):
     if bed.has_etcd:
         etcd = bed.etcd(count)
         _, crowd = bed.etcd_crowd(count, 1)
-        theirs = rss_mib(etcd)
+        theirs = rss_mib(etcd.pid)
         crowd.stop()
         etcd.kill()
         row.beside = f"etcd: {theirs:,.1f} MiB"
@@ -284,7 +275,7 @@ def measure_tls_memory(bed, count):
     secure = Secure(bed, count - members)
     certs = [secure.join(number)[1] for number in range(members)]
     _, crowd = bed.crowd(count, 0, secure.key, *certs)
-    ours = rss_mib(secure.control)
+    ours = rss_mib(secure.control.pid)
     crowd.stop()
     secure.control.kill()
     return Row(f"memory with {count:,} nodes and as many watchers over TLS", f"{ours:.1f} MiB", values={"mib": ours})
@@ -398,10 +389,10 @@ def measure_growth(bed, plot_path):
         bed.progress(f"growth, round {number + 1} of {bed.rounds}")
         for what, cells in costs.items():
             for size, cell in cells.items():
-                before = cpu_ns(controls[size])
+                before = cpu_ns(controls[size].pid)
                 result = bed.load(what, ids[size] if what == "heartbeat" else size,
                                   port=ports[size], seconds=1)
-                cell.append((cpu_ns(controls[size]) - before) / result["replies"] / 1000)
+                cell.append((cpu_ns(controls[size].pid) - before) / result["replies"] / 1000)
     for control in controls.values():
         control.kill()
     rows, curves = [], {}

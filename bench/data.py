@@ -14,10 +14,11 @@ import resource
 import statistics
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.place import Host
+from lab.program import cpu_ns
 from plot import bars_svg
 from report import Row, median_ratio
 from ways import Unavailable, all_ways
@@ -87,12 +88,6 @@ def progress(text):
     print(f"bench: data: {text}", file=sys.stderr, flush=True)
 
 
-def run_seconds(pid):
-    """CPU time of a process and all its threads, to the nanosecond."""
-    return sum(int(path.read_text().split()[0])
-               for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
-
-
 def idle_seconds():
     return float(Path("/proc/uptime").read_text().split()[1])
 
@@ -108,7 +103,7 @@ class Meter:
 
     def _ours(self, server):
         children = resource.getrusage(resource.RUSAGE_CHILDREN)  # the client, once it has ended
-        return children.ru_utime + children.ru_stime + sum(map(run_seconds, [*server, *self.kernel]))
+        return children.ru_utime + children.ru_stime + sum(map(cpu_ns, [*server, *self.kernel])) / 1e9
 
     def during(self, servers, measure):
         start, idle, ours = time.monotonic(), idle_seconds(), self._ours(servers)

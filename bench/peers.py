@@ -14,8 +14,8 @@ import statistics
 import sys
 import time
 from datetime import datetime
-from pathlib import Path
 
+from lab.program import cpu_ns, rss_mib
 from lab.wait import wait_for
 from report import Row, median_ratio
 
@@ -80,8 +80,7 @@ class Node:
         return self.injected()[-1][0] - sent
 
     def cpu_ms(self):
-        return sum(int(path.read_text().split()[0]) for daemon in (self.agent, self.runtime)
-                   for path in Path(f"/proc/{daemon.pid}/task").glob("*/schedstat")) / 1e6
+        return (cpu_ns(self.agent.pid) + cpu_ns(self.runtime.pid)) / 1e6
 
     def cost_of_change(self, first):
         """CPU milliseconds of one peer that moves to another host IP, everything that follows included; what
@@ -118,9 +117,6 @@ class Node:
         for one in monitors:
             one.cease()
         return sum(samples) - idle * len(samples), idle / SAMPLE_SECONDS, written
-
-    def rss_mib(self, daemon):
-        return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{daemon.pid}/status").read_text())[1]) / 1024
 
     def end(self):
         for program in (self.agent, self.runtime, self.control):
@@ -177,7 +173,7 @@ def rows_of(plane, few, many):
             "agent and runtime", values={"ms": idle}),
         Row(f"bytes that the kernel's monitors say of writes meanwhile: {PLANES[plane]}", f"{written}", "", "0",
             written == 0, {"bytes": written}),
-        *[Row(f"resident memory of `{name}` with {MANY:,} peers: {PLANES[plane]}", f"{many.rss_mib(daemon):.1f} MiB")
+        *[Row(f"resident memory of `{name}` with {MANY:,} peers: {PLANES[plane]}", f"{rss_mib(daemon.pid):.1f} MiB")
           for name, daemon in (("quilt-mesh-agent", many.agent), ("quilt-runtime", many.runtime))]]
 
 

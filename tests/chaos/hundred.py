@@ -8,7 +8,6 @@
 
 What is cut is what stands between the control plane and them: a cable, or packets that nftables drops.
 """
-import json
 from contextlib import ExitStack
 
 from disk import Disk

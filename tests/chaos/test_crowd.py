@@ -2,7 +2,6 @@
 import contextlib
 import http.client
 import json
-import os
 import random
 import re
 import select
@@ -15,15 +14,11 @@ import pytest
 from attacks import ATTACKER
 from beats import Beats
 from disk import SYNC
+from lab.program import cpu_ns
 from lab.wait import wait_for
 from load import check_file
 from memory import Memory
 from plane import host_ip
-
-
-def cpu_s(plane):
-    words = open(f"/proc/{plane.process.pid}/stat").read().rsplit(")", 1)[1].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def open_slowly(plane, count):
@@ -144,9 +139,9 @@ def test_few_files(make_plane, figure):
         wait_for(lambda: old.took_s, 5, "the first heartbeat")
         clients = open_slowly(plane, 200)
         with Beats(plane, ids, True) as new:
-            before, began = cpu_s(plane), time.monotonic()
+            before, began = cpu_ns(plane.process.pid), time.monotonic()
             time.sleep(3)
-            share = (cpu_s(plane) - before) / (time.monotonic() - began)
+            share = (cpu_ns(plane.process.pid) - before) / 1e9 / (time.monotonic() - began)
             close_all(clients)
     new_text = f"new connections: {len(new.took_s)} heartbeats, {new.missed} missed"
     figure(f"{len(old.took_s)} heartbeats, {old.missed} missed, p99 {old.p99_ms():.1f} ms; {new_text}; "

@@ -8,6 +8,7 @@ import time
 import floods
 import grpc
 import pytest
+from lab.program import rss_mib
 from runtime_host import Host, wait_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for namespaces")
@@ -62,11 +63,6 @@ def runtime(tmp_path_factory):
     host.end()
 
 
-def rss_mib(host):
-    text = open(f"/proc/{host.process.pid}/status", encoding="utf-8").read()
-    return int(re.search(r"VmRSS:\s+(\d+) kB", text)[1]) / 1024
-
-
 def cuts(host, reason):
     text = host.out("curl", "-sf", "http://127.0.0.1:9181/metrics")
     return int(re.search(rf'connections_cut_total{{reason="{reason}"}} (\d+)', text)[1])
@@ -86,13 +82,13 @@ def cuts(host, reason):
     ]])
 def test_a_flood_is_cut_off(runtime, figure, name, reason, count, deadline_s):
     with Honest(f"unix:{runtime.socket}") as honest:
-        before_mib, cuts_before = rss_mib(runtime), cuts(runtime, reason)
+        before_mib, cuts_before = rss_mib(runtime.process.pid), cuts(runtime, reason)
         began = time.monotonic()
         flood = floods.Flood(str(runtime.socket))
         pace = {"batch_size": 64, "pause_s": 0.02} if name == "provoked_resets" else {}
         is_cut = flood.send(getattr(floods, name)(count), **pace) or flood.is_cut_within(deadline_s)
         took_s = time.monotonic() - began
-        growth_mib = rss_mib(runtime) - before_mib
+        growth_mib = rss_mib(runtime.process.pid) - before_mib
     figure(f"cut={is_cut} when {flood.sent} were sent, after {took_s:.1f} s, RSS {growth_mib:+.1f} MiB, "
            f"{len(honest.took_s)} health checks answered, {len(honest.failed)} not, "
            f"the slowest in {max(honest.took_s) * 1000:.0f} ms")
@@ -105,11 +101,11 @@ def test_a_flood_is_cut_off(runtime, figure, name, reason, count, deadline_s):
 @pytest.mark.row("F26", "gRPC, 400 connections that say nothing")
 def test_silent_connections_leave_room(runtime, figure):
     with Honest(f"unix:{runtime.socket}") as honest:
-        before_mib, cuts_before = rss_mib(runtime), cuts(runtime, "too-many")
+        before_mib, cuts_before = rss_mib(runtime.process.pid), cuts(runtime, "too-many")
         silent = [floods.Flood(str(runtime.socket)) for _ in range(400)]
         turned_away = wait_for(lambda: (count := sum(not one.is_open() for one in silent)) > 100 and count,
                                "connections to be turned away")
-        growth_mib = rss_mib(runtime) - before_mib
+        growth_mib = rss_mib(runtime.process.pid) - before_mib
         for one in silent:
             one.socket.close()
     figure(f"{turned_away} turned away, RSS {growth_mib:+.1f} MiB, {len(honest.failed)} health checks not "

@@ -6,8 +6,9 @@ import time
 
 import floods
 import pytest
+from lab.program import rss_mib
 from test_grpc_access import HEALTH
-from test_grpc_floods import GROWTH_MAX_MIB, MILLION, Honest, cuts, rss_mib
+from test_grpc_floods import GROWTH_MAX_MIB, MILLION, Honest, cuts
 from tls_host import TARGET, TlsHost
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for namespaces")
@@ -67,11 +68,11 @@ class Pipe:
 def test_a_flood_inside_tls_is_cut_off(runtime, figure, name, reason, count):
     stranger = runtime.ca.issue("ada", "user/ada")
     with HonestOverTls(runtime) as honest:
-        before_mib, cuts_before = rss_mib(runtime), cuts(runtime, reason)
+        before_mib, cuts_before = rss_mib(runtime.process.pid), cuts(runtime, reason)
         pipe = Pipe(runtime, stranger)
         flood = floods.Flood(pipe.near)
         is_cut = flood.send(getattr(floods, name)(count)) or flood.is_cut_within(5)
-        growth_mib = rss_mib(runtime) - before_mib
+        growth_mib = rss_mib(runtime.process.pid) - before_mib
         pipe.close()
     figure(f"cut={is_cut}, RSS {growth_mib:+.1f} MiB, {len(honest.took_s)} health checks answered, "
            f"{len(honest.failed)} not, the slowest in {max(honest.took_s) * 1000:.0f} ms")
@@ -83,14 +84,14 @@ def test_a_flood_inside_tls_is_cut_off(runtime, figure, name, reason, count):
 @pytest.mark.row("F26", "gRPC over TLS, 2,000 handshakes that are begun, and more that show no certificate")
 def test_handshakes_that_lead_nowhere_keep_nobody_out(runtime, figure):
     with HonestOverTls(runtime) as honest:
-        before_mib, cuts_before = rss_mib(runtime), cuts(runtime, "too-many")
+        before_mib, cuts_before = rss_mib(runtime.process.pid), cuts(runtime, "too-many")
         whole = subprocess.Popen(runtime.argv("openssl", "s_time", "-connect", TARGET, "-new", "-time", "5"),
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         halves = [begin_handshake(runtime) for _ in range(2000)]
         began = time.monotonic()
         assert runtime.statuses(runtime.paper, [HEALTH]) == {HEALTH: "OK"}
         newcomer_s = time.monotonic() - began
-        growth_mib = rss_mib(runtime) - before_mib
+        growth_mib = rss_mib(runtime.process.pid) - before_mib
         for half in halves:
             half.close()
         whole.wait(20)

@@ -1,5 +1,6 @@
 """Programs inside namespaces: short commands that answer, and daemons that are watched."""
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -48,6 +49,16 @@ def is_running(pid):
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def rss_mib(pid):
+    """The memory of a process that is resident."""
+    return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+
+
+def cpu_ns(pid):
+    """CPU time of a process and all its threads; those that have ended are not in it."""
+    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat"))
 
 
 class Program:

@@ -2,18 +2,18 @@
 and all is right once an honest runtime is there."""
 import json
 import time
-from pathlib import Path
 
 import pytest
 
 from lab import kernel
+from lab.program import rss_mib
 from lab.wait import wait_for
 
 PEERS = 40
 LIES = ("hang", "success", "refusal", "routes", "huge", "garbage", "fields", "status", "close")
 LISTEN_S = 2
 LINES_MAX = 60
-RSS_KIB_MAX = 64 << 10
+RSS_MIB_MAX = 64
 IDENTITY = {"node_id": "11111111-1111-4111-8111-111111111111", "node_token": "a" * 64,
             "subnet": "10.42.1.0/24", "heartbeat_interval_ms": 1000, "peer_sync_interval_ms": 1000}
 
@@ -38,13 +38,6 @@ def status(mesh):
     return json.loads(mesh.nodes[0].out("curl", "-s", "-m", "2", "http://127.0.0.1:9180/status"))
 
 
-def resident_kib(agent):
-    for line in Path(f"/proc/{agent.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1])
-    raise AssertionError("no VmRSS")
-
-
 def routes(mesh):
     return [route for route in kernel.overlay_routes(mesh.nodes[0]) if route.endswith("/24")]
 
@@ -63,7 +56,7 @@ def test_the_agent_outlives_the_lie_and_says_it(mesh, lie):
     assert len(lines) <= LINES_MAX, "\n".join(lines)
     if lie == "success":
         assert "the kernel does not keep it" in said["problems"][0]
-    assert resident_kib(agent) < RSS_KIB_MAX
+    assert rss_mib(agent.pid) < RSS_MIB_MAX
     assert len(kernel.overlay_fdb(node)) == PEERS
     assert routes(mesh) == []
 
