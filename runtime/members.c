@@ -90,9 +90,10 @@ void members_sort(struct member_list *list)
         qsort(list->items, list->count, sizeof *list->items, compare_items);
 }
 
-void members_follow(struct members *members, struct member_list *list, struct member_list next)
+bool members_follow(struct members *members, struct member_list *list, struct member_list next)
 {
     size_t old = 0, new = 0;
+    bool is_other = false;
 
     while (old < list->count || new < next.count) {
         int order = old == list->count  ? 1
@@ -103,11 +104,13 @@ void members_follow(struct members *members, struct member_list *list, struct me
             members_take(members, next.items[new]);
         else if (order < 0)
             members_leave(members, list->items[old]);
+        is_other |= order != 0;
         old += order <= 0;
         new += order >= 0;
     }
     free(list->items);
     *list = next;
+    return is_other;
 }
 
 /* ---- the difference ------------------------------------------------------------------------ */

@@ -44,9 +44,9 @@ struct member_list {
     size_t count;
 };
 void members_sort(struct member_list *list);
-/* Takes what is new in it, leaves what is gone, and has it as the list from now on. Costs a walk
- * through both. */
-void members_follow(struct members *members, struct member_list *list, struct member_list next);
+/* Takes what is new in it, leaves what is gone, and has it as the list from now on; whether there
+ * was any. Costs a walk through both. */
+bool members_follow(struct members *members, struct member_list *list, struct member_list next);
 
 struct members_difference {
     struct member *adds, *removals; /* owned */

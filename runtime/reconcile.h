@@ -61,6 +61,7 @@ struct reconcile {
     size_t refused_count;
     bool is_firewall_known;   /* the table is there, with the members that were last written */
     bool is_frames_known;     /* likewise the table of frames */
+    bool are_chains_known;    /* and its chains are on the devices of endpoints that are there */
     bool is_generation_known; /* the first was right when nftables were of this generation */
     uint32_t generation;
     uint64_t repairs[KERNEL_OBJECT_COUNT];
@@ -76,8 +77,9 @@ void reconcile_ask(struct reconcile *rc, unsigned int look);
 /* Now. What cannot be made right is remembered in the guard and tried again. */
 void reconcile_run(struct reconcile *rc, unsigned int look);
 
-/* What the tables are to be; caller frees spec.peers. */
+/* What the tables are to be; caller frees spec.peers. And without who is in their sets: quick. */
 struct firewall_spec reconcile_spec(const struct reconcile *rc);
+struct firewall_spec reconcile_spec_of_rules(const struct reconcile *rc);
 /* Whether the kernel can do the short cut, and the operator wants it. */
 bool reconcile_has_short_cut(struct reconcile *rc);
 

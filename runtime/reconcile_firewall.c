@@ -147,6 +147,11 @@ struct writing {
     size_t count;
 };
 
+static bool has_set(const struct reconcile *rc)
+{
+    return rc->has_short_cut && rc->is_frames_known;
+}
+
 /* A table that is not known gets them when it is written. */
 static void add_elements(struct writing *writing, const struct member *members, size_t count,
                          bool is_removal)
@@ -156,7 +161,7 @@ static void add_elements(struct writing *writing, const struct member *members, 
         size_t n = firewall_elements(&members[i], some);
 
         for (size_t k = 0; k < n; k++) {
-            if (some[k].family == NFPROTO_NETDEV && !writing->rc->is_frames_known)
+            if (some[k].family == NFPROTO_NETDEV && !has_set(writing->rc))
                 continue;
             some[k].is_removal = is_removal;
             writing->elements[writing->count++] = some[k];
@@ -258,20 +263,25 @@ static int compare_and_write(struct reconcile *rc, const struct firewall_spec *s
     return r < 0 ? r : 1;
 }
 
-struct firewall_spec reconcile_spec(const struct reconcile *rc)
+struct firewall_spec reconcile_spec_of_rules(const struct reconcile *rc)
 {
-    struct firewall_spec spec = {
+    return (struct firewall_spec){
         .policy = rc->policy,
         .subnet = rc->state->subnet,
         .cluster = rc->state->cluster,
-        .endpoints = &rc->endpoints,
-        .doors = &rc->doors,
-        .hops = &rc->hops,
         .has_overlay = rc->overlay_ifindex != 0,
         .has_short_cut = rc->has_short_cut && rc->state->subnet.len > 0,
     };
+}
+
+struct firewall_spec reconcile_spec(const struct reconcile *rc)
+{
+    struct firewall_spec spec = reconcile_spec_of_rules(rc);
 
     spec.peers = peers_list(&rc->peers, &spec.peer_count);
+    spec.endpoints = &rc->endpoints;
+    spec.doors = &rc->doors;
+    spec.hops = &rc->hops;
     return spec;
 }
 

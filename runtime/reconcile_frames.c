@@ -20,7 +20,7 @@ static bool is_there(struct reconcile *rc)
 {
     AUTO_JSON json_t *listing = NULL;
 
-    return nft_table_get_bare(rc->kernel->nft, FRAMES_FAMILY, FRAMES_TABLE, &listing) == 0 &&
+    return nft_table_get(rc->kernel->nft, FRAMES_FAMILY, FRAMES_TABLE, &listing) == 0 &&
            frames_has_short_cut(listing);
 }
 
@@ -55,10 +55,12 @@ static struct member_list make_list(const struct member *items, size_t count, si
     return list;
 }
 
+/* A device that is another one than before is without its chain. */
 static void follow(struct reconcile *rc, struct member_list next)
 {
     members_sort(&next);
-    members_follow(&rc->members, &rc->doors, next);
+    if (members_follow(&rc->members, &rc->doors, next))
+        rc->are_chains_known = false;
 }
 
 static struct member as_door(uint32_t addr, int ifindex)
@@ -71,7 +73,7 @@ void reconcile_follow_doors(struct reconcile *rc, const struct view *view)
     const struct endpoint_table *table = &rc->state->endpoints;
     struct member_list next = make_list(NULL, 0, table->count);
 
-    for (size_t i = 0; rc->has_short_cut && i < table->count; i++) {
+    for (size_t i = 0; i < table->count; i++) {
         char name[IFNAMSIZ];
         const struct link_info *link;
 
@@ -91,8 +93,6 @@ int reconcile_put_door(struct reconcile *rc, uint32_t addr)
     char name[IFNAMSIZ];
     int r;
 
-    if (!rc->has_short_cut)
-        return 0;
     endpoint_host_ifname(addr, name);
     r = link_get(rc->kernel->nl, name, &link);
     if (r < 0)
@@ -196,22 +196,18 @@ static int ensure_doors(struct reconcile *rc, const struct firewall_spec *spec,
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-/* Who is in the sets is looked at only when it may be others than were written. */
 static int load(struct reconcile *rc, json_t **ret_listing)
 {
-    int r = rc->is_frames_known
-                ? nft_table_get_bare(rc->kernel->nft, FRAMES_FAMILY, FRAMES_TABLE, ret_listing)
-                : nft_table_get(rc->kernel->nft, FRAMES_FAMILY, FRAMES_TABLE, ret_listing);
+    int r = nft_table_get(rc->kernel->nft, FRAMES_FAMILY, FRAMES_TABLE, ret_listing);
 
     return r == -ENOENT ? 0 : r;
 }
 
-static bool is_right(const struct reconcile *rc, const json_t *listing, const json_t *want)
+static bool is_right(const json_t *listing, const json_t *want)
 {
     AUTO_JSON json_t *have = listing ? frames_without_doors(listing) : NULL;
-    AUTO_JSON json_t *bare = rc->is_frames_known ? firewall_without_members(want) : NULL;
 
-    return have && nft_ruleset_equal(have, bare ? bare : want);
+    return have && nft_ruleset_equal(have, want);
 }
 
 static int write_table(struct reconcile *rc, const json_t *want)
@@ -233,12 +229,17 @@ static int ensure_table(struct reconcile *rc, const struct firewall_spec *spec)
 
     if (r < 0)
         return r;
-    if (is_right(rc, listing, want))
+    if (is_right(listing, want))
         return ensure_doors(rc, spec, listing);
     r = write_table(rc, want);
     if (r == 0)
         r = ensure_doors(rc, spec, NULL);
     return r < 0 ? r : 1;
+}
+
+static bool is_current(struct reconcile *rc)
+{
+    return rc->is_frames_known && rc->are_chains_known && reconcile_firewall_is_current(rc);
 }
 
 /* That it is written because the overlay or the subnet came is no repair. */
@@ -247,12 +248,12 @@ void reconcile_frames(struct reconcile *rc, bool is_whole, int64_t now_ms)
     struct firewall_spec spec;
     int r;
 
-    if (!guard_allows(&rc->guard, guard_key, now_ms))
+    if (is_current(rc) || !guard_allows(&rc->guard, guard_key, now_ms))
         return;
     spec = reconcile_spec(rc);
     r = ensure_table(rc, &spec);
     free((void *)spec.peers);
-    rc->is_frames_known = r >= 0;
+    rc->is_frames_known = rc->are_chains_known = r >= 0;
     if (r < 0 || (r == 1 && is_whole))
         reconcile_note(rc, KERNEL_FIREWALL, guard_key, r < 0 ? r : 0, now_ms);
     else
@@ -261,14 +262,16 @@ void reconcile_frames(struct reconcile *rc, bool is_whole, int64_t now_ms)
 
 int reconcile_door(struct reconcile *rc, uint32_t addr)
 {
-    struct firewall_spec spec = reconcile_spec(rc);
+    const struct firewall_spec spec = reconcile_spec_of_rules(rc);
     AUTO_JSON json_t *door = frames_door(&spec, addr), *gone = json_array();
+    bool are_known = rc->are_chains_known;
     int r = write_doors(rc, door, gone);
 
-    free((void *)spec.peers);
     if (r == 0)
         r = reconcile_put_door(rc, addr);
-    if (r == 0)
+    if (r == 0) {
+        rc->are_chains_known = are_known;
         reconcile_ask(rc, LOOK_MEMBERS);
+    }
     return r < 0 ? err_wrap(r, "frames of a container") : 0;
 }

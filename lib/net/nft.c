@@ -12,9 +12,6 @@
 #include "lib/base/mem.h"
 #include "lib/net/nft_ruleset.h"
 
-/* Names of protocols depend on the host's files. */
-#define OUTPUT (NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_NUMERIC_PROTO)
-
 struct nft {
     struct nft_ctx *context;
 };
@@ -29,7 +26,8 @@ int nft_new(struct nft **ret_nft)
         nft_free(nft);
         return err_fail(EIO, "open nftables");
     }
-    nft_ctx_output_set_flags(nft->context, OUTPUT);
+    /* Names of protocols depend on the host's files. */
+    nft_ctx_output_set_flags(nft->context, NFT_CTX_OUTPUT_JSON | NFT_CTX_OUTPUT_NUMERIC_PROTO);
     *ret_nft = nft;
     return 0;
 }
@@ -132,16 +130,6 @@ int nft_table_get(struct nft *nft, const char *family, const char *table, json_t
         return list_failed(nft, family, table, r);
     *ret_ruleset = nft_ruleset_canonical(entries);
     return 0;
-}
-
-int nft_table_get_bare(struct nft *nft, const char *family, const char *table, json_t **ret_ruleset)
-{
-    int r;
-
-    nft_ctx_output_set_flags(nft->context, OUTPUT | NFT_CTX_OUTPUT_TERSE);
-    r = nft_table_get(nft, family, table, ret_ruleset);
-    nft_ctx_output_set_flags(nft->context, OUTPUT);
-    return r;
 }
 
 int nft_list_all(struct nft *nft, json_t **ret_objects)

@@ -25,10 +25,6 @@ DEFINE_CLEANUP(struct nft *, nft_free);
  * -ENOENT when there is none. */
 int nft_table_get(struct nft *nft, const char *family, const char *table, json_t **ret_ruleset);
 
-/* The same without what is in its sets and maps, however much that is. */
-int nft_table_get_bare(struct nft *nft, const char *family, const char *table,
-                       json_t **ret_ruleset);
-
 /* Every object of every table, whoever made it, as nftables lists them: an array. */
 int nft_list_all(struct nft *nft, json_t **ret_objects);
 

@@ -83,6 +83,35 @@ static void what_was_not_written_is_still_to_be_written(void **unused)
     members_deinit(&members);
 }
 
+static struct member_list list_of(size_t count, const uint32_t *addrs, uint32_t to)
+{
+    struct member_list list = {.items = mem_array(count + 1, sizeof *list.items), .count = count};
+
+    for (size_t i = 0; i < count; i++)
+        list.items[i] = (struct member){.set = MEMBERS_HOPS, .addr = addrs[i], .to = to};
+    members_sort(&list);
+    return list;
+}
+
+static void a_list_takes_what_is_new_and_leaves_what_is_gone(void **unused)
+{
+    struct members members = {0};
+    struct member_list list = {0};
+
+    assert_true(members_follow(&members, &list, list_of(3, (uint32_t[]){30, 10, 20}, 1)));
+    assert_writes(&members, 3, 0);
+    assert_false(members_follow(&members, &list, list_of(3, (uint32_t[]){10, 20, 30}, 1)));
+    assert_true(members_follow(&members, &list, list_of(3, (uint32_t[]){40, 20, 5}, 1)));
+    assert_writes(&members, 2, 2);
+    assert_true(members_follow(&members, &list, list_of(3, (uint32_t[]){40, 20, 5}, 2)));
+    assert_writes(&members, 3, 3);
+    assert_true(members_follow(&members, &list, list_of(0, NULL, 0)));
+    assert_int_equal(members.counts[MEMBERS_HOPS], 0);
+    assert_writes(&members, 0, 3);
+    free(list.items);
+    members_deinit(&members);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,6 +119,7 @@ int main(void)
         cmocka_unit_test(what_comes_and_goes_between_two_looks_is_not_written),
         cmocka_unit_test(a_member_of_two_reasons_stays_until_the_last_one_goes),
         cmocka_unit_test(what_was_not_written_is_still_to_be_written),
+        cmocka_unit_test(a_list_takes_what_is_new_and_leaves_what_is_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
