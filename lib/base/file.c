@@ -86,14 +86,11 @@ static char *outgrow(char *bytes, size_t used, size_t size)
     return larger;
 }
 
-int file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_n)
+static int read_all(const char *path, int fd, size_t max, char **ret_bytes, size_t *ret_n)
 {
-    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
     AUTO_SECRET char *bytes = NULL;
     size_t used = 0, size = 0;
 
-    if (fd < 0)
-        return file_fail(errno, "open", path);
     for (;;) {
         ssize_t got;
 
@@ -116,6 +113,27 @@ int file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_n)
     *ret_bytes = TAKE_PTR(bytes);
     *ret_n = used;
     return 0;
+}
+
+int file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_n)
+{
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    return fd < 0 ? file_fail(errno, "open", path) : read_all(path, fd, max, ret_bytes, ret_n);
+}
+
+int file_read_regular(const char *path, size_t max, char **ret_bytes, size_t *ret_n)
+{
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+
+    if (fd < 0)
+        return file_fail(errno, "open", path);
+    if (fstat(fd, &st) < 0)
+        return err_sys(errno, "look at %s", path);
+    if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) /* that one says so itself */
+        return err_fail(EINVAL, "%s is no regular file", path);
+    return read_all(path, fd, max, ret_bytes, ret_n);
 }
 
 int file_make_dirs(const char *path, mode_t mode)

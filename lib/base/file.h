@@ -19,6 +19,8 @@ int file_sync_parent(const char *path);
 /* Reads a whole file of at most max bytes. The text is NUL-terminated (the NUL not counted) and
  * owned by the caller. -ENOENT when there is none, -EFBIG when it is longer. */
 int file_read(const char *path, size_t max, char **ret_bytes, size_t *ret_n);
+/* The same, and waits for nobody: -EINVAL for a pipe or a device. */
+int file_read_regular(const char *path, size_t max, char **ret_bytes, size_t *ret_n);
 
 /* Makes a directory and its parents, like mkdir -p. */
 int file_make_dirs(const char *path, mode_t mode);

@@ -51,9 +51,9 @@ void http_tls_unref(struct http_tls *tls)
 static int read_files(struct http_tls *tls, const struct http_tls_config *config)
 {
     size_t n;
-    int r = file_read(config->cert_file, PEM_BYTES_MAX, &tls->cert_pem, &n);
+    int r = file_read_regular(config->cert_file, PEM_BYTES_MAX, &tls->cert_pem, &n);
 
-    return r < 0 ? r : file_read(config->key_file, PEM_BYTES_MAX, &tls->key_pem, &n);
+    return r < 0 ? r : file_read_regular(config->key_file, PEM_BYTES_MAX, &tls->key_pem, &n);
 }
 
 static int set_credentials(struct http_tls *tls, const struct http_tls_config *config)

@@ -14,7 +14,7 @@
 /* A longer one than there can be is no disk's fault. */
 static int read_text(const char *path, size_t max, char **ret_text, size_t *ret_n)
 {
-    int r = file_read(path, max, ret_text, ret_n);
+    int r = file_read_regular(path, max, ret_text, ret_n);
 
     return r == -EFBIG ? -EINVAL : r;
 }

@@ -1,7 +1,7 @@
 /* Keys, certificates and bundles, each in a file of its own (mode 0600). Touches the disk.
  *
- * Reading fails with -ENOENT when there is no such file, -EINVAL when it is not what it should be,
- * and otherwise as the disk does; the text begins with the path. A private key of our own that
+ * Reading fails with -ENOENT when there is no such file, -EINVAL when it is not what it should be
+ * (or no regular file), and otherwise as the disk does; the text begins with the path. A private key of our own that
  * others could read is closed to them, and the log says so; a given one is left as it is. Writing
  * leaves the old file or the new one.
  */

@@ -1,4 +1,5 @@
 """TLS itself: the first start, the protocol, certificates that others made; seen by OpenSSL."""
+import os
 import socket
 import sqlite3
 import ssl
@@ -129,6 +130,15 @@ def test_a_given_certificate_that_is_missing_is_named(make_secure, tmp_path):
     plane = make_secure("--tls-cert", missing, "--tls-key", tmp_path / "absent-key.pem")
     assert plane.spawn().wait_exit() == 1
     assert f"--tls-cert: open {missing}: No such file" in plane.log() and "CA's certificate" not in plane.log()
+
+
+@pytest.mark.parametrize("name", ["ca.pem", "ca-bundle.pem", "server.pem", "admin-key.pem"])
+def test_a_pipe_in_the_place_of_a_file_is_named_and_not_waited_for(plane, name):
+    assert plane.stop() == 0
+    (plane.pki / name).unlink()
+    os.mkfifo(plane.pki / name, 0o600)
+    assert plane.spawn().wait_exit() == 65
+    assert f"{plane.pki / name} is no regular file" in plane.log() and "to recover" in plane.log()
 
 
 def test_it_can_be_told_to_speak_plainly_and_says_so(plane):

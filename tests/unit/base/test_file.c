@@ -186,6 +186,22 @@ static void reading_keeps_every_byte_up_to_the_limit(void **state)
     assert_string_equal(none, "");
 }
 
+static void what_is_to_be_a_regular_file_is_not_waited_for(void **state)
+{
+    AUTO_FREE char *bytes = NULL;
+    size_t n;
+
+    assert_int_equal(mkfifo(in_dir("pipe"), 0600), 0);
+    assert_int_equal(file_read_regular(in_dir("pipe"), 10, &bytes, &n), -EINVAL);
+    assert_non_null(strstr(err_text(), "/pipe is no regular file"));
+    assert_int_equal(file_read_regular(dir, 10, &bytes, &n), -EISDIR);
+    assert_int_equal(file_read_regular("/dev/null", 10, &bytes, &n), -EINVAL);
+    assert_int_equal(file_read_regular(in_dir("none"), 10, &bytes, &n), -ENOENT);
+    assert_int_equal(file_write_atomic(in_dir("a"), "text", 4, 0600), 0);
+    assert_int_equal(file_read_regular(in_dir("a"), 10, &bytes, &n), 0);
+    assert_string_equal(bytes, "text");
+}
+
 static void directories_are_made_with_their_parents(void **state)
 {
     struct stat st;
@@ -383,6 +399,7 @@ int main(void)
         IN_DIR(a_full_disk_leaves_the_old_content),
         IN_DIR(reading_says_why_it_failed),
         IN_DIR(reading_keeps_every_byte_up_to_the_limit),
+        IN_DIR(what_is_to_be_a_regular_file_is_not_waited_for),
         IN_DIR(directories_are_made_with_their_parents),
         IN_DIR(a_file_in_the_way_of_a_directory_is_an_error),
         IN_DIR(a_lock_is_held_by_one_and_ends_with_its_descriptor),
