@@ -6,16 +6,27 @@
 #include "lib/base/error.h"
 #include "lib/tls/internal.h"
 
+/* By RFC 5280 section 4.2.1.12: one that names no purpose is good for any. */
+static bool is_for_servers(const struct tls_cert *cert)
+{
+    return gnutls_x509_crt_check_key_purpose(cert->handle, GNUTLS_KP_TLS_WWW_SERVER, 0) != 0;
+}
+
 int tls_server_may_show(const struct tls_cert *cert)
 {
     struct tls_identity identity;
 
-    if (tls_cert_identity(cert, &identity) < 0 || identity.kind == TLS_KIND_CONTROL)
-        return 0;
-    return REFUSE(TLS_WRONG_PURPOSE,
-                  "the server shows the certificate of %s %s instead of the control plane's: it is "
-                  "not the control plane",
-                  tls_kind_word(identity.kind), identity.name);
+    if (tls_cert_identity(cert, &identity) == 0 && identity.kind != TLS_KIND_CONTROL)
+        return REFUSE(TLS_WRONG_PURPOSE,
+                      "the server shows the certificate of %s %s instead of the control plane's: "
+                      "it is not the control plane",
+                      tls_kind_word(identity.kind), identity.name);
+    if (!is_for_servers(cert))
+        return REFUSE(TLS_WRONG_PURPOSE,
+                      "the server's certificate (%s) is not for a TLS server (serverAuth is "
+                      "missing among its extended key usages)",
+                      cert->facts.subject);
+    return 0;
 }
 
 /* ---- a node's ------------------------------------------------------------------------------ */

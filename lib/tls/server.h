@@ -5,10 +5,10 @@
 
 #include "lib/tls/trust.h"
 
-/* Whether a certificate that is otherwise good is a server's to show. A cluster's CA makes them for
- * nodes, too, with the addresses that they said were theirs: no node is the control plane. One
- * that tells no identity of ours was made by others, who answer for it. 0, or TLS_WRONG_PURPOSE
- * with a text. */
+/* Whether a certificate that is otherwise good is a server's to show: it may not name purposes
+ * without a TLS server's among them. A cluster's CA makes them for nodes, too, with the addresses
+ * that they said were theirs: no node is the control plane. One that tells no identity of ours was
+ * made by others, who answer for it. 0, or TLS_WRONG_PURPOSE with a text. */
 int tls_server_may_show(const struct tls_cert *cert);
 
 /* Whose certificate a client of a node's server wants to see. */

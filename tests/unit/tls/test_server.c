@@ -57,6 +57,8 @@ static void one_that_others_made_is_too(void **state)
         {.host = "control.example", .uris = {"https://control.example/"}},
         {.host = "control.example", .uris = {"spiffe://example.org/ns/control"}},
         {.host = "control.example", .uris = {NODE_URI, NODE_URI}},
+        {.host = "control.example", .purposes = FORGE_SERVER | FORGE_CLIENT},
+        {.host = "control.example", .purposes = FORGE_OTHER},
     };
     const struct bed *bed = *state;
 
@@ -77,6 +79,17 @@ static void a_nodes_or_a_users_is_not(void **state)
                                     " instead of the control plane's: it is not the control plane");
     assert_int_equal(tls_server_may_show(user), TLS_WRONG_PURPOSE);
     assert_non_null(strstr(err_text(), "of user admin"));
+}
+
+static void one_that_is_for_clients_only_is_not(void **state)
+{
+    static const struct forge_order order = {.name = "laptop", .purposes = FORGE_CLIENT};
+    const struct bed *bed = *state;
+    AUTO_TLS_CERT struct tls_cert *cert = forge_cert(bed->key, NULL, &order);
+
+    assert_int_equal(tls_server_may_show(cert), TLS_WRONG_PURPOSE);
+    assert_string_equal(err_text(), "the server's certificate (CN=laptop) is not for a TLS server "
+                                    "(serverAuth is missing among its extended key usages)");
 }
 
 /* ---- why it was refused -------------------------------------------------------------------- */
@@ -154,6 +167,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_control_planes_own_is_a_servers_to_show, make, drop),
         cmocka_unit_test_setup_teardown(one_that_others_made_is_too, make, drop),
         cmocka_unit_test_setup_teardown(a_nodes_or_a_users_is_not, make, drop),
+        cmocka_unit_test_setup_teardown(one_that_is_for_clients_only_is_not, make, drop),
         cmocka_unit_test_setup_teardown(each_refusal_says_what_to_do_about_it, make, drop),
         cmocka_unit_test_setup_teardown(an_address_is_a_name_like_others, make, drop),
     };
