@@ -14,13 +14,6 @@
 
 /* ---- in force ------------------------------------------------------------------------------ */
 
-static bool belong(const struct tls_cert *cert, const struct tls_key *key)
-{
-    const struct sha256 spki = tls_key_spki(key);
-
-    return sha256_equal(&tls_cert_facts(cert)->spki, &spki);
-}
-
 static void set_key(struct papers *p, struct tls_key *key)
 {
     tls_key_free(p->key);
@@ -120,7 +113,7 @@ static int read_own_cert(struct papers *p)
         return put_aside(p->cert_file, err_text());
     if (r < 0)
         return r;
-    if (!belong(cert, p->key))
+    if (!tls_cert_is_for_key(cert, p->key))
         return put_aside(p->cert_file, "it is for another key than node-key.pem has");
     set_cert(p, TAKE_PTR(cert));
     return 0;
@@ -159,7 +152,7 @@ static int read_given_pair(struct papers *p)
         r = pem_file_read_cert(p->config.cert_file, &cert);
     if (r < 0)
         return r;
-    if (!belong(cert, key))
+    if (!tls_cert_is_for_key(cert, key))
         return err_fail(EINVAL, "the certificate %s is not for the key %s", p->config.cert_file,
                         p->config.key_file);
     set_key(p, TAKE_PTR(key));
@@ -278,7 +271,7 @@ int papers_take_cert(struct papers *p, const char *pem)
 
     if (r < 0)
         return r;
-    if (!belong(cert, p->key))
+    if (!tls_cert_is_for_key(cert, p->key))
         return err_fail(EINVAL, "the certificate is for another key than this node's");
     r = pem_file_write_cert(p->cert_file, cert);
     if (r == 0)

@@ -80,6 +80,15 @@ static int read_facts(gnutls_x509_crt_t handle, struct tls_cert_facts *facts)
     return r == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE ? 0 : r;
 }
 
+static int fail_import(const void *bytes, size_t n, gnutls_x509_crt_fmt_t format, int code)
+{
+    bool is_pem = format == GNUTLS_X509_FMT_PEM;
+    const char *words = is_pem ? tls_pem_words(bytes, n, TLS_PEM_CERT) : NULL;
+
+    return words ? err_fail(EINVAL, "not a certificate in PEM: %s", words)
+                 : tls_fail(code, "not a certificate in %s", is_pem ? "PEM" : "DER");
+}
+
 static int import(const void *bytes, size_t n, gnutls_x509_crt_fmt_t format,
                   struct tls_cert **ret_cert)
 {
@@ -96,8 +105,7 @@ static int import(const void *bytes, size_t n, gnutls_x509_crt_fmt_t format,
     if (r >= 0)
         r = read_facts(cert->handle, &cert->facts);
     if (r < 0)
-        return tls_fail(r, "not a certificate in %s",
-                        format == GNUTLS_X509_FMT_PEM ? "PEM" : "DER");
+        return fail_import(bytes, n, format, r);
     *ret_cert = TAKE_PTR(cert);
     return 0;
 }
@@ -128,9 +136,29 @@ char *tls_cert_to_pem(const struct tls_cert *cert)
     return tls_take_text(&out);
 }
 
+struct tls_cert *tls_cert_copy(const struct tls_cert *cert)
+{
+    struct tls_cert *copy = NULL;
+    gnutls_datum_t der;
+
+    if (gnutls_x509_crt_export2(cert->handle, GNUTLS_X509_FMT_DER, &der) < 0)
+        mem_exhausted(0); /* nothing else is left that can fail */
+    if (tls_cert_from_der(der.data, der.size, &copy) < 0)
+        mem_exhausted(der.size);
+    gnutls_free(der.data);
+    return copy;
+}
+
 const struct tls_cert_facts *tls_cert_facts(const struct tls_cert *cert)
 {
     return &cert->facts;
+}
+
+bool tls_cert_is_for_key(const struct tls_cert *cert, const struct tls_key *key)
+{
+    const struct sha256 spki = tls_key_spki(key);
+
+    return sha256_equal(&cert->facts.spki, &spki);
 }
 
 /* ---- names --------------------------------------------------------------------------------- */

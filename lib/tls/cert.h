@@ -33,6 +33,7 @@ void tls_cert_free(struct tls_cert *cert);
 char *tls_cert_to_pem(const struct tls_cert *cert);
 
 const struct tls_cert_facts *tls_cert_facts(const struct tls_cert *cert);
+bool tls_cert_is_for_key(const struct tls_cert *cert, const struct tls_key *key);
 /* Whom it speaks for: exactly one URI of its names, well formed. -EINVAL with a text. */
 int tls_cert_identity(const struct tls_cert *cert, struct tls_identity *ret_identity);
 

@@ -6,6 +6,7 @@
 #include <gnutls/x509.h>
 
 #include "lib/tls/ca.h"
+#include "lib/tls/chain.h"
 #include "lib/tls/trust.h"
 
 struct tls_public_key {
@@ -28,6 +29,15 @@ struct tls_trust {
     size_t count;
 };
 
+struct tls_chain {
+    struct tls_cert *certs[TLS_CHAIN_CERTS_MAX]; /* owned; one at least */
+    size_t count;
+};
+
+/* Takes over the certificate, also when it fails (-EINVAL with a text), or has it already. */
+int tls_trust_add(struct tls_trust *trust, struct tls_cert *taken);
+struct tls_cert *tls_cert_copy(const struct tls_cert *cert);
+
 /* Whether the CA's key made this signature over it, at whatever time. */
 bool tls_cert_is_signed_by(const struct tls_cert *cert, const struct tls_cert *ca);
 
@@ -43,6 +53,10 @@ int tls_check_time(const struct tls_cert_facts *facts, const char *who, int64_t 
 /* Starts an error text that ends in GnuTLS's words for its code (negative). Returns -EINVAL,
  * or does not return when it was memory that lacked. */
 int tls_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+enum tls_pem { TLS_PEM_KEY, TLS_PEM_CERT };
+/* What a text is that could not be read as what was wanted, for people; NULL: nothing we know. */
+const char *tls_pem_words(const char *text, size_t n, enum tls_pem wanted);
 
 /* Fills in the hash. */
 int tls_public_key_hash(struct tls_public_key *key);

@@ -90,6 +90,14 @@ int tls_key_new(struct tls_key **ret_key)
     return r;
 }
 
+static int fail_import(const char *pem, size_t n, int code)
+{
+    const char *words = tls_pem_words(pem, n, TLS_PEM_KEY);
+
+    return words ? err_fail(EINVAL, "private key: %s", words)
+                 : tls_fail(code, "private key: not an unencrypted one in PEM");
+}
+
 int tls_key_from_pem(const char *pem, size_t n, struct tls_key **ret_key)
 {
     AUTO_TLS_KEY struct tls_key *key = NULL;
@@ -104,7 +112,7 @@ int tls_key_from_pem(const char *pem, size_t n, struct tls_key **ret_key)
     /* Not its successor, which tries encrypted forms too and reads behind the end of one (3.7). */
     r = gnutls_x509_privkey_import(key->handle, &text, GNUTLS_X509_FMT_PEM);
     if (r < 0)
-        return tls_fail(r, "private key: not an unencrypted one in PEM");
+        return fail_import(pem, n, r);
     r = derive_public(key);
     if (r == 0)
         *ret_key = TAKE_PTR(key);

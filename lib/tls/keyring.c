@@ -20,10 +20,9 @@ uint64_t tls_keyring_stamp(const struct tls_keyring_files *files)
 
 static int check(const struct tls_keyring_files *files, struct tls_keyring *k)
 {
-    const struct sha256 spki = tls_key_spki(k->key);
     int r;
 
-    if (!sha256_equal(&tls_cert_facts(k->cert)->spki, &spki))
+    if (!tls_cert_is_for_key(k->cert, k->key))
         return err_fail(EINVAL, "the certificate %s is not for the key %s", files->cert_file,
                         files->key_file);
     r = tls_cert_identity(k->cert, &k->identity);

@@ -69,12 +69,7 @@ int pki_remove(const struct pki_files *files, const char *name)
 
 bool pki_belong(const struct tls_cert *cert, const struct tls_key *key)
 {
-    struct sha256 spki;
-
-    if (!cert || !key)
-        return false;
-    spki = tls_key_spki(key);
-    return sha256_equal(&tls_cert_facts(cert)->spki, &spki);
+    return cert && key && tls_cert_is_for_key(cert, key);
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */

@@ -7,16 +7,12 @@
 #include "lib/base/strbuf.h"
 #include "lib/tls/internal.h"
 
-#define BEGIN "-----BEGIN CERTIFICATE-----"
-#define END "-----END CERTIFICATE-----"
-
 static bool is_same(const struct tls_cert *a, const struct tls_cert *b)
 {
     return gnutls_x509_crt_equals(a->handle, b->handle) != 0;
 }
 
-/* Takes over the certificate also when it fails, or has it already. */
-static int add(struct tls_trust *trust, struct tls_cert *taken)
+int tls_trust_add(struct tls_trust *trust, struct tls_cert *taken)
 {
     AUTO_TLS_CERT struct tls_cert *cert = taken;
 
@@ -32,42 +28,20 @@ static int add(struct tls_trust *trust, struct tls_cert *taken)
     return 0;
 }
 
-/* Takes the certificate at the beginning of the text; *ret_n is how long it is. */
-static int add_first(struct tls_trust *trust, const char *pem, size_t n, size_t *ret_n)
-{
-    const char *end = memmem(pem, n, END, sizeof END - 1);
-    struct tls_cert *cert;
-    int r;
-
-    if (!end)
-        return err_fail(EINVAL, "a certificate is cut off");
-    *ret_n = (size_t)(end - pem) + sizeof END - 1;
-    r = tls_cert_from_pem(pem, *ret_n, &cert);
-    return r < 0 ? r : add(trust, cert);
-}
-
 static int add_all(struct tls_trust *trust, const char *pem, size_t n)
 {
-    const char *end = pem + n, *at = memmem(pem, n, BEGIN, sizeof BEGIN - 1);
-    size_t length = 0;
+    AUTO_TLS_CHAIN struct tls_chain *certs = NULL;
+    int r = tls_chain_from_pem(pem, n, &certs);
 
-    if (!at)
-        return err_fail(EINVAL, "no certificate in PEM");
-    for (; at; at = memmem(at, (size_t)(end - at), BEGIN, sizeof BEGIN - 1)) {
-        int r = add_first(trust, at, (size_t)(end - at), &length);
-
-        if (r < 0)
-            return r;
-        at += length;
-    }
-    return 0;
+    for (size_t i = 0; r == 0 && i < certs->count; i++)
+        r = tls_trust_add(trust, TAKE_PTR(certs->certs[i]));
+    return r;
 }
 
 int tls_trust_from_pem(const char *pem, size_t n, struct tls_trust **ret_trust)
 {
     AUTO_TLS_TRUST struct tls_trust *trust = NEW(struct tls_trust);
-    int r = n > TLS_BUNDLE_MAX ? err_fail(EINVAL, "longer than %d bytes", TLS_BUNDLE_MAX)
-                               : add_all(trust, pem, n);
+    int r = add_all(trust, pem, n);
 
     if (r < 0)
         return err_wrap(r, "bundle of CAs");

@@ -71,6 +71,27 @@ static void what_is_no_open_key_is_refused_without_quoting_it(void **state)
     }
 }
 
+static void assert_words(const char *pem, const char *words)
+{
+    struct tls_key *key = NULL;
+
+    assert_int_equal(tls_key_from_pem(pem, strlen(pem), &key), -EINVAL);
+    if (!strstr(err_text(), words))
+        fail_msg("\"%s\" does not say: %s", err_text(), words);
+}
+
+static void what_stands_in_the_place_of_a_key_is_told(void **state)
+{
+    assert_words("", "private key: it is empty");
+    assert_words("-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n", "it is encrypted");
+    assert_words("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n",
+                 "'openssl pkey -in FILE -out NEWFILE' takes it off");
+    assert_words("-----BEGIN CERTIFICATE-----\nMAA=\n",
+                 "it is a certificate; are certificate and key swapped?");
+    assert_words("-----BEGIN PUBLIC KEY-----\nMAA=\n", "it is a public key");
+    assert_words("\x30\x82\x01", "it is in DER, and has to be in PEM");
+}
+
 static void a_request_carries_the_public_key_of_who_made_it(void **state)
 {
     AUTO_TLS_PUBLIC_KEY struct tls_public_key *half = NULL;
@@ -140,6 +161,7 @@ int main(void)
         cmocka_unit_test(a_key_of_openssl_is_taken_in_both_forms_with_its_spki_hash),
         cmocka_unit_test(new_keys_differ_and_survive_their_text),
         cmocka_unit_test(what_is_no_open_key_is_refused_without_quoting_it),
+        cmocka_unit_test(what_stands_in_the_place_of_a_key_is_told),
         cmocka_unit_test(a_request_carries_the_public_key_of_who_made_it),
         cmocka_unit_test(a_request_of_openssl_is_taken_whatever_else_it_says),
         cmocka_unit_test(requests_for_other_kinds_of_keys_are_refused),

@@ -104,9 +104,12 @@ static void what_is_no_bundle_of_cas_is_refused(void **state)
     AUTO_FREE char *spoilt = mem_strdup(bed->pems[0]);
 
     memset(spoilt + 100, '#', 20);
-    assert_no_bundle("", 0, "no certificate in PEM");
-    assert_no_bundle(everybodys_csr, strlen(everybodys_csr), "no certificate in PEM");
+    assert_no_bundle("", 0, "no certificate in PEM: it is empty");
+    assert_no_bundle(everybodys_csr, strlen(everybodys_csr),
+                     "no certificate in PEM: it is a request for a certificate");
     assert_no_bundle(mixed, strlen(mixed), "CA:true is missing");
+    assert_no_bundle(everybodys_key_pkcs8, strlen(everybodys_key_pkcs8),
+                     "no certificate in PEM: it is a private key");
     assert_no_bundle(cut, strlen(cut), "cut off");
     assert_no_bundle(spoilt, strlen(spoilt), "not a certificate in PEM");
     assert_no_bundle(long_text, sizeof long_text, "longer than 65536 bytes");
