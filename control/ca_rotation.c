@@ -17,6 +17,7 @@ struct rotation_view ca_rotation_view(const struct control *c)
 {
     return (struct rotation_view){.step = ca_rotation_step(c),
                                   .told_sha256 = c->pki->told_sha256,
+                                  .given_sha256 = c->pki->given ? c->pki->given_sha256 : NULL,
                                   .signer_spki = c->pki->signer_spki,
                                   .is_forced = c->rotation.is_forced};
 }

@@ -104,13 +104,13 @@ int certificates_begin(struct control *c)
 
 void certificates_print_join_line(struct control *c)
 {
-    char addr[IP4_TEXT_SIZE];
+    AUTO_FREE char *host = NULL;
 
     if (!c->first_token)
         return;
+    host = pki_host(c->pki);
     (void)printf("quilt-mesh-agent --control-plane https://%s:%u --host-ip HOST_IP --token %s\n",
-                 ip4_format(pki_address(c->pki), addr), http_server_port(c->server),
-                 c->first_token);
+                 host, http_server_port(c->server), c->first_token);
     (void)fflush(stdout);
     secret_free(TAKE_PTR(c->first_token));
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "control/pki_given.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
@@ -80,12 +81,20 @@ static struct tls_names names_of(struct pki *pki)
                               .addr_count = pki->addr_count};
 }
 
-uint32_t pki_address(const struct pki *pki)
+static uint32_t find_address(const struct pki *pki)
 {
     for (size_t i = 0; i < pki->addr_count; i++)
         if (!ip4_is_loopback(pki->addrs[i]))
             return pki->addrs[i];
     return INADDR_LOOPBACK;
+}
+
+char *pki_host(const struct pki *pki)
+{
+    char *given = pki->given ? pki_given_host(pki) : NULL;
+    char text[IP4_TEXT_SIZE];
+
+    return given ? given : mem_strdup(ip4_format(find_address(pki), text));
 }
 
 /* ---- what is told to nodes ------------------------------------------------------------------- */
@@ -105,30 +114,26 @@ static int tell(struct pki *pki, const char *pem)
     return 0;
 }
 
-/* The last certificate of a PEM text. */
-static const char *last_certificate(const char *pem)
-{
-    static const char begin[] = "-----BEGIN CERTIFICATE-----";
-    const char *last = pem;
-
-    for (const char *p = strstr(pem, begin); p; p = strstr(p + 1, begin))
-        last = p;
-    return last;
-}
-
+/* Their own CA besides, for it makes the certificates by which nodes know each other. */
 static int tell_given(struct pki *pki)
 {
-    const char *file = pki->options.ca_file ? pki->options.ca_file : pki->options.cert_file;
-    AUTO_FREE char *pem = NULL;
-    size_t n;
-    int r = file_read(file, TLS_BUNDLE_MAX, &pem, &n);
+    AUTO_TLS_CHAIN struct tls_chain *given = NULL;
+    AUTO_TLS_TRUST struct tls_trust *roots = NULL;
+    AUTO_FREE char *given_pem = NULL, *all_pem = NULL;
+    int r = pki_given_read(&pki->options, &given, &roots);
 
     if (r < 0)
-        return err_wrap(r, pki->options.ca_file ? "--tls-ca" : "--tls-cert");
-    r = tell(pki, pki->options.ca_file ? pem : last_certificate(pem));
-    if (r < 0 && !pki->options.ca_file)
-        return err_wrap(r, "%s has no CA's certificate at its end; give it with --tls-ca", file);
-    return r < 0 ? err_wrap(r, "--tls-ca %s", file) : 0;
+        return r;
+    given_pem = tls_trust_to_pem(roots);
+    all_pem = mem_printf("%s%s", given_pem, pki->files->bundle_pem);
+    r = tell(pki, all_pem);
+    if (r < 0)
+        return err_wrap(r, "--tls-ca, and the cluster's own CA");
+    tls_chain_free(pki->given);
+    pki->given = TAKE_PTR(given);
+    pki->given_roots = tls_trust_count(roots);
+    sha256_hex(given_pem, strlen(given_pem), pki->given_sha256);
+    return 0;
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -279,6 +284,7 @@ void pki_free(struct pki *pki)
         return;
     pki_files_free(pki->files);
     tls_trust_free(pki->told);
+    tls_chain_free(pki->given);
     free(pki->told_pem);
     free(pki->cert_file);
     free(pki->key_file);
@@ -302,6 +308,8 @@ int pki_refresh(struct pki *pki, bool *ret_is_new)
         r = follow_files(pki, 0);
     if (r != 0)
         return r;
+    if (pki->given)
+        pki_given_watch_time(pki, clock_unix_s());
     if (is_told_new)
         log_info("nodes are told what --tls-ca has now", LOG_S("file", pki->options.ca_file));
     *ret_is_new = is_new;
@@ -311,6 +319,10 @@ int pki_refresh(struct pki *pki, bool *ret_is_new)
 void pki_note_shown(struct pki *pki)
 {
     pki->shown_stamp = pki->read_stamp;
+    if (!pki->given)
+        return;
+    pki_given_warn(pki);
+    pki_given_watch_time(pki, clock_unix_s());
 }
 
 int pki_publish_next(struct pki *pki)

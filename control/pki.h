@@ -1,12 +1,13 @@
 /* The control plane's certificates: what the server shows, what nodes are given. Touches the disk.
  *
  * The CA is the control plane's own, and signs for nodes and the admin. What the server shows may
- * come from it, too, or was given on the command line; then nodes are told the given CA.
+ * come from it, too, or was given on the command line; then nodes are told the given CA besides.
  */
 #pragma once
 
 #include <stdint.h>
 
+#include "lib/tls/chain.h"
 #include "lib/tls/pki_files.h"
 
 enum pki_mode {
@@ -21,11 +22,14 @@ struct pki_options {
     const char *dir;       /* NULL: none was given */
     const char *cert_file; /* given ones, or NULL */
     const char *key_file;
-    const char *ca_file;    /* NULL: the last certificate in cert_file */
+    const char *ca_file;    /* NULL: the root is in cert_file */
     uint32_t listen_addr;   /* host order; 0: all */
     const char *extra_name; /* another name of the server; NULL: none */
     int64_t node_life_s;
 };
+
+/* Of a given certificate. */
+enum pki_time { PKI_IN_TIME, PKI_ENDS_SOON, PKI_OUT_OF_TIME };
 
 #define PKI_ADDRS_MAX 64
 #define PKI_HOSTS_MAX 3
@@ -34,8 +38,12 @@ struct pki {
     struct pki_options options;
     char *dir;
     struct pki_files *files;
-    char *cert_file, *key_file; /* that the server shows */
-    char *told_pem;             /* the CAs that nodes are told; owned */
+    char *cert_file, *key_file;         /* that the server shows */
+    struct tls_chain *given;            /* what --tls-cert has; NULL: it was not given */
+    size_t given_roots;                 /* that come first among those that are told */
+    char given_sha256[SHA256_HEX_SIZE]; /* of those */
+    enum pki_time given_time;           /* as the log has it */
+    char *told_pem;                     /* the CAs that nodes are told; owned */
     char told_sha256[SHA256_HEX_SIZE];
     struct tls_trust *told;
     struct sha256 signer_spki;     /* of the CA that signs now */
@@ -77,5 +85,5 @@ int pki_drop_old(struct pki *pki);
 /* A certificate for a node, as PEM. Caller frees. */
 int pki_issue_node(const struct pki *pki, const struct tls_public_key *key, const char *node_id,
                    uint32_t host_ip, char **ret_pem);
-/* The address that others reach the server by, for the line that is printed for them. */
-uint32_t pki_address(const struct pki *pki);
+/* What others reach the server by, for the line that is printed for them. Caller frees. */
+char *pki_host(const struct pki *pki);

@@ -16,11 +16,20 @@ const char *rotation_step_word(enum rotation_step step)
     return words[step];
 }
 
+/* Who has its own file of given CAs follows nobody, and has nothing to. */
+static bool knows_cas(const struct node *node, const struct rotation_view *view)
+{
+    const char *known = node->report.ca_sha256;
+
+    return strcmp(known, view->told_sha256) == 0 ||
+           (view->given_sha256 && strcmp(known, view->given_sha256) == 0);
+}
+
 static bool is_behind(const struct node *node, const struct rotation_view *view)
 {
     switch (view->step) {
     case ROTATION_PUBLISHED:
-        return strcmp(node->report.ca_sha256, view->told_sha256) != 0;
+        return !knows_cas(node, view);
     case ROTATION_PROMOTED:
         return node->facts.key_sha256[0] && !sha256_equal(&node->ca_spki, &view->signer_spki);
     case ROTATION_SETTLED:

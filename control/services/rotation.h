@@ -21,6 +21,7 @@ const char *rotation_step_word(enum rotation_step step);
 struct rotation_view {
     enum rotation_step step;
     const char *told_sha256;   /* of the CAs that nodes are told now */
+    const char *given_sha256;  /* of the given ones alone: who was told them by hand; NULL: none */
     struct sha256 signer_spki; /* of the CA that signs now */
     bool is_forced;            /* nodes that are down are not waited for */
 };

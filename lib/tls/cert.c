@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/base/error.h"
+#include "lib/base/parse.h"
 #include "lib/base/strbuf.h"
 #include "lib/tls/internal.h"
 
@@ -224,6 +225,25 @@ bool tls_cert_covers(const struct tls_cert *cert, const struct tls_names *names)
             return false;
     }
     return true;
+}
+
+bool tls_cert_is_for_host(const struct tls_cert *cert, const char *host)
+{
+    return gnutls_x509_crt_check_hostname(cert->handle, host) != 0;
+}
+
+char *tls_cert_host(const struct tls_cert *cert)
+{
+    struct name name;
+
+    for (unsigned int i = 0; get_name(cert, i, &name) == 0; i++) {
+        AUTO_FREE char *text = mem_printf("%.*s", (int)name.n, name.bytes);
+
+        if (name.type == GNUTLS_SAN_DNSNAME && parse_hostname(text) == 0 &&
+            strcmp(text, "localhost") != 0)
+            return TAKE_PTR(text);
+    }
+    return NULL;
 }
 
 size_t tls_cert_addrs(const struct tls_cert *cert, uint32_t *ret_addrs, size_t max)

@@ -46,6 +46,10 @@ struct tls_names {
 };
 /* Whether it is for all of these names, each as it is written. */
 bool tls_cert_covers(const struct tls_cert *cert, const struct tls_names *names);
+/* Whether a client that goes to this name or address takes it, as RFC 6125 has it. */
+bool tls_cert_is_for_host(const struct tls_cert *cert, const char *host);
+/* The first name that is none of this host alone, and not a pattern. Caller frees; NULL: none. */
+char *tls_cert_host(const struct tls_cert *cert);
 /* The IPv4 addresses among its names, in their order, in host order; no more than max. */
 size_t tls_cert_addrs(const struct tls_cert *cert, uint32_t *ret_addrs, size_t max);
 

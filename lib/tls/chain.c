@@ -1,4 +1,5 @@
-/* A server's certificates as others made them, judged by GnuTLS, as its clients have them judged. */
+/* A server's certificates as others made them, judged by GnuTLS, as its clients have them judged.
+ */
 #include "lib/tls/chain.h"
 
 #include <string.h>
@@ -108,8 +109,8 @@ static bool is_root(const struct tls_cert *cert)
     return cert->facts.is_ca && tls_cert_is_signed_by(cert, cert);
 }
 
-static int add_roots(const struct tls_chain *chain, const struct tls_chain *among, bool are_vouching,
-                     struct tls_trust *roots)
+static int add_roots(const struct tls_chain *chain, const struct tls_chain *among,
+                     bool are_vouching, struct tls_trust *roots)
 {
     int r = 0;
 
@@ -132,9 +133,10 @@ int tls_chain_roots(const struct tls_chain *chain, const struct tls_chain *among
     if (r == 0)
         r = add_roots(chain, among, false, roots);
     if (r == 0 && roots->count == 0)
-        r = err_fail(EINVAL, "no CA in it has signed itself, and no other can be pinned; the last "
-                             "certificate is %s, from %s",
-                     last->facts.subject, last->facts.issuer);
+        r = REFUSE(TLS_NOT_PINNED,
+                   "no CA in it has signed itself, and no other can be pinned; the last "
+                   "certificate is %s, from %s",
+                   last->facts.subject, last->facts.issuer);
     if (r == 0)
         *ret_roots = TAKE_PTR(roots);
     return r;
@@ -181,8 +183,9 @@ int tls_chain_check_key(const struct tls_chain *chain, const struct tls_key *key
         if (!tls_cert_is_for_key(chain->certs[i], key))
             continue;
         return i == 0 ? 0
-                      : err_fail(EINVAL, "the certificate of the key (%s) is number %zu in it, and "
-                                         "has to be the first",
+                      : err_fail(EINVAL,
+                                 "the certificate of the key (%s) is number %zu in it, and "
+                                 "has to be the first",
                                  subject, i + 1);
     }
     return err_fail(EINVAL, "it is not for the key (%s)", tls_chain_own(chain)->facts.subject);
@@ -212,10 +215,10 @@ static int fail_issuer(const struct tls_chain *chain, const struct tls_trust *ro
 {
     const struct tls_cert *top = find_top(chain, roots);
 
-    return err_fail(EINVAL,
-                    "%s is from %s, which is neither in it nor one of the CAs that the server is "
-                    "to be known by",
-                    top->facts.subject, top->facts.issuer);
+    return REFUSE(TLS_UNKNOWN_ISSUER,
+                  "%s is from %s, which is neither in it nor one of the CAs that the server is to "
+                  "be known by",
+                  top->facts.subject, top->facts.issuer);
 }
 
 int tls_chain_check(const struct tls_chain *chain, const struct tls_trust *roots)

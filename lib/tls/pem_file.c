@@ -10,6 +10,7 @@
 
 #define FILE_MODE 0600
 #define OTHERS_MODE 077
+#define WORLD_MODE 07
 
 /* A longer one than there can be is no disk's fault. */
 static int read_text(const char *path, size_t max, char **ret_text, size_t *ret_n)
@@ -19,16 +20,16 @@ static int read_text(const char *path, size_t max, char **ret_text, size_t *ret_
     return r == -EFBIG ? -EINVAL : r;
 }
 
-static bool is_open(const char *path)
+static bool is_open(const char *path, mode_t to)
 {
     struct stat st;
 
-    return stat(path, &st) == 0 && (st.st_mode & OTHERS_MODE) != 0;
+    return stat(path, &st) == 0 && (st.st_mode & to) != 0;
 }
 
 static void close_to_others(const char *path)
 {
-    if (!is_open(path))
+    if (!is_open(path, OTHERS_MODE))
         return;
     if (chmod(path, FILE_MODE) < 0)
         log_warn("a private key can be read by others", LOG_S("file", path));
@@ -57,10 +58,10 @@ int pem_file_read_key(const char *path, struct tls_key **ret_key)
 
 void pem_file_tell_open_key(const char *path)
 {
-    AUTO_FREE char *command = mem_printf("chmod 0600 %s", path);
+    AUTO_FREE char *command = mem_printf("chmod o= %s", path);
 
-    if (is_open(path))
-        log_warn("a private key can be read by others: close it to them", LOG_S("file", path),
+    if (is_open(path, WORLD_MODE))
+        log_warn("a private key can be read by everybody: close it to them", LOG_S("file", path),
                  LOG_S("command", command));
 }
 
@@ -73,6 +74,18 @@ int pem_file_read_cert(const char *path, struct tls_cert **ret_cert)
     if (r < 0)
         return r;
     r = tls_cert_from_pem(pem, n, ret_cert);
+    return r < 0 ? err_wrap(r, "%s", path) : 0;
+}
+
+int pem_file_read_chain(const char *path, struct tls_chain **ret_chain)
+{
+    AUTO_FREE char *pem = NULL;
+    size_t n;
+    int r = read_text(path, TLS_BUNDLE_MAX, &pem, &n);
+
+    if (r < 0)
+        return r;
+    r = tls_chain_from_pem(pem, n, ret_chain);
     return r < 0 ? err_wrap(r, "%s", path) : 0;
 }
 

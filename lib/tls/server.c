@@ -47,8 +47,7 @@ static bool is_named(const struct tls_der *der, const char *host)
 {
     AUTO_TLS_CERT struct tls_cert *cert = NULL;
 
-    return tls_cert_from_der(der->bytes, der->n, &cert) == 0 &&
-           gnutls_x509_crt_check_hostname(cert->handle, host) != 0;
+    return tls_cert_from_der(der->bytes, der->n, &cert) == 0 && tls_cert_is_for_host(cert, host);
 }
 
 static bool is_same_node(const struct tls_identity *a, const struct tls_identity *b)
@@ -103,7 +102,7 @@ int tls_server_explain(const struct tls_cert *cert, const struct tls_server_ques
     r = tls_check_time(&cert->facts, "the server's certificate", question->now);
     if (r != 0)
         return r;
-    if (!gnutls_x509_crt_check_hostname(cert->handle, question->host))
+    if (!tls_cert_is_for_host(cert, question->host))
         return REFUSE(TLS_WRONG_NAME,
                       "the server's certificate (%s) is not for %s; use a name that it is for, or "
                       "give it this one (--tls-name of quilt-mesh-control)",

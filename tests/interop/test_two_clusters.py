@@ -2,44 +2,9 @@
 control plane of a CA that it names, whatever was pinned before.
 
 Runs the programs of the build that QUILT_BUILD names; needs no privilege."""
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "rest")]
-from plane import BUILD, SANITIZER_REPORT, wait_for  # noqa: E402 (of the tests of the REST API)
-from secure import SecurePlane  # noqa: E402
-
-AGENT = BUILD / "agent" / "quilt-mesh-agent"
-
-
-class Agent:
-    """In its stub mode, joining with the token that is in its file."""
-
-    def __init__(self, directory):
-        self.log, self.state, self.token_file = directory / "agent.log", directory / "state", directory / "token"
-        self.process = None
-
-    def start(self, plane, token):
-        self.token_file.write_text(token)
-        self.token_file.chmod(0o600)
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                [AGENT, "--control-plane", f"https://127.0.0.1:{plane.port}", "--token-file", self.token_file,
-                 "--host-ip", "192.168.1.9", "--hostname", "node9", "--dataplane", "none", "--state-dir", self.state,
-                 "--status-addr", "127.0.0.1:0"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        return self
-
-    def wait_log(self, text):
-        wait_for(lambda: text in self.log.read_text(), 20, self.log.read_text)
-
-    def stop(self):
-        if self.process and self.process.poll() is None:
-            self.process.terminate()
-            assert self.process.wait(10) == 0, self.log.read_text()
-        assert not SANITIZER_REPORT.search(self.log.read_text()), self.log.read_text()
+from stub_agent import StubAgent  # (and with it the tests of the REST API)
+from secure import SecurePlane
 
 
 @pytest.fixture
@@ -55,7 +20,7 @@ def planes(tmp_path):
 
 @pytest.fixture
 def agent(tmp_path):
-    agent = Agent(tmp_path)
+    agent = StubAgent(tmp_path)
     yield agent
     agent.stop()
 

@@ -55,6 +55,28 @@ def openssl(*words, text=None):
     return done.stdout
 
 
+EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+
+
+def make_cert(directory, name, issuer, *extensions, days=5):
+    """A certificate and its key; issuer: such a pair, or None for itself."""
+    cert, key = directory / f"{name}.pem", directory / f"{name}-key.pem"
+    by = ["-CA", issuer[0], "-CAkey", issuer[1]] if issuer else []
+    openssl("req", "-x509", *EC, *by, "-keyout", key, "-out", cert, "-days", days, "-subj", f"/CN={name}",
+            *(word for extension in extensions for word in ("-addext", extension)))
+    return cert, key
+
+
+def make_ca(directory, name, issuer=None):
+    return make_cert(directory, name, issuer, "basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign",
+                     days=10)
+
+
+def make_server(directory, name, issuer, *extensions, san="IP:127.0.0.1", **options):
+    return make_cert(directory, name, issuer, f"subjectAltName={san}", "basicConstraints=critical,CA:FALSE",
+                     *extensions, **options)
+
+
 class Node:
     """A node with its own key: OpenSSL's, so that the requests are not our own."""
 

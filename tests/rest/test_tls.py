@@ -1,15 +1,12 @@
-"""TLS itself: the first start, the protocol, certificates that others made; seen by OpenSSL."""
+"""TLS itself: the first start and the protocol, seen by OpenSSL."""
 import os
 import socket
 import sqlite3
-import ssl
 import subprocess
 
 import pytest
 from plane import Plane, problem
 from secure import Node, make_secure, openssl, secure  # noqa: F401 (fixtures)
-
-from lab.wait import wait_for
 
 
 @pytest.fixture
@@ -125,13 +122,6 @@ def test_a_database_beside_the_ca_of_another_cluster_is_told_as_a_mistake(plane,
     plane.start()
 
 
-def test_a_given_certificate_that_is_missing_is_named(make_secure, tmp_path):
-    missing = tmp_path / "absent.pem"
-    plane = make_secure("--tls-cert", missing, "--tls-key", tmp_path / "absent-key.pem")
-    assert plane.spawn().wait_exit() == 1
-    assert f"--tls-cert: open {missing}: No such file" in plane.log() and "CA's certificate" not in plane.log()
-
-
 @pytest.mark.parametrize("name", ["ca.pem", "ca-bundle.pem", "server.pem", "admin-key.pem"])
 def test_a_pipe_in_the_place_of_a_file_is_named_and_not_waited_for(plane, name):
     assert plane.stop() == 0
@@ -229,93 +219,9 @@ def test_garbage_instead_of_a_handshake_harms_nobody(plane):
                     b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00"):
         with socket.create_connection(("127.0.0.1", plane.port), 5) as s:
             s.sendall(garbage)
-            s.shutdown(socket.SHUT_WR)
             try:
+                s.shutdown(socket.SHUT_WR)
                 s.makefile("rb").read()
-            except ConnectionResetError:
+            except OSError:  # it was refused before
                 pass
     assert plane.ask("GET", "/health").status == 200
-
-# ---- certificates that others made ------------------------------------------------------------------
-
-
-@pytest.fixture
-def given(tmp_path):
-    """A CA and a server's certificate made by OpenSSL."""
-    ca, ca_key = tmp_path / "their-ca.pem", tmp_path / "their-ca-key.pem"
-    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-            "-keyout", ca_key, "-out", ca, "-days", "10", "-subj", "/CN=Their CA",
-            "-addext", "basicConstraints=critical,CA:TRUE")
-
-    def make(name):
-        cert, key = tmp_path / f"{name}.pem", tmp_path / f"{name}-key.pem"
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                "-CA", ca, "-CAkey", ca_key, "-keyout", key, "-out", cert, "-days", "5", "-subj", f"/CN={name}",
-                "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE")
-        return cert, key
-    return ca, make
-
-
-def shown_name(plane):
-    pem = ssl.get_server_certificate(("127.0.0.1", plane.port))
-    return openssl("x509", "-noout", "-subject", text=pem).strip()
-
-
-def test_given_certificates_are_shown_and_their_ca_is_told(make_secure, given, tmp_path):
-    ca, make = given
-    cert, key = make("first")
-    plane = make_secure("--tls-cert", cert, "--tls-key", key, "--tls-ca", ca)
-    plane.context = lambda *pair: _context(ca, *pair)
-    plane.start()
-    assert shown_name(plane).endswith("CN = first")
-    told = plane.ask_as(None, "GET", "/api/ca").body.decode()
-    assert openssl("x509", "-noout", "-fingerprint", text=told) == openssl("x509", "-noout", "-fingerprint", "-in", ca)
-    node = Node(plane, tmp_path, 1).join()
-    assert plane.ask_as(node, "POST", f"/api/nodes/{node.id}/heartbeat").status == 200
-
-
-def test_a_given_key_that_others_can_read_is_told_once_with_the_command_and_left(make_secure, given):
-    ca, make = given
-    cert, key = make("first")
-    key.chmod(0o640)
-    plane = make_secure("--tls-cert", cert, "--tls-key", key, "--tls-ca", ca)
-    plane.start()
-    assert plane.log().count(f'command="chmod 0600 {key}"') == 1
-    assert key.stat().st_mode & 0o777 == 0o640
-    key.chmod(0o600)
-    plane.restart()
-    assert "chmod" not in plane.log()
-
-
-def test_a_given_certificate_that_is_renewed_is_shown_without_a_restart(make_secure, given):
-    ca, make = given
-    cert, key = make("first")
-    plane = make_secure("--tls-cert", cert, "--tls-key", key, "--tls-ca", ca)
-    plane.start()
-    fresh_cert, fresh_key = make("second")
-    fresh_key.rename(key)
-    fresh_cert.rename(cert)
-    wait_for(lambda: shown_name(plane).endswith("CN = second"), 40, "the new certificate to be shown")
-
-
-def test_a_given_ca_that_changes_is_told_without_a_restart(make_secure, given, tmp_path):
-    ca, make = given
-    cert, key = make("first")
-    plane = make_secure("--tls-cert", cert, "--tls-key", key, "--tls-ca", ca)
-    plane.context = lambda *pair: _context(ca, *pair)
-    plane.start()
-    both = ca.read_text() + plane.pki.joinpath("ca.pem").read_text()
-    fresh = tmp_path / "fresh.pem"
-    fresh.write_text(both)
-    fresh.rename(ca)
-    wait_for(lambda: plane.ask_as(None, "GET", "/api/ca").body.decode().count("BEGIN CERTIFICATE") == 2, 40,
-             "both CAs to be told")
-    assert "nodes are told what --tls-ca has now" in plane.log()
-    assert "another certificate is shown" not in plane.log()
-
-
-def _context(ca, cert=None, key=None):
-    context = ssl.create_default_context(cafile=ca)
-    if cert:
-        context.load_cert_chain(cert, key)
-    return context

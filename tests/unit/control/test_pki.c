@@ -2,19 +2,31 @@
 #include "control/pki.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
+#include "lib/base/error.h"
 #include "lib/base/file.h"
+#include "lib/tls/pem_file.h"
 #include "tests/unit/cmocka.h"
 
 #define CLUSTER "0b0d7a4e-6f1c-4c39-9f62-3b8f6d1c5a77"
+#define GIVERS "5c0a1f7e-0000-4c39-9f62-3b8f6d1c5a77"
 #define DB_PATH "/var/mesh.db"
+
+static const char *const public_hosts[] = {"localhost", "control.example"};
+static const uint32_t loopback_addr = INADDR_LOOPBACK;
+static const struct tls_names loopback = {.addrs = &loopback_addr, .addr_count = 1},
+                              public = {.hosts = public_hosts, .host_count = 2},
+                              nothing = {.host_count = 0};
 
 struct fixture {
     char dir[32];
     char *cert, *key, *ca; /* that are given */
+    struct tls_ca *given_ca;
     struct pki *pki;
 };
 
@@ -51,6 +63,7 @@ static int make(void **ret)
     f->cert = mem_printf("%s/given.pem", f->dir);
     f->key = mem_printf("%s/given-key.pem", f->dir);
     f->ca = mem_printf("%s/given-ca.pem", f->dir);
+    assert_int_equal(tls_ca_new(GIVERS, clock_unix_s(), &f->given_ca), 0);
     open_pki(f, &options);
     *ret = f;
     return 0;
@@ -72,6 +85,7 @@ static int drop(void **state)
         (void)unlink(path);
     }
     assert_int_equal(rmdir(f->dir), 0);
+    tls_ca_free(f->given_ca);
     free(f->cert);
     free(f->key);
     free(f->ca);
@@ -79,19 +93,45 @@ static int drop(void **state)
     return 0;
 }
 
-/* From now on with given files: what they hold nobody looks at here, but for the CA. */
+static void write_cas(const struct fixture *f, const char *more)
+{
+    AUTO_FREE char *own = tls_cert_to_pem(tls_ca_cert(f->given_ca));
+    AUTO_FREE char *all = mem_printf("%s%s", own, more);
+
+    write_file(f->ca, all);
+}
+
+/* Another key, and a certificate of the given CA for it and these names. */
+static void write_pair(const struct fixture *f, struct tls_names names)
+{
+    const struct tls_cert_order order = {
+        .kind = TLS_KIND_CONTROL, .names = names, .now = clock_unix_s(), .life_s = 86400};
+    AUTO_TLS_KEY struct tls_key *key = NULL;
+    AUTO_TLS_CERT struct tls_cert *cert = NULL;
+
+    assert_int_equal(tls_key_new(&key), 0);
+    assert_int_equal(tls_ca_issue(f->given_ca, tls_key_public(key), &order, &cert), 0);
+    assert_int_equal(pem_file_write_key(f->key, key), 0);
+    assert_int_equal(pem_file_write_cert(f->cert, cert), 0);
+}
+
+static struct pki_options options_of(const struct fixture *f)
+{
+    return (struct pki_options){.mode = PKI_AUTO,
+                                .node_life_s = 86400,
+                                .dir = f->dir,
+                                .cert_file = f->cert,
+                                .key_file = f->key,
+                                .ca_file = f->ca};
+}
+
+/* From now on with given files. */
 static void give(struct fixture *f)
 {
-    const struct pki_options options = {.mode = PKI_AUTO,
-                                        .node_life_s = 86400,
-                                        .dir = f->dir,
-                                        .cert_file = f->cert,
-                                        .key_file = f->key,
-                                        .ca_file = f->ca};
+    const struct pki_options options = options_of(f);
 
-    write_file(f->cert, "first");
-    write_file(f->key, "first");
-    write_file(f->ca, f->pki->files->bundle_pem);
+    write_pair(f, loopback);
+    write_cas(f, "");
     open_pki(f, &options);
 }
 
@@ -163,13 +203,13 @@ static void what_could_not_be_read_is_tried_again(void **state)
     bool is_new = false;
 
     give(f);
-    write_file(f->cert, "second");
+    write_pair(f, loopback);
     lose(f, "given-ca.pem");
     for (int i = 0; i < 2; i++) {
         assert_int_equal(pki_refresh(f->pki, &is_new), -ENOENT);
         assert_false(is_new);
     }
-    write_file(f->ca, f->pki->files->bundle_pem);
+    write_cas(f, "");
     assert_true(refresh(f));
     pki_note_shown(f->pki);
     assert_settled(f);
@@ -178,14 +218,73 @@ static void what_could_not_be_read_is_tried_again(void **state)
 static void a_given_ca_is_told_when_it_changes_and_the_certificate_is_shown_on(void **state)
 {
     struct fixture *f = *state;
+    AUTO_TLS_CA struct tls_ca *other = NULL;
+    AUTO_FREE char *pem = NULL;
 
     give(f);
-    assert_int_equal(pki_publish_next(f->pki), 0);
-    assert_int_equal(tls_trust_count(f->pki->told), 1);
-    write_file(f->ca, f->pki->files->bundle_pem);
+    assert_int_equal(tls_ca_new(GIVERS, clock_unix_s(), &other), 0);
+    pem = tls_cert_to_pem(tls_ca_cert(other));
+    write_cas(f, pem);
     assert_false(refresh(f));
-    assert_int_equal(tls_trust_count(f->pki->told), 2);
+    assert_int_equal(tls_trust_count(f->pki->told), 3);
     assert_settled(f);
+}
+
+static bool is_told(const struct fixture *f, size_t index, const struct tls_ca *ca)
+{
+    const struct sha256 spki = tls_cert_facts(tls_trust_ca(f->pki->told, index))->spki;
+    const struct sha256 wanted = tls_key_spki(tls_ca_key(ca));
+
+    return sha256_equal(&spki, &wanted);
+}
+
+/* By that one nodes know each other. */
+static void the_clusters_own_ca_is_told_behind_the_given_one(void **state)
+{
+    struct fixture *f = *state;
+
+    give(f);
+    assert_int_equal(tls_trust_count(f->pki->told), 2);
+    assert_true(is_told(f, 0, f->given_ca));
+    assert_true(is_told(f, 1, f->pki->files->ca));
+    assert_int_equal(pki_publish_next(f->pki), 0);
+    assert_int_equal(tls_trust_count(f->pki->told), 3);
+}
+
+static void a_given_certificate_that_nodes_would_refuse_is_not_shown(void **state)
+{
+    struct fixture *f = *state;
+    bool is_new = false;
+
+    give(f);
+    write_pair(f, loopback);
+    write_file(f->ca, f->pki->files->bundle_pem);
+    assert_int_equal(pki_refresh(f->pki, &is_new), -EINVAL);
+    assert_false(is_new);
+    assert_non_null(strstr(err_text(), "or give the root that it is from with --tls-ca"));
+    assert_true(is_told(f, 0, f->given_ca));
+}
+
+static void assert_host(struct fixture *f, struct tls_names names, const char *want)
+{
+    const struct pki_options options = options_of(f);
+    AUTO_FREE char *host = NULL;
+
+    write_pair(f, names);
+    open_pki(f, &options);
+    host = pki_host(f->pki);
+    if (want)
+        assert_string_equal(host, want);
+}
+
+static void others_are_told_a_name_that_a_given_certificate_is_for(void **state)
+{
+    struct fixture *f = *state;
+
+    write_cas(f, "");
+    assert_host(f, loopback, "127.0.0.1");
+    assert_host(f, public, "control.example");
+    assert_host(f, nothing, NULL);
 }
 
 int main(void)
@@ -199,6 +298,9 @@ int main(void)
         TEST(a_promoted_ca_is_shown_once),
         TEST(what_could_not_be_read_is_tried_again),
         TEST(a_given_ca_is_told_when_it_changes_and_the_certificate_is_shown_on),
+        TEST(the_clusters_own_ca_is_told_behind_the_given_one),
+        TEST(a_given_certificate_that_nodes_would_refuse_is_not_shown),
+        TEST(others_are_told_a_name_that_a_given_certificate_is_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
