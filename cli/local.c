@@ -6,6 +6,7 @@
 #include "lib/base/error.h"
 #include "lib/base/ip4.h"
 #include "lib/tls/pem_file.h"
+#include "lib/tls/pki_files.h"
 
 /* Where the control plane keeps its CA: as README has it, and as its unit has it. */
 static const char *const usual_dirs[] = {"/var/lib/quilt-mesh/pki",
@@ -49,9 +50,17 @@ static int add_place(struct local *local, struct local_place place)
     return errnum;
 }
 
+/* What nodes are told, if that is more than the cluster's own CAs. */
+static char *find_cas(const char *dir)
+{
+    AUTO_FREE char *told = mem_printf("%s/" PKI_TOLD, dir);
+
+    return access(told, F_OK) == 0 ? TAKE_PTR(told) : mem_printf("%s/ca-bundle.pem", dir);
+}
+
 static int add_admin(struct local *local, const char *dir)
 {
-    return add_place(local, (struct local_place){.ca_file = mem_printf("%s/ca-bundle.pem", dir),
+    return add_place(local, (struct local_place){.ca_file = find_cas(dir),
                                                  .cert_file = mem_printf("%s/admin.pem", dir),
                                                  .key_file = mem_printf("%s/admin-key.pem", dir)});
 }

@@ -3,6 +3,7 @@
  *
  *     --tls-dir, or /var/lib/quilt-mesh/pki, or /var/lib/quilt-mesh-control/pki
  *         admin.pem, admin-key.pem, ca-bundle.pem     make this host's root an admin
+ *         told-bundle.pem                             in place of that, where a CA was given
  *         server.pem                                  says where the control plane is
  *     STATE_DIR/tls
  *         node.pem, node-key.pem, ca.pem              let it look as this node

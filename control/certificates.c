@@ -32,20 +32,50 @@ static bool has_spoken_tls(const struct control *c)
     return false;
 }
 
+static enum cluster_certs certs_now(const struct control *c)
+{
+    return c->pki->given ? CLUSTER_CERTS_GIVEN : CLUSTER_CERTS_OWN;
+}
+
+/* Between the cluster's own certificates and given ones. */
+static bool is_other_kind(const struct control *c)
+{
+    enum cluster_certs before = c->cluster.certs;
+
+    return (before == CLUSTER_CERTS_OWN || before == CLUSTER_CERTS_GIVEN) && before != certs_now(c);
+}
+
+static void tell_change(const struct control *c, bool is_new)
+{
+    if (is_new)
+        log_warn("a new CA in place of the one that is missing: every node has to join anew",
+                 LOG_S("dir", c->pki->dir));
+    else if (is_other_kind(c))
+        log_warn(c->pki->given ? "a given certificate is shown in place of the cluster's own: "
+                                 "nodes that were not given its CA have to join anew"
+                               : "the cluster's own certificate is shown in place of a given one: "
+                                 "nodes that know only the given CA have to join anew",
+                 LOG_S("file", c->pki->cert_file));
+}
+
 int certificates_load(struct control *c)
 {
-    bool has_spoken = has_spoken_tls(c), is_wanted = false, is_new = false;
-    int r = pki_decide(&c->config.pki, c->config.db_path, has_spoken, &is_wanted);
+    const struct pki_past past = {.has_spoken = has_spoken_tls(c),
+                                  .is_wanted = c->cluster.certs == CLUSTER_CERTS_WANTED,
+                                  .was_given = c->cluster.certs == CLUSTER_CERTS_GIVEN};
+    bool is_wanted = false, is_new = false;
+    int r = pki_decide(&c->config.pki, c->config.db_path, &past, &is_wanted);
 
     if (r == 0 && is_wanted)
         r = pki_open(&c->config.pki, c->cluster.cluster_id, c->config.db_path, &c->pki, &is_new);
     if (r == PKI_DAMAGED)
         return STORE_DAMAGED;
-    if (r == 0 && is_new && has_spoken)
-        log_warn("a new CA in place of the one that is missing: every node has to join anew",
-                 LOG_S("dir", c->pki->dir));
-    c->wants_first_token = r == 0 && is_wanted && (is_new || !has_spoken);
-    return r;
+    if (r < 0 || !is_wanted)
+        return r;
+    if (past.has_spoken)
+        tell_change(c, is_new);
+    c->wants_first_token = is_new || !past.has_spoken || is_other_kind(c);
+    return 0;
 }
 
 static int store_tls(struct control *c, struct store_change *change)
@@ -59,11 +89,12 @@ static int store_tls(struct control *c, struct store_change *change)
     return r;
 }
 
-static void write_speaks_tls(struct control *c, struct store_change *change)
+static void write_certs(struct control *c, struct store_change *change)
 {
-    if (c->cluster.speaks_tls)
+    if (c->cluster.speaks_tls && c->cluster.certs == certs_now(c))
         return;
     c->cluster.speaks_tls = true;
+    c->cluster.certs = certs_now(c);
     store_add_update(change, CLUSTER_KIND, CLUSTER_ID, c->cluster_revision, NULL,
                      cluster_to_json(&c->cluster));
 }
@@ -93,7 +124,7 @@ int certificates_begin(struct control *c)
 
     if (!c->pki)
         return 0;
-    write_speaks_tls(c, &change);
+    write_certs(c, &change);
     if (c->wants_first_token)
         r = begin_with_first_token(c, &change);
     else if (change.op_count > 0)
@@ -102,16 +133,23 @@ int certificates_begin(struct control *c)
     return r;
 }
 
+static int print_join_line(const struct control *c)
+{
+    AUTO_FREE char *host = pki_host(c->pki);
+    int n = printf("quilt-mesh-agent --control-plane https://%s:%u --host-ip HOST_IP --token %s\n",
+                   host, http_server_port(c->server), c->first_token);
+
+    return n < 0 || fflush(stdout) != 0 ? err_sys(errno, "write to standard output") : 0;
+}
+
 void certificates_print_join_line(struct control *c)
 {
-    AUTO_FREE char *host = NULL;
-
     if (!c->first_token)
         return;
-    host = pki_host(c->pki);
-    (void)printf("quilt-mesh-agent --control-plane https://%s:%u --host-ip HOST_IP --token %s\n",
-                 host, http_server_port(c->server), c->first_token);
-    (void)fflush(stdout);
+    if (print_join_line(c) < 0)
+        log_warn("the line to join with could not be printed; another one is printed by "
+                 "'quiltctl token create -o wide', as root on this host",
+                 LOG_ERR());
     secret_free(TAKE_PTR(c->first_token));
 }
 

@@ -9,9 +9,9 @@ struct control;
 /* Decides whether TLS is spoken, and loads or makes what that takes. 0, STORE_DAMAGED, or
  * negative. */
 int certificates_load(struct control *control);
-/* Notes that the cluster speaks TLS, and makes the first token. To be called when nothing can fail
- * any more that the next start would mend: the token's text is said once. And before the writer's
- * thread has the store. */
+/* Notes that the cluster speaks TLS, and with which certificates, and makes the first token. To be
+ * called when nothing can fail any more that the next start would mend: the token's text is said
+ * once. And before the writer's thread has the store. */
 int certificates_begin(struct control *control);
 /* The one line to copy to the hosts that are to join; nothing when there is no first token. */
 void certificates_print_join_line(struct control *control);

@@ -60,9 +60,12 @@ static int plan_founding(struct control *c, struct store_change *first)
         return r == PKI_DAMAGED ? STORE_DAMAGED : r;
     random_uuid(c->founded_id);
     r = cluster_found(&c->config.cluster, c->founded_id, &cluster);
-    if (r == 0)
-        store_add_create(first, CLUSTER_KIND, CLUSTER_ID, NULL, cluster_to_json(&cluster));
-    return r;
+    if (r < 0)
+        return r;
+    if (pki_is_asked_for(&c->config.pki)) /* also when this start fails before it does */
+        cluster.certs = CLUSTER_CERTS_WANTED;
+    store_add_create(first, CLUSTER_KIND, CLUSTER_ID, NULL, cluster_to_json(&cluster));
+    return 0;
 }
 
 static int open_store(struct control *c)

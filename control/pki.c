@@ -136,6 +136,26 @@ static int tell_given(struct pki *pki)
     return 0;
 }
 
+/* ---- what is told to quiltctl ---------------------------------------------------------------- */
+
+static bool is_kept(const char *path, const char *text)
+{
+    AUTO_FREE char *kept = NULL;
+    size_t n;
+
+    return file_read_regular(path, TLS_BUNDLE_MAX, &kept, &n) == 0 && strcmp(kept, text) == 0;
+}
+
+/* A given CA is in a file that quiltctl does not know of. */
+static int keep_told(const struct pki *pki)
+{
+    AUTO_FREE char *path = mem_printf("%s/" PKI_TOLD, pki->dir);
+
+    if (pki->given)
+        return is_kept(path, pki->told_pem) ? 0 : pem_file_write_trust(path, pki->told);
+    return unlink(path) == 0 || errno == ENOENT ? 0 : err_sys(errno, "remove %s", path);
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static char *directory_of(const struct pki_options *options, const char *db_path)
@@ -182,6 +202,8 @@ static int follow_files(struct pki *pki, int r)
     pki->signer_spki = tls_cert_facts(tls_ca_cert(pki->files->ca))->spki;
     r = pki->options.cert_file ? tell_given(pki) : tell(pki, pki->files->bundle_pem);
     if (r == 0)
+        r = keep_told(pki);
+    if (r == 0)
         pki->told_stamp = told; /* else it is tried again */
     return r;
 }
@@ -197,18 +219,12 @@ static int open_files(struct pki *pki, const char *cluster_id, const char *db_pa
     return pki_files_open(&config, clock_unix_s(), &pki->files);
 }
 
-/* What we may not look at is not missing: who opens it is told why. */
-static bool is_there(const char *path)
-{
-    return access(path, F_OK) == 0 || errno != ENOENT;
-}
-
 /* The certificate alone can be lost: it is made again from the key. */
 static bool has_ca(const char *dir)
 {
     AUTO_FREE char *cert = mem_printf("%s/ca.pem", dir), *key = mem_printf("%s/ca-key.pem", dir);
 
-    return is_there(cert) || is_there(key);
+    return pki_file_is_there(cert) || pki_file_is_there(key);
 }
 
 static int ca_is_gone(const char *dir)
@@ -223,33 +239,50 @@ static int ca_is_gone(const char *dir)
     return PKI_DAMAGED;
 }
 
-int pki_decide(const struct pki_options *options, const char *db_path, bool has_spoken,
+static int given_are_gone(void)
+{
+    (void)err_fail(ENOENT,
+                   "this cluster shows a certificate that was given with --tls-cert, and none is "
+                   "given now: nodes may know it by that one alone. Give it again; or, for one "
+                   "start, ask with --tls new for certificates of the cluster's own CA, or with "
+                   "--tls off for plain HTTP");
+    return PKI_DAMAGED;
+}
+
+bool pki_is_asked_for(const struct pki_options *options)
+{
+    return options->cert_file || options->mode == PKI_AUTO || options->mode == PKI_NEW;
+}
+
+int pki_decide(const struct pki_options *options, const char *db_path, const struct pki_past *past,
                bool *ret_is_wanted)
 {
     AUTO_FREE char *dir = directory_of(options, db_path);
 
-    *ret_is_wanted = options->mode == PKI_AUTO || options->mode == PKI_NEW;
+    *ret_is_wanted = pki_is_asked_for(options);
     if (options->mode == PKI_NEW || options->mode == PKI_OFF)
         return 0;
-    if (has_spoken && !has_ca(dir))
+    if (past->has_spoken && !has_ca(dir))
         return ca_is_gone(dir);
-    if (options->mode == PKI_UNSAID)
-        *ret_is_wanted = options->cert_file || has_ca(dir);
+    if (past->was_given && !options->cert_file)
+        return given_are_gone();
+    *ret_is_wanted = *ret_is_wanted || past->is_wanted || has_ca(dir);
     return 0;
 }
 
 int pki_check_unfounded(const struct pki_options *options, const char *db_path)
 {
     AUTO_FREE char *dir = directory_of(options, db_path);
+    AUTO_FREE char *found = pki_files_find(dir);
 
-    if (options->mode == PKI_OFF || !has_ca(dir))
+    if (!found)
         return 0;
     (void)err_fail(
         ENOENT,
-        "%s is not there, and %s has the CA of a cluster already: is --db-path the right "
-        "one? Else restore the database from a backup, or, to begin a new cluster, name "
-        "another --tls-dir or move the directory away",
-        db_path, dir);
+        "%s is not there, and %s is of a cluster already: is --db-path the right one? Else "
+        "restore the database from a backup, or, to begin a new cluster, name another --tls-dir "
+        "or move the directory away",
+        db_path, found);
     return PKI_DAMAGED;
 }
 

@@ -13,7 +13,7 @@
 enum pki_mode {
     PKI_UNSAID,
     PKI_AUTO, /* with the CA that is there; the first start makes it */
-    PKI_NEW,  /* and in place of one that is lost another one */
+    PKI_NEW,  /* and in place of one that is lost, or not given any more, another one */
     PKI_OFF,
 };
 
@@ -57,13 +57,22 @@ struct pki {
     uint64_t read_stamp, shown_stamp, told_stamp;
 };
 
-/* Whether the server is to speak TLS. When nothing is said: if it has done so before, by what is in
- * the database (has_spoken) or for the CA that is there. 0, or PKI_DAMAGED with a text: it has, the
- * CA is gone, and nobody has asked for another one or for plain HTTP. */
-int pki_decide(const struct pki_options *options, const char *db_path, bool has_spoken,
+/* What the database says of the starts before. */
+struct pki_past {
+    bool has_spoken; /* TLS */
+    bool is_wanted;  /* it was founded to */
+    bool was_given;  /* it showed given certificates the last time */
+};
+
+/* Whether the options alone ask for TLS. */
+bool pki_is_asked_for(const struct pki_options *options);
+/* Whether the server is to speak TLS. When nothing is said: if it has done so before, or was to, by
+ * what is in the database, or for the CA that is there. 0, or PKI_DAMAGED with a text: it has, what
+ * it showed is not there any more, and nobody has asked for another CA or for plain HTTP. */
+int pki_decide(const struct pki_options *options, const char *db_path, const struct pki_past *past,
                bool *ret_is_wanted);
-/* Before a cluster is founded: PKI_DAMAGED with a text when there is a CA already, which can only
- * be another cluster's. */
+/* Before a cluster is founded, whatever it is to speak: PKI_DAMAGED with a text when there is
+ * something of a CA already, which can only be another cluster's. */
 int pki_check_unfounded(const struct pki_options *options, const char *db_path);
 /* Loads or makes everything; *ret_is_new: there was no CA before. 0, PKI_DAMAGED with a text, or
  * negative. cluster_id and db_path are borrowed while the pki lives. */

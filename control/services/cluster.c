@@ -1,6 +1,7 @@
 /* The facts that a cluster is founded on. */
 #include "control/services/cluster.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "lib/base/error.h"
@@ -65,15 +66,25 @@ int cluster_check_options(const struct cluster *cluster, const struct cluster_op
     return 0;
 }
 
+static const char *const certs_words[] = {
+    [CLUSTER_CERTS_UNNOTED] = "",
+    [CLUSTER_CERTS_WANTED] = "wanted",
+    [CLUSTER_CERTS_OWN] = "own",
+    [CLUSTER_CERTS_GIVEN] = "given",
+};
+static_assert(ARRAY_LEN(certs_words) == CLUSTER_CERTS_COUNT, "a word each");
+
 char *cluster_to_json(const struct cluster *cluster)
 {
     char cidr[IP4_PREFIX_TEXT_SIZE];
+    bool are_noted = cluster->certs != CLUSTER_CERTS_UNNOTED;
 
-    return mem_printf("{\"cluster_id\":\"%s\",\"cluster_cidr\":\"%s\",\"node_prefix\":%u,"
-                      "\"vni\":%u,\"vxlan_port\":%u%s}",
-                      cluster->cluster_id, ip4_prefix_format(cluster->cidr, cidr),
-                      cluster->node_prefix_len, cluster->vni, cluster->vxlan_port,
-                      cluster->speaks_tls ? ",\"speaks_tls\":true" : "");
+    return mem_printf(
+        "{\"cluster_id\":\"%s\",\"cluster_cidr\":\"%s\",\"node_prefix\":%u,"
+        "\"vni\":%u,\"vxlan_port\":%u%s%s%s%s}",
+        cluster->cluster_id, ip4_prefix_format(cluster->cidr, cidr), cluster->node_prefix_len,
+        cluster->vni, cluster->vxlan_port, cluster->speaks_tls ? ",\"speaks_tls\":true" : "",
+        are_noted ? ",\"certs\":\"" : "", certs_words[cluster->certs], are_noted ? "\"" : "");
 }
 
 /* Not there in those that have not, or that older versions stored. */
@@ -81,6 +92,18 @@ static int read_speaks_tls(const json_t *object, bool *ret)
 {
     int r = json_get_bool(object, "speaks_tls", ret);
 
+    return r == -ENOENT ? 0 : r;
+}
+
+/* A word of a later version is as good as none. */
+static int read_certs(const json_t *object, enum cluster_certs *ret)
+{
+    const char *word = "";
+    int r = json_get_string(object, "certs", &word);
+
+    for (int i = 0; i < CLUSTER_CERTS_COUNT; i++)
+        if (strcmp(word, certs_words[i]) == 0)
+            *ret = (enum cluster_certs)i;
     return r == -ENOENT ? 0 : r;
 }
 
@@ -104,6 +127,8 @@ static int read_members(const json_t *object, struct cluster *c)
         r = json_get_int(object, "vxlan_port", 1, UINT16_MAX, &port);
     if (r == 0)
         r = read_speaks_tls(object, &c->speaks_tls);
+    if (r == 0)
+        r = read_certs(object, &c->certs);
     if (r < 0)
         return r;
     (void)stpncpy(c->cluster_id, id, sizeof c->cluster_id - 1);

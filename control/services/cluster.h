@@ -1,6 +1,6 @@
 /* The facts that a cluster is founded on. They are stored at the first start and never change; a
- * later start that asks for others is refused rather than believed. One is added: that it has
- * spoken TLS, so that it does not cease to for want of a file. */
+ * later start that asks for others is refused rather than believed. Added is what it speaks, so
+ * that it does not cease to, or show another certificate, for want of a file or an option. */
 #pragma once
 
 #include <stdint.h>
@@ -13,6 +13,15 @@
 #define CLUSTER_SUBNETS_MAX 65536U
 #define CLUSTER_SUBNETS_MIN 4U
 
+/* What it shows to nodes. */
+enum cluster_certs {
+    CLUSTER_CERTS_UNNOTED, /* nothing yet, or by a version that did not note it */
+    CLUSTER_CERTS_WANTED,  /* nothing yet; it was founded to speak TLS */
+    CLUSTER_CERTS_OWN,
+    CLUSTER_CERTS_GIVEN, /* with --tls-cert */
+    CLUSTER_CERTS_COUNT
+};
+
 struct cluster {
     char cluster_id[UUID_TEXT_SIZE];
     struct ip4_prefix cidr;
@@ -20,6 +29,7 @@ struct cluster {
     uint32_t vni;
     uint16_t vxlan_port;
     bool speaks_tls; /* it has, at some time */
+    enum cluster_certs certs;
 };
 
 /* What the command line says; zero lengths: nothing. */

@@ -23,6 +23,30 @@ int pki_damaged(const struct pki_files *files, const char *name, const char *wha
     return PKI_DAMAGED;
 }
 
+bool pki_file_is_there(const char *path)
+{
+    return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
+char *pki_files_find(const char *dir)
+{
+    const char *const names[] = {
+        pki_active.cert_name, pki_active.key_name,
+        pki_next.cert_name,   pki_next.key_name,
+        PKI_BUNDLE,           pki_server.key_name,
+        pki_server.cert_name, pki_admin.key_name,
+        pki_admin.cert_name,  PKI_TOLD,
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        AUTO_FREE char *path = mem_printf("%s/%s", dir, names[i]);
+
+        if (pki_file_is_there(path))
+            return TAKE_PTR(path);
+    }
+    return NULL;
+}
+
 /* The text begins with the path already; it gets how to recover at its end. */
 static int judge(int r, const char *how)
 {

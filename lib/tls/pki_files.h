@@ -4,6 +4,7 @@
  *         ca-key.pem       ca.pem          the CA that signs
  *         ca-next-key.pem  ca-next.pem     the one that will, while the CA is being replaced
  *         ca-bundle.pem                    every CA that is trusted
+ *         told-bundle.pem                  every CA that nodes are told, when others were given
  *         server-key.pem   server.pem      what the REST server shows
  *         admin-key.pem    admin.pem       what quiltctl shows, for root of this host
  *         lock
@@ -29,6 +30,7 @@
 #include "lib/tls/trust.h"
 
 #define PKI_ADMIN_NAME "admin"
+#define PKI_TOLD "told-bundle.pem"
 
 struct pki_config {
     const char *dir;        /* copied */
@@ -64,6 +66,12 @@ enum pki_outcome {
     PKI_NO_NEXT,     /* there is no next CA */
     PKI_UNPUBLISHED  /* the next CA is not in the bundle yet */
 };
+
+/* What we may not look at is not missing: who opens it is told why. */
+bool pki_file_is_there(const char *path);
+/* The path of one of these files (not the lock) that is in a directory; NULL: there is none. Caller
+ * frees. */
+char *pki_files_find(const char *dir);
 
 /* Loads or makes all of it. now: Unix seconds. 0, PKI_DAMAGED, -EWOULDBLOCK when another process
  * has it, or another error of the disk. */

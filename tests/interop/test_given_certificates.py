@@ -2,8 +2,10 @@
 with the token that it prints, and follow it.
 
 Runs the programs of the build that QUILT_BUILD names; needs no privilege."""
+import subprocess
+
 import pytest
-from stub_agent import StubAgent  # (and with it the tests of the REST API)
+from stub_agent import BUILD, StubAgent  # (and with it the tests of the REST API)
 from secure import SecurePlane, make_ca, make_server, openssl
 
 
@@ -41,3 +43,9 @@ def test_an_agent_joins_with_the_printed_token_and_knows_both_cas(plane, agent):
 
 def test_an_agent_may_be_given_the_root_instead(plane, agent):
     agent.start(plane, plane.join_token, "--tls-ca", plane.root).wait_log('msg="event stream is up"')
+
+
+def test_quiltctl_on_this_host_knows_the_control_plane_by_its_directory(plane):
+    done = subprocess.run([BUILD / "cli/quiltctl", "--tls-dir", plane.pki, "--control-plane",
+                           f"https://127.0.0.1:{plane.port}", "token", "ls"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -198,7 +198,7 @@ def test_a_ca_that_may_not_be_looked_at_is_not_a_missing_one(unprivileged):
         assert f"'chown nobody {pki}' as root" in plane.log()
     plane.db.rename(plane.directory / "elsewhere")
     assert plane.spawn().wait_exit() == 65
-    assert "has the CA of a cluster already" in plane.log() and not plane.db.exists()
+    assert "ca.pem is of a cluster already" in plane.log() and not plane.db.exists()
 
 
 def test_a_directory_that_is_not_ours_founds_nothing(unprivileged):

@@ -8,6 +8,8 @@ import pytest
 from plane import Plane, problem
 from secure import Node, make_secure, openssl, secure  # noqa: F401 (fixtures)
 
+from lab.wait import wait_for
+
 
 @pytest.fixture
 def plane(secure):
@@ -23,6 +25,15 @@ def test_the_first_start_prints_one_line_to_join_with_and_later_ones_none(plane)
     assert lines[0].startswith(f"quilt-mesh-agent --control-plane https://127.0.0.1:{plane.port} --host-ip HOST_IP")
     plane.restart()
     assert plane.log_path.read_text().count("--token") == 1
+
+
+@pytest.mark.parametrize("stdout", [">/dev/full", ">&-"])
+def test_a_join_line_that_gets_nowhere_is_told_with_the_command_for_another(make_secure, stdout):
+    plane = make_secure()
+    plane.prefix = ["sh", "-c", f'exec "$@" {stdout}', "sh"]
+    plane.start()
+    wait_for(lambda: "could not be printed" in plane.log(), 10, plane.log)
+    assert "'quiltctl token create -o wide'" in plane.log() and "--token" not in plane.log()
 
 
 def test_the_certificates_are_what_openssl_expects(plane):
@@ -54,7 +65,7 @@ def without_tls_option(plane):
 def forget_tls_flag(plane):
     """The database becomes one of a version that did not note that TLS was spoken."""
     database = sqlite3.connect(plane.db)
-    database.execute("UPDATE records SET body = json_remove(body, '$.speaks_tls') WHERE kind = 'cluster'")
+    database.execute("UPDATE records SET body = json_remove(body, '$.speaks_tls', '$.certs') WHERE kind = 'cluster'")
     database.commit()
     database.close()
 
@@ -104,6 +115,16 @@ def test_a_first_start_that_fails_costs_no_join_line(make_secure):
     assert "--token" not in plane.log()
 
 
+def test_a_first_start_that_fails_has_said_all_the_same_what_is_to_be_spoken(make_secure):
+    """Here the CA's directory cannot be made; the option was said that once."""
+    plane = make_secure()
+    plane.pki.write_text("in the way")
+    assert plane.spawn().wait_exit() == 1
+    plane.pki.unlink()
+    without_tls_option(plane).start()
+    assert "tls=true" in plane.log() and plane.log().count("--token") == 1
+
+
 def test_a_database_beside_the_ca_of_another_cluster_is_told_as_a_mistake(plane, tmp_path):
     """Of the database's path, rather than of the CA, which is not to be deleted for it."""
     assert plane.stop() == 0
@@ -111,9 +132,13 @@ def test_a_database_beside_the_ca_of_another_cluster_is_told_as_a_mistake(plane,
     assert plane.spawn().wait_exit() == 65
     assert "is --db-path the right one?" in plane.log() and str(plane.db) in plane.log()
     assert not plane.db.exists()  # nothing is founded beside it
-    other = Plane(tmp_path, "--tls", "off")
+    plane.options[:] = ["--tls", "off"]  # which says nothing about the path
+    assert plane.spawn().wait_exit() == 65 and not plane.db.exists()
+    plane.options[:] = []
+    (tmp_path / "elsewhere").mkdir()
+    other = Plane(tmp_path / "elsewhere")
     other.db = plane.db
-    other.start().end()
+    other.start("--tls-dir", tmp_path / "elsewhere/pki").end()
     assert plane.spawn().wait_exit() == 65
     for words in (f"the database {plane.db} is of cluster", "name the database of that cluster with --db-path",
                   "move the directory away"):
@@ -129,6 +154,17 @@ def test_a_pipe_in_the_place_of_a_file_is_named_and_not_waited_for(plane, name):
     os.mkfifo(plane.pki / name, 0o600)
     assert plane.spawn().wait_exit() == 65
     assert f"{plane.pki / name} is no regular file" in plane.log() and "to recover" in plane.log()
+
+
+@pytest.mark.parametrize("left", ["ca-bundle.pem", "server.pem", "admin-key.pem"])
+def test_what_is_left_of_a_ca_keeps_another_cluster_from_being_founded_beside_it(plane, left):
+    assert without_tls_option(plane).stop() == 0
+    plane.db.unlink()
+    for path in plane.pki.iterdir():
+        if path.name != left:
+            path.unlink()
+    assert plane.spawn().wait_exit() == 65
+    assert f"{plane.pki}/{left} is of a cluster already" in plane.log() and not plane.db.exists()
 
 
 def test_it_can_be_told_to_speak_plainly_and_says_so(plane):

@@ -18,6 +18,11 @@ def given(tmp_path):
     return ca[0], lambda name: make_server(tmp_path, name, ca)
 
 
+def only(plane, *options):
+    plane.options[:] = options
+    return plane.spawn()
+
+
 def shown_name(plane):
     pem = ssl.get_server_certificate(("127.0.0.1", plane.port))
     return openssl("x509", "-noout", "-subject", text=pem).strip()
@@ -100,6 +105,35 @@ def test_a_node_that_was_given_the_ca_by_hand_does_not_hold_up_another_own_ca(ma
     known = sha256(ca.read_bytes()).hexdigest()
     assert plane.ask_as(node, "POST", f"/api/nodes/{node.id}/heartbeat", {"ca_sha256": known}).status == 200
     wait_for(lambda: plane.ask("GET", "/api/ca/status").json()["step"] == "promoted", 10, "the new CA to sign")
+
+
+@pytest.mark.parametrize("said", [[], ["--tls", "auto"]])
+def test_what_was_given_once_and_is_not_any_more_is_not_silently_replaced(make_secure, given, said):
+    """An environment file that was not there at this start, say."""
+    ca, make = given
+    cert, key = make("first")
+    plane = make_secure()
+    plane.options[:] = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", ca]
+    plane.start()
+    assert plane.stop() == 0
+    assert only(plane, *said).wait_exit() == 65
+    for words in ("was given with --tls-cert", "Give it again", "--tls new", "--tls off"):
+        assert words in plane.log()
+    only(plane, "--tls", "new").wait_started()
+    assert "nodes that know only the given CA have to join anew" in plane.log() and plane.log().count("--token") == 1
+    assert plane.stop() == 0
+    only(plane, *said).wait_started()
+    assert "join anew" not in plane.log() and plane.ask("GET", "/health").status == 200
+
+
+def test_a_certificate_that_is_given_to_a_cluster_that_had_its_own_is_told_with_a_join_line(make_secure, given):
+    ca, make = given
+    plane = make_secure().start()
+    cert, key = make("first")
+    plane.restart("--tls-cert", cert, "--tls-key", key, "--tls-ca", ca)
+    assert "nodes that were not given its CA have to join anew" in plane.log() and plane.log().count("--token") == 1
+    plane.restart("--tls-cert", cert, "--tls-key", key, "--tls-ca", ca)
+    assert "join anew" not in plane.log() and "--token" not in plane.log()
 
 
 # ---- judged -----------------------------------------------------------------------------------------

@@ -83,6 +83,29 @@ static void that_it_speaks_tls_survives_too(void **state)
     assert_true(again.speaks_tls);
 }
 
+static void so_do_the_certificates_that_it_shows(void **state)
+{
+    static const char *const texts[] = {
+        [CLUSTER_CERTS_UNNOTED] = "4789}",
+        [CLUSTER_CERTS_WANTED] = "4789,\"certs\":\"wanted\"}",
+        [CLUSTER_CERTS_OWN] = "4789,\"certs\":\"own\"}",
+        [CLUSTER_CERTS_GIVEN] = "4789,\"certs\":\"given\"}",
+    };
+    struct cluster_options o = options("10.8.0.0/14", 22);
+    struct cluster c, again;
+
+    assert_int_equal(cluster_found(&o, SOME_ID, &c), 0);
+    for (int i = 0; i < CLUSTER_CERTS_COUNT; i++) {
+        AUTO_FREE char *text = NULL;
+
+        c.certs = (enum cluster_certs)i;
+        text = cluster_to_json(&c);
+        assert_non_null(strstr(text, texts[i]));
+        assert_int_equal(cluster_from_json(text, &again), 0);
+        assert_int_equal(again.certs, i);
+    }
+}
+
 static void unsound_stored_facts_are_refused(void **state)
 {
     static const char *const rows[] = {
@@ -96,6 +119,8 @@ static void unsound_stored_facts_are_refused(void **state)
         "\"vni\":0,\"vxlan_port\":4789}",
         "{\"cluster_id\":\"" SOME_ID "\",\"cluster_cidr\":\"10.42.0.0/16\",\"node_prefix\":24,"
         "\"vni\":100,\"vxlan_port\":4789,\"speaks_tls\":\"yes\"}",
+        "{\"cluster_id\":\"" SOME_ID "\",\"cluster_cidr\":\"10.42.0.0/16\",\"node_prefix\":24,"
+        "\"vni\":100,\"vxlan_port\":4789,\"certs\":1}",
     };
     struct cluster c;
 
@@ -145,6 +170,7 @@ int main(void)
         cmocka_unit_test(founds_only_what_can_work),
         cmocka_unit_test(survives_being_stored),
         cmocka_unit_test(that_it_speaks_tls_survives_too),
+        cmocka_unit_test(so_do_the_certificates_that_it_shows),
         cmocka_unit_test(unsound_stored_facts_are_refused),
         cmocka_unit_test(a_contradiction_names_both_values),
         cmocka_unit_test(agents_are_told_intervals_that_follow_from_the_timeout),

@@ -72,9 +72,9 @@ static int make(void **ret)
 static int drop(void **state)
 {
     static const char *const names[] = {
-        "ca-key.pem",    "ca.pem",          "ca-bundle.pem", "server-key.pem", "server.pem",
-        "admin-key.pem", "admin.pem",       "lock",          "given.pem",      "given-key.pem",
-        "given-ca.pem",  "ca-next-key.pem", "ca-next.pem",
+        "ca-key.pem",    "ca.pem",          "ca-bundle.pem", "server-key.pem",  "server.pem",
+        "admin-key.pem", "admin.pem",       "lock",          "given.pem",       "given-key.pem",
+        "given-ca.pem",  "ca-next-key.pem", "ca-next.pem",   "told-bundle.pem",
     };
     struct fixture *f = *state;
 
@@ -277,6 +277,29 @@ static void assert_host(struct fixture *f, struct tls_names names, const char *w
         assert_string_equal(host, want);
 }
 
+static bool is_told_in_file(const struct fixture *f)
+{
+    AUTO_FREE char *path = mem_printf("%s/told-bundle.pem", f->dir);
+    AUTO_FREE char *text = NULL;
+    size_t n;
+
+    return file_read(path, TLS_BUNDLE_MAX, &text, &n) == 0 && strcmp(text, f->pki->told_pem) == 0;
+}
+
+static void quiltctl_finds_what_nodes_are_told_while_a_ca_is_given(void **state)
+{
+    struct fixture *f = *state;
+    struct pki_options own = {.mode = PKI_AUTO, .node_life_s = 86400, .dir = f->dir};
+
+    assert_false(is_told_in_file(f));
+    give(f);
+    assert_true(is_told_in_file(f));
+    assert_int_equal(pki_publish_next(f->pki), 0);
+    assert_true(is_told_in_file(f));
+    open_pki(f, &own);
+    assert_false(is_told_in_file(f));
+}
+
 static void others_are_told_a_name_that_a_given_certificate_is_for(void **state)
 {
     struct fixture *f = *state;
@@ -300,6 +323,7 @@ int main(void)
         TEST(a_given_ca_is_told_when_it_changes_and_the_certificate_is_shown_on),
         TEST(the_clusters_own_ca_is_told_behind_the_given_one),
         TEST(a_given_certificate_that_nodes_would_refuse_is_not_shown),
+        TEST(quiltctl_finds_what_nodes_are_told_while_a_ca_is_given),
         TEST(others_are_told_a_name_that_a_given_certificate_is_for),
     };
 
