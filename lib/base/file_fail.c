@@ -47,16 +47,28 @@ static char *find_obstacle(const char *path, struct stat *ret_st)
     }
 }
 
+/* Whether a file lies in a directory of ours: then what lies beside it was copied with it. Caller
+ * frees. */
+static char *find_own_directory(const char *path)
+{
+    AUTO_FREE char *copy = mem_strdup(path);
+    const char *parent = dirname(copy);
+    struct stat st;
+
+    return stat(parent, &st) == 0 && st.st_uid == geteuid() ? mem_strdup(parent) : NULL;
+}
+
 static char *advise(const char *obstacle, const struct stat *st)
 {
     AUTO_FREE char *owner = name_user(st->st_uid), *self = name_user(geteuid());
     const bool is_dir = S_ISDIR(st->st_mode);
+    AUTO_FREE char *own = is_dir ? NULL : find_own_directory(obstacle);
 
     if (st->st_uid == geteuid())
         return mem_printf("%s has mode %04o: 'chmod %s %s'", obstacle, st->st_mode & 07777U,
                           is_dir ? "u+rwx" : "u+rw", obstacle);
-    return mem_printf("%s belongs to %s, and this runs as %s: 'chown %s %s' as root%s", obstacle,
-                      owner, self, self, obstacle,
+    return mem_printf("%s belongs to %s, and this runs as %s: 'chown %s%s %s' as root%s", obstacle,
+                      owner, self, own ? "-R " : "", self, own ? own : obstacle,
                       is_dir ? ", if that directory is for this alone, or name another path" : "");
 }
 

@@ -3,6 +3,7 @@ import contextlib
 import http.client
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -183,7 +184,8 @@ def test_what_belongs_to_another_user_is_told_with_both_and_the_command(unprivil
     os.chown(path, 0, 0)
     path.chmod(0o755 if of_root == "." else 0o600)
     assert plane.spawn().wait_exit() == 1
-    assert f"{path} belongs to root, and this runs as nobody: 'chown nobody {path}' as root" in plane.log()
+    command = f"chown nobody {path}" if of_root == "." else f"chown -R nobody {plane.directory}"
+    assert f"{path} belongs to root, and this runs as nobody: '{command}' as root" in plane.log()
     os.chown(path, NOBODY, NOBODY)
     plane.start()
 
@@ -199,6 +201,18 @@ def test_a_ca_that_may_not_be_looked_at_is_not_a_missing_one(unprivileged):
     plane.db.rename(plane.directory / "elsewhere")
     assert plane.spawn().wait_exit() == 65
     assert "ca.pem is of a cluster already" in plane.log() and not plane.db.exists()
+
+
+def test_files_that_root_has_copied_are_told_all_at_once(unprivileged):
+    plane = unprivileged.start("--tls", "auto")
+    plane.kill()
+    for path in (plane.directory / "pki").iterdir():
+        os.chown(path, 0, 0)
+    assert plane.spawn("--tls", "auto").wait_exit() == 1
+    command = re.search(r"'(chown -R nobody \S+)' as root", plane.log())[1]
+    assert command.endswith(f"{plane.directory}/pki")
+    subprocess.run(command.split(), check=True)
+    plane.start("--tls", "auto")
 
 
 def test_a_directory_that_is_not_ours_founds_nothing(unprivileged):
