@@ -200,6 +200,20 @@ static bool may_not_sign(const struct tls_cert *cert)
            (usage & GNUTLS_KEY_DIGITAL_SIGNATURE) == 0;
 }
 
+/* libcurl, which notes down all that is shown, fails at other keys ("Out of memory"). */
+static int check_keys(const struct tls_chain *chain)
+{
+    for (size_t i = 0; i < chain->count; i++) {
+        int kind = gnutls_x509_crt_get_pk_algorithm(chain->certs[i]->handle, NULL);
+
+        if (kind != GNUTLS_PK_RSA && kind != GNUTLS_PK_ECDSA)
+            return err_fail(EINVAL, "%s has a key of %s: agents take RSA and ECDSA",
+                            chain->certs[i]->facts.subject,
+                            gnutls_pk_get_name((gnutls_pk_algorithm_t)kind));
+    }
+    return 0;
+}
+
 static int fail_faults(unsigned int faults)
 {
     gnutls_datum_t text;
@@ -235,7 +249,7 @@ int tls_chain_check(const struct tls_chain *chain, const struct tls_trust *roots
                         own->facts.subject);
     faults = find_faults(chain, roots->cas, roots->count);
     if (faults == 0)
-        return 0;
+        return check_keys(chain);
     return faults & GNUTLS_CERT_SIGNER_NOT_FOUND ? fail_issuer(chain, roots) : fail_faults(faults);
 }
 

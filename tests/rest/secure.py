@@ -58,11 +58,11 @@ def openssl(*words, text=None):
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
-def make_cert(directory, name, issuer, *extensions, days=5):
+def make_cert(directory, name, issuer, *extensions, days=5, kind=EC):
     """A certificate and its key; issuer: such a pair, or None for itself."""
     cert, key = directory / f"{name}.pem", directory / f"{name}-key.pem"
     by = ["-CA", issuer[0], "-CAkey", issuer[1]] if issuer else []
-    openssl("req", "-x509", *EC, *by, "-keyout", key, "-out", cert, "-days", days, "-subj", f"/CN={name}",
+    openssl("req", "-x509", *kind, *by, "-keyout", key, "-out", cert, "-days", days, "-subj", f"/CN={name}",
             *(word for extension in extensions for word in ("-addext", extension)))
     return cert, key
 

@@ -212,6 +212,12 @@ def test_a_certificate_for_something_else_is_refused(make_secure, chain, extensi
     refused(make_secure, files(*chain("own", extension), chain.root[0]), words)
 
 
+def test_a_key_that_agents_cannot_take_is_refused(make_secure, chain):
+    refused(make_secure, files(*chain(kind=("-newkey", "ed25519", "-nodes")), chain.root[0]),
+            "CN=own has a key of EdDSA (Ed25519): agents take RSA and ECDSA")
+    make_secure(*files(*chain(kind=("-newkey", "rsa:2048", "-nodes")), chain.root[0])).start()
+
+
 def test_what_stands_in_the_place_of_a_file_is_told(make_secure, chain, tmp_path):
     cert, key = chain()
     refused(make_secure, files(key, cert, chain.root[0]),
