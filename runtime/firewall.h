@@ -88,6 +88,7 @@ struct firewall_spec {
     const struct member_list *endpoints;    /* NULL: none */
     const struct member_list *doors, *hops; /* of the short cut, likewise */
     bool has_overlay;                       /* its device is there */
+    uint32_t mtu_bytes;                     /* its, and the endpoints' */
     bool has_short_cut;                     /* runtime/short_cut.h */
 };
 

@@ -10,6 +10,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/sorted.h"
+#include "lib/net/xfrm.h"
 
 /* ---- looking --------------------------------------------------------------------------------- */
 
@@ -75,9 +76,11 @@ void reconcile_run(struct reconcile *rc, unsigned int look)
         reconcile_sysctls(rc, now_ms);
     if (look & LOOK_NET)
         look_net(rc, now_ms);
+    if (look & LOOK_FIREWALL)
+        reconcile_judge_short_cut(rc);
     if (look & (LOOK_NET | LOOK_MEMBERS | LOOK_FIREWALL))
         reconcile_firewall(rc, look & LOOK_FIREWALL, now_ms);
-    if (look & LOOK_FIREWALL || !rc->is_frames_known)
+    if (look & LOOK_FIREWALL || !rc->is_frames_known || !rc->are_chains_known)
         reconcile_frames(rc, look & LOOK_FIREWALL, now_ms);
     rc->has_run = true;
     rc->last_run_ms = clock_boot_ms();
@@ -175,6 +178,11 @@ static void on_nft_event(void *data)
         reconcile_ask(rc, LOOK_FIREWALL);
 }
 
+static void on_xfrm_event(void *data)
+{
+    reconcile_ask(data, LOOK_FIREWALL);
+}
+
 static int listen_to_kernel(struct reconcile *rc, struct loop *loop)
 {
     static const int groups[] = {RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE,
@@ -184,7 +192,8 @@ static int listen_to_kernel(struct reconcile *rc, struct loop *loop)
     if (r < 0)
         return r;
     nl_monitor_ignore(rc->monitor, rc->kernel->nl);
-    return nft_monitor_new(loop, on_nft_event, rc, &rc->nft_monitor);
+    r = nft_monitor_new(loop, on_nft_event, rc, &rc->nft_monitor);
+    return r < 0 ? r : xfrm_monitor_new(loop, on_xfrm_event, rc, &rc->xfrm_monitor);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -211,13 +220,14 @@ int reconcile_init(struct reconcile *rc, struct loop *loop, struct kernel *kerne
         reconcile_deinit(rc);
         return r;
     }
-    rc->has_short_cut = reconcile_has_short_cut(rc);
+    rc->can_short_cut = reconcile_can_short_cut(rc);
     loop_timer_set_in(rc->sweep, RECONCILE_SWEEP_MS);
     return 0;
 }
 
 void reconcile_deinit(struct reconcile *rc)
 {
+    change_monitor_free(rc->xfrm_monitor);
     change_monitor_free(rc->nft_monitor);
     nl_monitor_free(rc->monitor);
     loop_source_free(rc->sweep);

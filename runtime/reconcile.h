@@ -41,7 +41,7 @@ struct reconcile {
     struct loop_source *soon;
     struct loop_source *sweep;
     struct nl_monitor *monitor;
-    struct change_monitor *nft_monitor;
+    struct change_monitor *nft_monitor, *xfrm_monitor;
     unsigned int pending; /* looks asked for */
     int64_t due_ms;       /* when soon fires; meaningful while it is armed */
     int64_t last_run_ms;
@@ -56,8 +56,10 @@ struct reconcile {
     struct peers peers;
     bool are_peers_known; /* every forwarding entry of the overlay has been told of */
     struct member_list endpoints, doors, hops; /* among the members */
-    bool has_short_cut;                        /* runtime/short_cut.h */
-    struct ip4_prefix *refused;                /* routes that the kernel did not take, sorted */
+    bool can_short_cut;         /* the kernel, and the operator wants it; runtime/short_cut.h */
+    bool has_short_cut;         /* and no policy of IPsec asks for the long way */
+    bool is_short_cut_shut;     /* for its table cannot be kept right */
+    struct ip4_prefix *refused; /* routes that the kernel did not take, sorted */
     size_t refused_count;
     bool is_firewall_known;   /* the table is there, with the members that were last written */
     bool is_frames_known;     /* likewise the table of frames */
@@ -80,8 +82,10 @@ void reconcile_run(struct reconcile *rc, unsigned int look);
 /* What the tables are to be; caller frees spec.peers. And without who is in their sets: quick. */
 struct firewall_spec reconcile_spec(const struct reconcile *rc);
 struct firewall_spec reconcile_spec_of_rules(const struct reconcile *rc);
-/* Whether the kernel can do the short cut, and the operator wants it. */
-bool reconcile_has_short_cut(struct reconcile *rc);
+/* Whether the kernel can do the short cut, and the operator wants it; and whether it is there now.
+ */
+bool reconcile_can_short_cut(struct reconcile *rc);
+void reconcile_judge_short_cut(struct reconcile *rc);
 
 /* What a look consists of, each in a file of its own. */
 void reconcile_net(struct reconcile *rc, const struct view *view, int64_t now_ms);

@@ -79,7 +79,8 @@ static void drop_doors(struct reconcile *rc)
         if (endpoint < rc->endpoints.count && rc->endpoints.items[endpoint].addr == door->addr)
             next.items[next.count++] = *door;
     }
-    members_follow(&rc->members, &rc->doors, next);
+    if (members_follow(&rc->members, &rc->doors, next))
+        rc->are_chains_known = false; /* one of them has no endpoint any more */
 }
 
 /* A route that the short cut may stand for: to a node's network, by the overlay, with its MTU. */
@@ -270,6 +271,7 @@ struct firewall_spec reconcile_spec_of_rules(const struct reconcile *rc)
         .subnet = rc->state->subnet,
         .cluster = rc->state->cluster,
         .has_overlay = rc->overlay_ifindex != 0,
+        .mtu_bytes = rc->mtu_bytes,
         .has_short_cut = rc->has_short_cut && rc->state->subnet.len > 0,
     };
 }

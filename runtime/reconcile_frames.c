@@ -6,8 +6,10 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/net/xfrm.h"
 #include "runtime/frames.h"
 #include "runtime/reconcile.h"
+#include "runtime/short_cut.h"
 
 static const char guard_key[] = "firewall table " FRAMES_FAMILY " " FRAMES_TABLE;
 
@@ -32,7 +34,7 @@ static int try_it(struct reconcile *rc)
     return r < 0 ? r : nft_table_delete(rc->kernel->nft, FRAMES_FAMILY, PROBE_TABLE);
 }
 
-bool reconcile_has_short_cut(struct reconcile *rc)
+bool reconcile_can_short_cut(struct reconcile *rc)
 {
     if (rc->policy.is_all_tracked)
         return false;
@@ -41,6 +43,24 @@ bool reconcile_has_short_cut(struct reconcile *rc)
     log_info("nftables cannot send packets on here: the kernel path goes without its short cut",
              LOG_ERR());
     return false;
+}
+
+/* A policy may want it encrypted, or nowhere: it is asked on the long way only. */
+void reconcile_judge_short_cut(struct reconcile *rc)
+{
+    uint32_t policies = 0;
+    int r = rc->can_short_cut ? xfrm_count_policies(&policies) : 0;
+    bool has_short_cut = rc->can_short_cut && r == 0 && policies == 0;
+
+    if (r < 0)
+        log_warn("policies of IPsec cannot be counted, so there is no short cut", LOG_ERR());
+    if (has_short_cut == rc->has_short_cut)
+        return;
+    if (rc->has_run)
+        log_info(has_short_cut ? "the kernel path has its short cut again"
+                               : "the kernel path goes without its short cut: a policy of IPsec");
+    rc->has_short_cut = has_short_cut;
+    rc->is_frames_known = false;
 }
 
 /* ---- which devices lead to the endpoints ---------------------------------------------------- */
@@ -55,12 +75,10 @@ static struct member_list make_list(const struct member *items, size_t count, si
     return list;
 }
 
-/* A device that is another one than before is without its chain. */
-static void follow(struct reconcile *rc, struct member_list next)
+static bool follow(struct reconcile *rc, struct member_list next)
 {
     members_sort(&next);
-    if (members_follow(&rc->members, &rc->doors, next))
-        rc->are_chains_known = false;
+    return members_follow(&rc->members, &rc->doors, next);
 }
 
 static struct member as_door(uint32_t addr, int ifindex)
@@ -82,7 +100,8 @@ void reconcile_follow_doors(struct reconcile *rc, const struct view *view)
         if (link && plug_is_ours(link))
             next.items[next.count++] = as_door(table->items[i].addr, link->ifindex);
     }
-    follow(rc, next);
+    if (follow(rc, next)) /* a device that is another one than before has no chain yet */
+        rc->are_chains_known = false;
 }
 
 /* One more, or one that leads elsewhere now. */
@@ -103,7 +122,7 @@ int reconcile_put_door(struct reconcile *rc, uint32_t addr)
             next.items[i] = next.items[--next.count];
     }
     next.items[next.count++] = as_door(addr, link.ifindex);
-    follow(rc, next);
+    (void)follow(rc, next);
     return 0;
 }
 
@@ -231,10 +250,24 @@ static int ensure_table(struct reconcile *rc, const struct firewall_spec *spec)
         return r;
     if (is_right(listing, want))
         return ensure_doors(rc, spec, listing);
-    r = write_table(rc, want);
+    r = add_missing(rc, spec, NULL, want);
     if (r == 0)
-        r = ensure_doors(rc, spec, NULL);
+        r = write_table(rc, want);
     return r < 0 ? r : 1;
+}
+
+/* Better no short cut than an old one. There may be no table. */
+static void shut(struct reconcile *rc)
+{
+    AUTO_JSON json_t *maps = NULL;
+
+    if (rc->is_frames_known || rc->is_short_cut_shut || !rc->has_short_cut)
+        return;
+    maps = short_cut_empty_maps();
+    rc->kernel->writes[KERNEL_FIREWALL]++;
+    if (nft_sets_fill(rc->kernel->nft, FRAMES_FAMILY, FRAMES_TABLE, maps) < 0)
+        log_debug("shut the short cut", LOG_ERR());
+    rc->is_short_cut_shut = true;
 }
 
 static bool is_current(struct reconcile *rc)
@@ -248,30 +281,32 @@ void reconcile_frames(struct reconcile *rc, bool is_whole, int64_t now_ms)
     struct firewall_spec spec;
     int r;
 
-    if (is_current(rc) || !guard_allows(&rc->guard, guard_key, now_ms))
+    if (is_current(rc))
         return;
+    if (!guard_allows(&rc->guard, guard_key, now_ms)) {
+        shut(rc);
+        return;
+    }
     spec = reconcile_spec(rc);
     r = ensure_table(rc, &spec);
     free((void *)spec.peers);
     rc->is_frames_known = rc->are_chains_known = r >= 0;
+    rc->is_short_cut_shut &= r < 0;
     if (r < 0 || (r == 1 && is_whole))
         reconcile_note(rc, KERNEL_FIREWALL, guard_key, r < 0 ? r : 0, now_ms);
     else
         guard_settle(&rc->guard, guard_key);
+    if (r < 0)
+        shut(rc);
 }
 
 int reconcile_door(struct reconcile *rc, uint32_t addr)
 {
     const struct firewall_spec spec = reconcile_spec_of_rules(rc);
     AUTO_JSON json_t *door = frames_door(&spec, addr), *gone = json_array();
-    bool are_known = rc->are_chains_known;
     int r = write_doors(rc, door, gone);
 
-    if (r == 0)
-        r = reconcile_put_door(rc, addr);
-    if (r == 0) {
-        rc->are_chains_known = are_known;
-        reconcile_ask(rc, LOOK_MEMBERS);
-    }
+    if (r < 0)
+        rc->are_chains_known = false;
     return r < 0 ? err_wrap(r, "frames of a container") : 0;
 }

@@ -34,6 +34,7 @@ static void update_mtu(struct reconcile *rc, const struct view *view)
 {
     const struct link_info *overlay = view_find_overlay(view);
     int ifindex = overlay ? overlay->ifindex : 0;
+    uint32_t mtu_bytes;
 
     if (rc->overlay_ifindex != ifindex) { /* its entries came before we knew it for the overlay */
         rc->are_peers_known = false;
@@ -44,7 +45,11 @@ static void update_mtu(struct reconcile *rc, const struct view *view)
         rc->state->mtu_bytes = overlay->mtu_bytes;
         rc->changed_fn(rc->changed_data);
     }
-    rc->mtu_bytes = rc->state->mtu_bytes ? rc->state->mtu_bytes : guess_mtu(rc, view);
+    mtu_bytes = rc->state->mtu_bytes ? rc->state->mtu_bytes : guess_mtu(rc, view);
+    if (rc->mtu_bytes != mtu_bytes) {
+        rc->mtu_bytes = mtu_bytes;
+        rc->is_frames_known = false; /* they name it, too */
+    }
 }
 
 /* ---- endpoints ------------------------------------------------------------------------------- */
@@ -97,10 +102,11 @@ static void look_at_endpoint(struct reconcile *rc, const struct view *view,
         guard_settle(&rc->guard, key);
     else
         reconcile_note(rc, KERNEL_ENDPOINT, key, r, now_ms);
-    if (r == 0)
-        r = reconcile_put_door(rc, endpoint->addr);
-    if (r == 0)
-        reconcile_ask(rc, LOOK_FIREWALL); /* which has a chain on its device */
+    if (r != 0)
+        return;
+    if (reconcile_put_door(rc, endpoint->addr) < 0)
+        log_debug("a device that was just made", LOG_ERR()); /* has gone: the next look tells */
+    rc->are_chains_known = false;                            /* one of them is to be on it */
 }
 
 /* A device of ours without a record: a detach whose second half a crash cut off. */

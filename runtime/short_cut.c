@@ -9,6 +9,7 @@
 
 #define FROM_CONTAINER "short_cut"
 #define ONWARD "onward"
+#define FROM_OVERLAY "from_overlay"
 #define ARRIVE "arrive"
 
 /* ---- words ----------------------------------------------------------------------------------- */
@@ -29,9 +30,22 @@ static json_t *is_whole_and_alive(void)
     return word_match("==", bits, word(json_pack("{s:[i, i]}", "range", 0x02, 0xfe)));
 }
 
-static json_t *is_no_udp(void)
+/* The kernel knows a packet's protocol only when version and lengths are right: without, no rule
+ * that asks for it matches. */
+static json_t *is_protocol(const char *op, int protocol)
 {
-    return word_match("!=", word_meta("l4proto"), json_integer(IPPROTO_UDP));
+    return word_match(op, word_meta("l4proto"), json_integer(protocol));
+}
+
+/* Segments of TCP may stand together, and know by themselves how long each is to be. */
+static json_t *is_length(const char *op, const struct firewall_spec *spec)
+{
+    return word_match(op, word_meta("length"), json_integer(spec->mtu_bytes));
+}
+
+static json_t *is_no_ip4_or_tagged(void)
+{
+    return word_match("!=", word_field("ether", "type"), json_string("ip"));
 }
 
 /* Of what is UDP. */
@@ -54,7 +68,7 @@ static json_t *value_in(const char *map, json_t *key)
 }
 
 /* To the neighbour of this address, with one hop less to live (nft_fwd_neigh_eval). Where a map has
- * no value the rule ends. */
+ * no value the rule ends; where the device is gone, kernels of 2026 drop the packet. */
 static json_t *send_to(json_t *addr, json_t *device)
 {
     return word(
@@ -63,10 +77,16 @@ static json_t *send_to(json_t *addr, json_t *device)
 
 /* ---- rules ----------------------------------------------------------------------------------- */
 
-static void add_from_container(json_t *ruleset, const struct words_table *table)
+static void add_from_container(json_t *ruleset, const struct words_table *table,
+                               const struct firewall_spec *spec)
 {
     words_add_chain(ruleset, table, FROM_CONTAINER);
-    words_add_rule(ruleset, table, FROM_CONTAINER, is_no_udp(), word_go(ONWARD), NULL);
+    words_add_rule(ruleset, table, FROM_CONTAINER, is_protocol("==", IPPROTO_TCP), word_go(ONWARD),
+                   NULL);
+    words_add_rule(ruleset, table, FROM_CONTAINER, is_length(">", spec), word_verdict("accept"),
+                   NULL);
+    words_add_rule(ruleset, table, FROM_CONTAINER, is_protocol("!=", IPPROTO_UDP), word_go(ONWARD),
+                   NULL);
     words_add_rule(ruleset, table, FROM_CONTAINER, is_no_vxlan(), word_go(ONWARD), NULL);
 }
 
@@ -92,6 +112,16 @@ static void add_arrive(json_t *ruleset, const struct words_table *table)
         NULL);
 }
 
+static void add_from_overlay(json_t *ruleset, const struct words_table *table,
+                             const struct firewall_spec *spec)
+{
+    words_add_chain(ruleset, table, FROM_OVERLAY);
+    words_add_rule(ruleset, table, FROM_OVERLAY, is_protocol("==", IPPROTO_TCP), word_go(ARRIVE),
+                   NULL);
+    words_add_rule(ruleset, table, FROM_OVERLAY, is_protocol("!=", IPPROTO_TCP),
+                   is_length("<=", spec), word_go(ARRIVE), NULL);
+}
+
 void short_cut_add_entry(json_t *door, const struct words_table *table, const char *chain,
                          uint32_t addr)
 {
@@ -104,8 +134,10 @@ void short_cut_add_entry(json_t *door, const struct words_table *table, const ch
 void short_cut_add_exit(json_t *door, const struct words_table *table, const char *chain,
                         const struct firewall_spec *spec)
 {
+    words_add_rule(door, table, chain, is_no_ip4_or_tagged(), word_verdict("accept"), NULL);
     words_add_rule(door, table, chain, is_for_the_host(), is_without_options(),
-                   is_whole_and_alive(), firewall_is_of_origin("==", spec), word_go(ARRIVE), NULL);
+                   is_whole_and_alive(), firewall_is_of_origin("==", spec), word_go(FROM_OVERLAY),
+                   NULL);
 }
 
 /* ---- sets ------------------------------------------------------------------------------------ */
@@ -142,7 +174,14 @@ void short_cut_add(json_t *ruleset, const struct words_table *table,
     words_add_map(ruleset, table, SHORT_CUT_DOORS, "iface_index", door_members(spec->doors));
     add_arrive(ruleset, table);
     add_onward(ruleset, table, spec);
-    add_from_container(ruleset, table);
+    add_from_container(ruleset, table, spec);
+    add_from_overlay(ruleset, table, spec);
+}
+
+json_t *short_cut_empty_maps(void)
+{
+    return word(json_pack("[{s:{s:s}}, {s:{s:s}}]", "map", "name", SHORT_CUT_HOPS, "map", "name",
+                          SHORT_CUT_DOORS));
 }
 
 json_t *short_cut_probe(const struct words_table *table)

@@ -8,10 +8,10 @@
  *     out of the overlay, from a subnet of the peer that sent it
  *         to one of this node     ── doors ──> that device
  *
- * It only leaves out what changes nothing. What a list does not have, and what is unusual (options,
- * fragments, a TTL that ends here, a next hop with an MTU of its own) goes the long way, where
- * `inet quilt` judges it and the kernel answers it. Other programs' tables see nothing of what goes
- * here; with connection tracking of all (--conntrack all) there is no short cut.
+ * * What a list does not have, and what is unusual (options, fragments, too large, a TTL that ends
+ * here, a next hop with an MTU of its own) goes the long way, where `inet quilt` judges it and the
+ * kernel answers it. Other programs' tables, and `ip rule`, hold for nothing that goes here; with
+ * connection tracking of all (--conntrack all), or a policy of IPsec, there is no short cut.
  */
 #pragma once
 
@@ -30,6 +30,9 @@ void short_cut_add_entry(json_t *door, const struct words_table *table, const ch
 /* The rules of the chain on the overlay's device. */
 void short_cut_add_exit(json_t *door, const struct words_table *table, const char *chain,
                         const struct firewall_spec *spec);
+
+/* Its maps, without anything in them. */
+json_t *short_cut_empty_maps(void);
 
 /* A table that a kernel takes which can do all that. */
 json_t *short_cut_probe(const struct words_table *table);

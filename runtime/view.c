@@ -97,7 +97,7 @@ struct link_info *view_find_overlay(const struct view *view)
     for (size_t i = 0; i < view->link_count; i++) {
         struct link_info *link = &view->links[i];
 
-        if (strcmp(link->kind, "vxlan") == 0 &&
+        if (strcmp(link->kind, "vxlan") == 0 && strcmp(link->name, MESH_DEVICE_NAME) == 0 &&
             strncmp(link->alias, MESH_ALIAS_PREFIX, strlen(MESH_ALIAS_PREFIX)) == 0)
             return link;
     }

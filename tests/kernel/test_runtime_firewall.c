@@ -1,6 +1,7 @@
 /* The runtime's firewall in a real kernel: the table that was wanted, and what it lets through. */
 #include <string.h>
 
+#include "lib/base/clock.h"
 #include "lib/net/fdb.h"
 #include "lib/net/nft_elements.h"
 #include "runtime/firewall.h"
@@ -150,13 +151,74 @@ static void without_the_short_cut_all_goes_by_the_hooks(void **state)
 {
     struct bed *bed = *state;
 
-    bed->rc.has_short_cut = false;
+    bed->rc.can_short_cut = false;
     (void)bed_enter(bed, 0);
     (void)bed_enter(bed, 1);
     bed_look(bed);
     watch_forwarding();
     bed_assert_pings(bed, 0, "10.42.1.2");
     assert_seen(6);
+    bed_assert_right(bed);
+}
+
+static void a_policy_of_ipsec_takes_the_short_cut_away(void **state)
+{
+    struct bed *bed = *state;
+
+    (void)bed_enter(bed, 0);
+    (void)bed_enter(bed, 1);
+    bed_look(bed);
+    lab_do("ip", "xfrm", "policy", "add", "src", "192.0.2.1", "dst", "192.0.2.2", "dir", "fwd",
+           "action", "block");
+    bed_look(bed);
+    watch_forwarding();
+    bed_assert_pings(bed, 0, "10.42.1.2");
+    assert_seen(6);
+    bed_assert_right(bed);
+    lab_do("ip", "xfrm", "policy", "flush");
+    bed_look(bed);
+    bed_assert_pings(bed, 0, "10.42.1.2");
+    assert_seen(0);
+    bed_assert_right(bed);
+}
+
+static void what_cannot_be_kept_right_is_shut(void **state)
+{
+    struct bed *bed = *state;
+
+    (void)bed_enter(bed, 0);
+    (void)bed_enter(bed, 1);
+    bed_look(bed);
+    bed->rc.is_frames_known = false;
+    while (guard_allows(&bed->rc.guard, "firewall table netdev quilt", clock_boot_ms()))
+        (void)guard_note(&bed->rc.guard, "firewall table netdev quilt", "it fails",
+                         clock_boot_ms());
+    reconcile_run(&bed->rc, LOOK_MEMBERS);
+    watch_forwarding();
+    bed_assert_pings(bed, 0, "10.42.1.2");
+    assert_seen(6);
+    guard_deinit(&bed->rc.guard);
+    bed_look(bed);
+    bed_assert_pings(bed, 0, "10.42.1.2");
+    assert_seen(0);
+    bed_assert_right(bed);
+}
+
+static void a_door_goes_with_its_endpoint_and_so_does_its_chain(void **state)
+{
+    struct bed *bed = *state;
+    AUTO_FREE char *table = NULL;
+
+    (void)bed_enter(bed, 0);
+    (void)bed_enter(bed, 1);
+    bed_look(bed);
+    state_detach(&bed->state, "b", "eth0", 0);
+    assert_ok(plug_remove(&bed->kernel, ADDR_A + 1));
+    assert_ok(reconcile_admit(&bed->rc)); /* as another attach of the same group does */
+    bed_look(bed);
+    table = lab_run("nft", "list", "table", "netdev", "quilt", NULL);
+    assert_null(strstr(table, "10.42.1.2"));
+    assert_null(strstr(table, "qv0a2a0102"));
     bed_assert_right(bed);
 }
 
@@ -242,6 +304,9 @@ int main(void)
         TEST(what_others_do_to_members_is_found_and_undone),
         TEST(containers_of_a_node_reach_each_other_past_all_hooks),
         TEST(without_the_short_cut_all_goes_by_the_hooks),
+        TEST(a_policy_of_ipsec_takes_the_short_cut_away),
+        TEST(what_cannot_be_kept_right_is_shut),
+        TEST(a_door_goes_with_its_endpoint_and_so_does_its_chain),
         TEST(hops_are_the_routes_that_are_like_any_other_and_in_the_kernel),
         TEST(foreign_tables_stay_byte_for_byte),
         TEST(a_forged_source_is_dropped),

@@ -155,6 +155,7 @@ static struct firewall_spec node(void)
                                   .doors = &doors,
                                   .hops = &hops,
                                   .has_overlay = true,
+                                  .mtu_bytes = 1450,
                                   .has_short_cut = true};
 }
 
@@ -389,6 +390,8 @@ static void the_short_cut_reads_so(void **unused)
                  "ip saddr == 10.42.1.5; ether saddr == 02:51:0a:2a:01:05; pkttype == host; "
                  "ip hdrlength == 5; nh+48/24 & 12582910 == 2-254; goto short_cut\n");
     assert_chain(ruleset, "short_cut",
+                 "l4proto == 6; goto onward\n"
+                 "length > 1450; accept\n"
                  "l4proto != 17; goto onward\n"
                  "th dport != 4789; goto onward\n");
     assert_chain(ruleset, "onward",
@@ -396,8 +399,13 @@ static void the_short_cut_reads_so(void **unused)
                  "goto arrive\n");
     assert_chain(ruleset, "arrive", "fwd to ip daddr device @doors[ip daddr]\n");
     assert_chain(overlay, "vxlan100",
-                 "pkttype == host; ip hdrlength == 5; nh+48/24 & 12582910 == 2-254; "
-                 "ip saddr & 255.255.255.0 . priority == @origins; goto arrive\n");
+                 "ether type != ip; accept\n"
+                 "pkttype == host; ip hdrlength == 5; "
+                 "nh+48/24 & 12582910 == 2-254; ip saddr & 255.255.255.0 . priority == @origins; "
+                 "goto from_overlay\n");
+    assert_chain(ruleset, "from_overlay",
+                 "l4proto == 6; goto arrive\n"
+                 "l4proto != 6; length <= 1450; goto arrive\n");
     assert_members(ruleset, "map", "hops", "10.42.2.0, 10.42.2.0");
     assert_members(ruleset, "map", "doors", "10.42.1.1, qv0a2a0101");
     assert_members(ruleset, "set", "origins", "10.42.2.0 . c0a8:10b; 10.42.3.0 . c0a8:10c");
