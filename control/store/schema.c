@@ -58,9 +58,6 @@ static const char *const steps[] = {
     "CREATE VIEW reservations AS SELECT id AS subnet, body ->> '$.host' AS host,"
     "  datetime(body ->> '$.created_at', 'unixepoch') AS created_at, revision"
     "  FROM records WHERE kind = 'reservation' ORDER BY created_revision;",
-    /* Which log the file needs (sqlite_log.h). Fewer than 0 bytes: nobody has said yet. */
-    ("CREATE TABLE wal(salt INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;"
-     "INSERT INTO wal VALUES(0, -1);"),
 };
 
 int schema_version(void)

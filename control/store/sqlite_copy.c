@@ -5,14 +5,15 @@
 #include <string.h>
 
 #include "control/store/sqlite.h"
-#include "control/store/sqlite_check.h"
 #include "control/store/sqlite_file.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 
-/* Of the header: whether writers and readers use a write-ahead log. What is in memory cannot. */
+/* Of the header: whether writers and readers use a write-ahead log (https://sqlite.org/fileformat2,
+ * section 1.3). The copy has none, and what is in memory cannot have one. */
 #define WRITE_VERSION_AT 18
 #define READ_VERSION_AT 19
+#define VERSION_ROLLBACK 1
 #define HEADER_SIZE 100
 
 /* A second handle, on the copy: what it says is said of the bytes and not of what the first one has
@@ -27,7 +28,7 @@ static int check(const char *path, unsigned char *bytes, sqlite3_int64 n)
         sqlite3_deserialize(db, "main", bytes, n, n, SQLITE_DESERIALIZE_READONLY) != SQLITE_OK)
         r = sqlite_file_fail(db, path, "check the copy of");
     else
-        r = sqlite_check_whole(db, path);
+        r = sqlite_file_check(db, path);
     (void)sqlite3_close(db);
     return r;
 }
@@ -41,19 +42,12 @@ enum store_sqlite_file store_sqlite_look(const char *path)
     if (fd < 0)
         return errno == ENOENT ? STORE_SQLITE_NONE : STORE_SQLITE_OTHER;
     return read(fd, header, sizeof header) == (ssize_t)sizeof header &&
-                   header[WRITE_VERSION_AT] == SQLITE_COPY_PLAIN
+                   header[WRITE_VERSION_AT] == VERSION_ROLLBACK
                ? STORE_SQLITE_COPY
                : STORE_SQLITE_OTHER;
 }
 
-static void set_kind(unsigned char *bytes, enum sqlite_copy_kind kind)
-{
-    bytes[WRITE_VERSION_AT] = (unsigned char)kind;
-    bytes[READ_VERSION_AT] = (unsigned char)kind;
-}
-
-int sqlite_copy(sqlite3 *db, const char *path, enum sqlite_copy_kind kind, char **ret_bytes,
-                size_t *ret_n)
+int sqlite_copy(sqlite3 *db, const char *path, char **ret_bytes, size_t *ret_n)
 {
     sqlite3_int64 n = 0;
     unsigned char *bytes = sqlite3_serialize(db, "main", &n, 0);
@@ -62,9 +56,9 @@ int sqlite_copy(sqlite3 *db, const char *path, enum sqlite_copy_kind kind, char 
     if (!bytes || n < HEADER_SIZE) {
         r = err_fail(EIO, "copy %s: it cannot be read", path);
     } else {
-        set_kind(bytes, SQLITE_COPY_PLAIN);
+        bytes[WRITE_VERSION_AT] = VERSION_ROLLBACK;
+        bytes[READ_VERSION_AT] = VERSION_ROLLBACK;
         r = check(path, bytes, n);
-        set_kind(bytes, kind);
     }
     if (r == 0) {
         *ret_bytes = memcpy(mem_alloc((size_t)n), bytes, (size_t)n);

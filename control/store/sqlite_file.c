@@ -1,9 +1,8 @@
-/* Opening the SQLite file, and judging whether it can be trusted. */
+/* Opening the SQLite file: making it, migrating it, and judging whether it can be trusted. */
 #include "control/store/sqlite_file.h"
 
 #include <fcntl.h>
 #include <libgen.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +10,6 @@
 
 #include "control/store/schema.h"
 #include "control/store/sqlite.h"
-#include "control/store/sqlite_check.h"
-#include "control/store/sqlite_new.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
 #include "lib/base/log.h"
@@ -21,99 +18,40 @@
 /* "QMsh": says in the file's header whose it is (file(1) and we read it there). */
 #define APPLICATION_ID 0x514d7368
 
-/* ---- what is said -------------------------------------------------------------------------- */
-
-int sqlite_file_damaged(const char *fmt, ...)
-{
-    char words[ERR_TEXT_MAX];
-    va_list args;
-
-    va_start(args, fmt);
-    (void)vsnprintf(words, sizeof words, fmt, args);
-    va_end(args);
-    (void)err_fail(EIO,
-                   "%srestore the file from a backup and remove its -wal and -shm ('man "
-                   "quilt-mesh-control', BACKUP), or move all three away to begin a new cluster "
-                   "(then 'quiltctl node accept-cluster' on every node; over TLS move the pki "
-                   "directory away, too, and give every node a new token)",
-                   words);
-    return STORE_DAMAGED;
-}
-
-/* What the system has said last of the file, or of its log (SQLite's own answer is 0 for these). */
-static int errno_of(sqlite3 *db, int pointer)
-{
-    sqlite3_file *file = NULL;
-    int error = 0;
-
-    if (db && sqlite3_file_control(db, "main", pointer, &file) == SQLITE_OK && file &&
-        file->pMethods)
-        (void)file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error);
-    return error;
-}
-
-static int fail(sqlite3 *db, const char *path, const char *doing)
-{
-    int of_file = errno_of(db, SQLITE_FCNTL_FILE_POINTER);
-    int of_log = errno_of(db, SQLITE_FCNTL_JOURNAL_POINTER);
-
-    return err_sys(of_log    ? of_log
-                   : of_file ? of_file
-                             : EIO,
-                   "%s %s: %s (SQLite error %d)", doing, path, sqlite3_errmsg(db),
-                   sqlite3_extended_errcode(db));
-}
+static const char recovery[] =
+    "restore the file from a backup, or move it away to begin a new cluster (then run 'quiltctl "
+    "node accept-cluster' on every node; over TLS move the pki directory away, too, and give every "
+    "node a new token)";
 
 int sqlite_file_fail(sqlite3 *db, const char *path, const char *doing)
 {
-    switch (sqlite3_errcode(db) & 0xff) {
+    int code = db ? sqlite3_errcode(db) & 0xff : SQLITE_NOMEM;
+    const char *words = db ? sqlite3_errmsg(db) : "out of memory";
+
+    switch (code) {
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
-    case SQLITE_ERROR: /* our own words do not fit what is there */
-    case SQLITE_CONSTRAINT:
-    case SQLITE_SCHEMA:
-    case SQLITE_MISMATCH:
-        return sqlite_file_damaged("%s %s: %s; ", doing, path, sqlite3_errmsg(db));
+        (void)err_fail(EIO, "%s %s: %s; %s", doing, path, words, recovery);
+        return STORE_DAMAGED;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return err_fail(EBUSY,
                         "%s %s: locked by another process; is a control plane running on it?",
                         doing, path);
     default:
-        return fail(db, path, doing);
+        return err_fail(EIO, "%s %s: %s (SQLite error %d, errno %d)", doing, path, words,
+                        db ? sqlite3_extended_errcode(db) : code,
+                        db ? sqlite3_system_errno(db) : 0);
     }
-}
-
-/* SQLite knows a full disk, but not a quota that is used up. */
-static bool is_out_of_room(sqlite3 *db, int code)
-{
-    int of_file, of_log;
-
-    if ((code & 0xff) == SQLITE_FULL)
-        return true;
-    if (sqlite3_extended_errcode(db) != SQLITE_IOERR_WRITE)
-        return false;
-    of_file = errno_of(db, SQLITE_FCNTL_FILE_POINTER);
-    of_log = errno_of(db, SQLITE_FCNTL_JOURNAL_POINTER);
-    return (of_file == EDQUOT || of_log == EDQUOT) && (of_file == EDQUOT || of_file == 0) &&
-           (of_log == EDQUOT || of_log == 0);
-}
-
-int sqlite_file_outcome(sqlite3 *db, const char *path, int code)
-{
-    if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE)
-        return STORE_DONE;
-    return is_out_of_room(db, code) ? STORE_FULL : fail(db, path, "write");
 }
 
 int store_sqlite_distrust(const char *path)
 {
     AUTO_FREE char *why = mem_strdup(err_text());
 
-    return sqlite_file_damaged("%s is damaged: %s; ", path, why);
+    (void)err_fail(EIO, "%s is damaged: %s; %s", path, why, recovery);
+    return STORE_DAMAGED;
 }
-
-/* ---- its version --------------------------------------------------------------------------- */
 
 static int run(sqlite3 *db, const char *path, const char *sql)
 {
@@ -137,13 +75,25 @@ static int read_int(sqlite3 *db, const char *path, const char *sql, int *ret)
     return r;
 }
 
+static int open_handle(const char *path, sqlite3 **ret_db)
+{
+    sqlite3 *db = NULL;
+
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
+        SQLITE_OK) {
+        int r = sqlite_file_fail(db, path, "open");
+
+        (void)sqlite3_close(db);
+        return r;
+    }
+    *ret_db = db;
+    return 0;
+}
+
 static int read_version(sqlite3 *db, const char *path, int *ret_version)
 {
     int r = read_int(db, path, "PRAGMA user_version", ret_version);
 
-    if (r == 0 && *ret_version < 1)
-        return sqlite_file_damaged("%s says that it is of schema %d, which there never was; ", path,
-                                   *ret_version);
     if (r == 0 && *ret_version > schema_version())
         return err_fail(ENOTSUP,
                         "%s was written by a newer version (schema %d, this one knows %d); start "
@@ -162,36 +112,141 @@ static int migrate_one(sqlite3 *db, const char *path, int from)
     return run(db, path, sql);
 }
 
-int sqlite_file_migrate(sqlite3 *db, const char *path, int version)
+static int migrate(sqlite3 *db, const char *path)
 {
-    int from = 0;
-    int r = read_int(db, path, "PRAGMA user_version", &from);
+    int version = 0;
+    int r = read_version(db, path, &version);
 
-    for (int i = from; r == 0 && i < version; i++)
+    if (r == 0 && version > 0 && version < schema_version())
+        log_info("bringing the database up to date", LOG_S("path", path), LOG_I("schema", version),
+                 LOG_I("to", schema_version()));
+    for (int i = version; r == 0 && i < schema_version(); i++)
         r = migrate_one(db, path, i);
     return r;
 }
 
-/* What a step writes may be lost with the log as anything may; so the log is begun first, as soon
- * as there is a place to say so. A full disk is no harm where nothing has to be written. */
-static int bring_up_to_date(sqlite3 *db, const char *path, int version, struct sqlite_log *log)
+/* ---- making -------------------------------------------------------------------------------- */
+
+static int sync_directory_of(const char *path)
 {
+    AUTO_FREE char *copy = mem_strdup(path);
+    AUTO_CLOSE int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0 || fsync(fd) < 0)
+        return err_sys(errno, "sync the directory of %s", path);
+    return 0;
+}
+
+static int step_once(sqlite3 *db, const char *path, sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+
+    (void)sqlite3_finalize(statement);
+    return code == SQLITE_DONE ? 0 : sqlite_file_fail(db, path, "write");
+}
+
+static int write_first_record(sqlite3 *db, const char *path, const struct store_op *op)
+{
+    sqlite3_stmt *statement = NULL;
+
+    if (sqlite3_prepare_v2(db,
+                           "INSERT INTO records(kind, id, created_revision, revision, key, body) "
+                           "VALUES(?1, ?2, 1, 1, ?3, ?4)",
+                           -1, &statement, NULL) != SQLITE_OK)
+        return sqlite_file_fail(db, path, "write");
+    (void)sqlite3_bind_text(statement, 1, op->kind, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_text(statement, 2, op->id, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_text(statement, 3, op->key, -1, SQLITE_STATIC); /* NULL binds NULL */
+    (void)sqlite3_bind_text(statement, 4, op->body, -1, SQLITE_STATIC);
+    return step_once(db, path, statement);
+}
+
+static int log_first_record(sqlite3 *db, const char *path, const struct store_op *op, size_t number,
+                            int64_t at)
+{
+    sqlite3_stmt *statement = NULL;
+
+    if (sqlite3_prepare_v2(db,
+                           "INSERT INTO changes(row, revision, kind, id, verb, at) "
+                           "VALUES(?1, 1, ?2, ?3, 'create', ?4)",
+                           -1, &statement, NULL) != SQLITE_OK)
+        return sqlite_file_fail(db, path, "write");
+    (void)sqlite3_bind_int64(statement, 1, SQLITE_FILE_CHANGE_ROWS + (int64_t)number);
+    (void)sqlite3_bind_text(statement, 2, op->kind, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_text(statement, 3, op->id, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(statement, 4, at);
+    return step_once(db, path, statement);
+}
+
+static int write_first(sqlite3 *db, const char *path, const struct store_change *first)
+{
+    int r = 0;
+
+    for (size_t i = 0; first && i < first->op_count && r == 0; i++) {
+        r = write_first_record(db, path, &first->ops[i]);
+        if (r == 0)
+            r = log_first_record(db, path, &first->ops[i], i, first->at_unix_s);
+    }
+    return r;
+}
+
+static int fill_new(const char *temp, const struct store_change *first)
+{
+    sqlite3 *db = NULL;
+    int r = open_handle(temp, &db);
+
+    if (r != 0)
+        return r;
+    r = run(db, temp, "PRAGMA synchronous=FULL");
+    if (r == 0)
+        r = migrate(db, temp);
+    if (r == 0)
+        r = write_first(db, temp, first);
+    if (sqlite3_close(db) != SQLITE_OK && r == 0)
+        r = err_fail(EIO, "close %s", temp);
+    return r;
+}
+
+/* Another process may make it at the same time: one of the two renames wins, both open that. */
+static int create(const char *path, const struct store_change *first)
+{
+    AUTO_FREE char *temp = mem_printf("%s.XXXXXX", path);
+    AUTO_CLOSE int fd = mkostemp(temp, O_CLOEXEC); /* mode 0600 */
     int r;
 
-    if (version < schema_version())
-        log_info("bringing the database up to date", LOG_S("path", path), LOG_I("schema", version),
-                 LOG_I("to", schema_version()));
-    r = sqlite_file_migrate(db, path, SCHEMA_WITH_WAL);
-    if (r == 0)
-        r = sqlite_log_renew(log);
-    if (r == STORE_FULL && version < schema_version())
-        r = err_fail(ENOSPC, "bring %s up to date: no room on its disk", path);
-    if (r == STORE_FULL)
-        return 0;
-    return r != 0 ? r : sqlite_file_migrate(db, path, schema_version());
+    if (fd < 0 && errno == ENOENT)
+        return err_fail(ENOENT, "create %s: its directory is not there; make it first", path);
+    if (fd < 0)
+        return file_fail(errno, "create", path);
+    r = fill_new(temp, first);
+    if (r == 0 && renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE) < 0 &&
+        errno != EEXIST)
+        r = err_sys(errno, "rename %s to %s", temp, path);
+    (void)unlink(temp); /* what is left of it when it was not renamed */
+    return r != 0 ? r : sync_directory_of(path);
 }
 
 /* ---- judging ------------------------------------------------------------------------------- */
+
+int sqlite_file_check(sqlite3 *db, const char *path)
+{
+    sqlite3_stmt *statement = NULL;
+    const char *verdict;
+    int r = 0;
+
+    if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &statement, NULL) != SQLITE_OK ||
+        sqlite3_step(statement) != SQLITE_ROW) {
+        r = sqlite_file_fail(db, path, "check");
+    } else {
+        verdict = (const char *)sqlite3_column_text(statement, 0);
+        if (!verdict || strcmp(verdict, "ok") != 0) {
+            (void)err_fail(EIO, "%s is damaged: %s; %s", path, verdict ? verdict : "?", recovery);
+            r = STORE_DAMAGED;
+        }
+    }
+    (void)sqlite3_finalize(statement);
+    return r;
+}
 
 static int check_owner(sqlite3 *db, const char *path)
 {
@@ -200,49 +255,17 @@ static int check_owner(sqlite3 *db, const char *path)
 
     if (r != 0 || id == APPLICATION_ID)
         return r;
-    return sqlite_file_damaged("%s is an SQLite file of another program; ", path);
+    (void)err_fail(EINVAL, "%s is an SQLite file of another program; %s", path, recovery);
+    return STORE_DAMAGED;
 }
 
-/* Exclusive before the first access, so that there is no shared memory file. What SQLite finds
- * senseless then may be so because of the log. */
-static int lock(sqlite3 *db, const char *path, bool is_copy)
-{
-    int r = run(db, path, "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT");
-    int judged = is_copy || r < 0 ? 0 : sqlite_log_judge(path);
-
-    return judged != 0 ? judged : r;
-}
-
-/* A backup gets a log with its first opening. A journal on the disk would be taken for a crash's if
- * it were left beside another file; what changes is a few bytes of one sector. */
-static int make_logged(sqlite3 *db, const char *path, bool is_copy)
-{
-    int r = is_copy ? run(db, path, "PRAGMA journal_mode=MEMORY") : 0;
-    int is_logged = 0;
-
-    if (r == 0)
-        r = run(db, path, "PRAGMA journal_mode=WAL");
-    if (r == 0)
-        r = read_int(db, path, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", &is_logged);
-    if (r == 0 && !is_logged)
-        r = err_fail(ENOTSUP, "open %s: SQLite keeps no log for it; is it on a disk of this host?",
-                     path);
-    return r;
-}
-
-static int check_content(sqlite3 *db, const char *path, int version)
-{
-    int r = sqlite_check_whole(db, path);
-
-    return r == 0 ? sqlite_check_story(db, path, version) : r;
-}
-
-/* The order matters: nothing is looked at that somebody else may change, and nothing written to a
- * file that is not ours, whole, of a known version and beside its log. */
-static int prepare(sqlite3 *db, const char *path, bool is_copy, struct sqlite_log *log)
+/* The order matters: exclusive before the first access means no shared memory file and nobody
+ * else; whose file it is, and of which version, before anything is written to it; and WAL is what
+ * the rest builds on. Checkpoints are ours (automatic ones ignore their errors). */
+static int prepare(sqlite3 *db, const char *path)
 {
     int version = 0;
-    int r = lock(db, path, is_copy);
+    int r = run(db, path, "PRAGMA locking_mode=EXCLUSIVE");
 
     if (r == 0)
         r = check_owner(db, path);
@@ -250,20 +273,18 @@ static int prepare(sqlite3 *db, const char *path, bool is_copy, struct sqlite_lo
         r = read_version(db, path, &version);
     if (r == 0)
         r = run(db, path,
-                "PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
-                "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0; PRAGMA cache_size=-8192");
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;"
+                "PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;"
+                "PRAGMA cache_size=-8192; PRAGMA wal_autocheckpoint=0;"
+                "BEGIN IMMEDIATE; COMMIT");
     if (r == 0)
-        r = check_content(db, path, version);
+        r = sqlite_file_check(db, path);
     if (r == 0)
-        r = make_logged(db, path, is_copy);
-    if (r == 0)
-        r = bring_up_to_date(db, path, version, log);
+        r = migrate(db, path);
     /* For a CHECK with a list SQLite makes a table for each row that it writes. What we write there
      * are words of our own; what is in the file has just been checked. */
     return r != 0 ? r : run(db, path, "PRAGMA ignore_check_constraints=ON");
 }
-
-/* ---- what lies there ----------------------------------------------------------------------- */
 
 /* SQLite opens for reading alone what it may not write, and says of the log that it is no file. */
 static int check_access(const char *path)
@@ -285,136 +306,41 @@ static int check_place(const char *path, const char *wal)
     return r;
 }
 
-static bool has_content(const char *path)
-{
-    struct stat st;
-
-    return stat(path, &st) == 0 && st.st_size > 0;
-}
-
-/* SQLite would play what lies beside the file into it, whatever it is of. The log is looked for
- * first: a process that has just opened the backup has made it a file that is none, and then a log.
- */
-static int check_company(const char *path, const char *wal, bool *ret_is_copy)
-{
-    AUTO_FREE char *journal = mem_printf("%.*sjournal", (int)strlen(wal) - 3, wal);
-    bool is_logged = has_content(wal);
-
-    *ret_is_copy = store_sqlite_look(path) == STORE_SQLITE_COPY;
-    if (*ret_is_copy && is_logged)
-        return sqlite_file_damaged("%s is a backup that was put in place, and %s beside it is the "
-                                   "log of the file before it; remove that, or ",
-                                   path, wal);
-    if (has_content(journal))
-        return sqlite_file_damaged("%s beside %s is of another program or of another file; remove "
-                                   "it, or ",
-                                   journal, path);
-    return 0;
-}
-
-static int check_kind(const char *path, const struct stat *st)
-{
-    if (S_ISDIR(st->st_mode))
-        return err_fail(EISDIR, "open %s: it is a directory; --db-path names the file in it", path);
-    if (!S_ISREG(st->st_mode))
-        return err_fail(EINVAL, "open %s: it is no regular file", path);
-    if (st->st_size == 0)
-        return sqlite_file_damaged("%s is empty, which it never is when it is whole; ", path);
-    return 0;
-}
-
-/* It may be that there is none, but not that one was lost. */
-static int check_missing(const char *path, const char *wal)
-{
-    struct stat st;
-
-    if (lstat(path, &st) == 0)
-        return err_fail(ENOENT, "open %s: it is a link to what is not there", path);
-    if (access(wal, F_OK) == 0)
-        return sqlite_file_damaged("%s is gone, but %s is there; ", path, wal);
-    return 0;
-}
-
-/* 0: it can be opened. Makes it when there is none. */
+/* 0: it can be opened. Makes it when there is none, but never in place of one that was lost. */
 static int ensure_file(const char *path, const struct store_change *first)
 {
-    AUTO_FREE char *wal = sqlite_log_path(path);
+    AUTO_FREE char *wal = mem_printf("%s-wal", path);
     struct stat st;
-    int r;
 
     if (stat(path, &st) == 0) {
-        r = check_kind(path, &st);
-        return r != 0 ? r : check_place(path, wal);
+        if (st.st_size > 0)
+            return check_place(path, wal);
+        (void)err_fail(EIO, "%s is empty, which it never is when it is whole; %s", path, recovery);
+        return STORE_DAMAGED;
     }
     if (errno != ENOENT)
         return file_fail(errno, "open", path);
-    r = check_missing(path, wal);
-    return r != 0 ? r : sqlite_new_make(path, first);
+    if (access(wal, F_OK) == 0) {
+        (void)err_fail(EIO, "%s is gone, but %s is there; %s", path, wal, recovery);
+        return STORE_DAMAGED;
+    }
+    return create(path, first);
 }
 
-/* ---- life ---------------------------------------------------------------------------------- */
-
-/* Until all is known to be well, closing leaves the log as it is. */
-static int set_closing(sqlite3 *db, bool puts_back)
-{
-    return sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !puts_back, NULL) == SQLITE_OK
-               ? 0
-               : err_fail(EIO, "SQLite cannot leave a log alone");
-}
-
-static int open_handle(const char *path, sqlite3 **ret_db)
+int sqlite_file_open(const char *path, const struct store_change *first, sqlite3 **ret_db)
 {
     sqlite3 *db = NULL;
-    int r =
-        sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK
-            ? set_closing(db, false)
-            : sqlite_file_fail(db, path, "open");
+    int r = ensure_file(path, first);
 
+    if (r == 0)
+        r = open_handle(path, &db);
+    if (r != 0)
+        return r;
+    r = prepare(db, path);
     if (r != 0) {
         (void)sqlite3_close(db);
         return r;
     }
     *ret_db = db;
     return 0;
-}
-
-int sqlite_file_open(const char *path, const struct store_change *first, struct sqlite_log *log)
-{
-    AUTO_FREE char *wal = sqlite_log_path(path);
-    sqlite3 *db = NULL;
-    bool is_copy = false;
-    int r = ensure_file(path, first);
-
-    if (r == 0)
-        r = check_company(path, wal, &is_copy);
-    if (r == 0)
-        r = open_handle(path, &db);
-    if (r != 0)
-        return r;
-    sqlite_log_init(log, db, path);
-    r = prepare(db, path, is_copy, log);
-    if (r != 0)
-        sqlite_file_close(log, false);
-    else
-        sqlite_new_sweep(path);
-    return r;
-}
-
-/* To look into a log SQLite makes one where there is none. */
-static void remove_empty(const char *wal)
-{
-    struct stat st;
-
-    if (stat(wal, &st) == 0 && st.st_size == 0)
-        (void)unlink(wal);
-}
-
-void sqlite_file_close(struct sqlite_log *log, bool is_whole)
-{
-    if (is_whole)
-        (void)set_closing(log->db, true);
-    else
-        remove_empty(log->wal_path);
-    (void)sqlite3_close(log->db);
-    sqlite_log_deinit(log);
 }
