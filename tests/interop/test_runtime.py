@@ -103,6 +103,7 @@ def test_a_routes_mtu_is_given_changed_kept_and_taken_away(node):
 ])
 def test_a_bad_route_is_refused_in_words_and_changes_nothing(node, fields, words):
     node.overlay()
+    wait_for(lambda: "chain vxlan100" in node.out("nft", "list", "table", "netdev", "quilt"), "the overlay's chain")
     good = {"destination": "10.42.2.0/24", "via_interface": "vxlan100"}
     before, state = node.dump(), node.state()
     assert words in node.fails("InjectRoute", **(fields and {**good, **fields}))
