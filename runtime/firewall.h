@@ -85,11 +85,11 @@ struct firewall_spec {
     struct ip4_prefix cluster;
     const struct firewall_peer *peers; /* sorted, each once */
     size_t peer_count;
-    const struct member_list *endpoints;    /* NULL: none */
-    const struct member_list *doors, *hops; /* of the short cut, likewise */
-    bool has_overlay;                       /* its device is there */
-    uint32_t mtu_bytes;                     /* its, and the endpoints' */
-    bool has_short_cut;                     /* runtime/short_cut.h */
+    const struct member_list *endpoints;      /* NULL: none */
+    const struct member_list *devices, *hops; /* of the short cut, likewise */
+    bool has_overlay;                         /* its device is there */
+    uint32_t mtu_bytes;                       /* its, and the endpoints' */
+    bool has_short_cut;                       /* runtime/short_cut.h */
 };
 
 /* The whole table. */

@@ -3,7 +3,7 @@
  *     inet    peers      | host | -> mark         origins  | subnet | mark |
  *             endpoints  | device's name, 16 | address | MAC, 6 and 2 of padding |
  *     netdev  origins    as above                 hops     | subnet | -> next hop
- *             doors      | address | -> index of the device
+ *             veths      | address | -> index of the device
  */
 #include "runtime/firewall_elements.h"
 
@@ -79,8 +79,8 @@ size_t firewall_elements(const struct member *member,
     case MEMBERS_HOPS:
         ret[0] = value_at(NFPROTO_NETDEV, SHORT_CUT_HOPS, member->addr, htonl(member->to));
         return 1;
-    case MEMBERS_DOORS:
-        ret[0] = value_at(NFPROTO_NETDEV, SHORT_CUT_DOORS, member->addr, member->to);
+    case MEMBERS_DEVICES:
+        ret[0] = value_at(NFPROTO_NETDEV, SHORT_CUT_DEVICES, member->addr, member->to);
         return 1;
     case MEMBERS_SET_COUNT:
         break;

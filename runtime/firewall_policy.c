@@ -5,6 +5,7 @@
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 #include "lib/base/parse.h"
+#include "lib/base/sorted.h"
 #include "runtime/firewall.h"
 
 static int compare_peers(const void *a, const void *b)
@@ -20,8 +21,7 @@ size_t firewall_sort_peers(struct firewall_peer *peers, size_t count)
 {
     size_t kept = 0;
 
-    if (count > 0)
-        qsort(peers, count, sizeof *peers, compare_peers);
+    sorted_sort(peers, count, sizeof *peers, compare_peers);
     for (size_t i = 0; i < count; i++) {
         if (peers[i].host != 0 && (kept == 0 || compare_peers(&peers[kept - 1], &peers[i]) != 0))
             peers[kept++] = peers[i];
@@ -47,7 +47,7 @@ static int open_port(struct firewall_policy *policy, struct firewall_port port)
     if (policy->port_count == FIREWALL_PORTS_MAX)
         return err_fail(ENOSPC, "more than %d ports; use 'hosts' to open all", FIREWALL_PORTS_MAX);
     policy->ports[policy->port_count++] = port;
-    qsort(policy->ports, policy->port_count, sizeof port, compare_ports);
+    sorted_sort(policy->ports, policy->port_count, sizeof port, compare_ports);
     return 0;
 }
 

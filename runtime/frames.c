@@ -53,7 +53,7 @@ bool frames_has_short_cut(const json_t *listing)
         const char *name =
             json_string_value(json_object_get(json_object_get(entry, "map"), "name"));
 
-        if (name && strcmp(name, SHORT_CUT_DOORS) == 0)
+        if (name && strcmp(name, SHORT_CUT_DEVICES) == 0)
             return true;
     }
     return false;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "lib/base/hash.h"
+#include "lib/base/sorted.h"
 
 static_assert(sizeof(struct member) == 12, "a key without holes");
 
@@ -86,8 +87,7 @@ static int compare_items(const void *a, const void *b)
 
 void members_sort(struct member_list *list)
 {
-    if (list->count > 0)
-        qsort(list->items, list->count, sizeof *list->items, compare_items);
+    sorted_sort(list->items, list->count, sizeof *list->items, compare_items);
 }
 
 bool members_follow(struct members *members, struct member_list *list, struct member_list next)

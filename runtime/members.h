@@ -14,7 +14,7 @@ enum members_set {
     MEMBERS_ORIGINS,   /* subnets, and the hosts that speak for them */
     MEMBERS_ENDPOINTS, /* addresses that containers may send as */
     MEMBERS_HOPS,      /* subnets, and the next hops on the overlay to them */
-    MEMBERS_DOORS,     /* containers' addresses, and the devices that lead to them */
+    MEMBERS_DEVICES,   /* containers' addresses, and the devices that lead to them */
     MEMBERS_SET_COUNT
 };
 
@@ -22,7 +22,7 @@ enum members_set {
 struct member {
     enum members_set set;
     uint32_t addr; /* the peer's, the subnet's, the endpoint's */
-    uint32_t to;   /* of origins the host, of hops the next one, of doors the index; else 0 */
+    uint32_t to;   /* of origins the host, of hops the next one, of devices the index; else 0 */
 };
 
 struct members_entry;

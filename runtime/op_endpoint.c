@@ -114,7 +114,7 @@ static int attach_apply(struct op *op, struct runtime *rt)
     if (r == 0)
         r = plug_build(&rt->kernel, endpoint, rt->reconcile.mtu_bytes);
     if (r == 0)
-        r = reconcile_put_door(&rt->reconcile, attach->addr);
+        r = reconcile_put_device(&rt->reconcile, attach->addr);
     if (r == 0)
         r = reconcile_admit(&rt->reconcile);
     if (r == 0 && rt->kernel.writes[KERNEL_ENDPOINT] != writes)

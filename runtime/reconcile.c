@@ -117,16 +117,13 @@ void reconcile_ask(struct reconcile *rc, unsigned int look)
 
 /* ---- listening ------------------------------------------------------------------------------- */
 
-static int compare_ints(const void *a, const void *b)
+/* The neighbours on these matter. */
+static bool is_of_endpoint(const struct reconcile *rc, int ifindex)
 {
-    int x = *(const int *)a, y = *(const int *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-static bool is_watched(const struct reconcile *rc, int ifindex)
-{
-    return sorted_find(&ifindex, rc->watched, rc->watched_count, sizeof ifindex, compare_ints);
+    for (size_t i = 0; i < rc->devices.count; i++)
+        if (rc->devices.items[i].to == (uint32_t)ifindex)
+            return true;
+    return false;
 }
 
 /* Which looks an event is worth. Hosts have much else going on: neighbours come and go on every
@@ -139,7 +136,7 @@ static unsigned int worth(const struct reconcile *rc, const struct nl_event *eve
     case NL_EVENT_NEIGH:
         if (event->ifindex == rc->overlay_ifindex)
             return event->is_fdb ? LOOK_MEMBERS : 0;
-        return is_watched(rc, event->ifindex) ? LOOK_NET : 0;
+        return is_of_endpoint(rc, event->ifindex) ? LOOK_NET : 0;
     case NL_EVENT_ROUTE:
         /* When a foreign route stood in the way of one of ours, its removal counts too. */
         if (event->protocol == QUILT_ROUTE_PROTOCOL ||
@@ -233,7 +230,6 @@ void reconcile_deinit(struct reconcile *rc)
     loop_source_free(rc->sweep);
     loop_source_free(rc->soon);
     guard_deinit(&rc->guard);
-    free(rc->watched);
     reconcile_firewall_deinit(rc);
     *rc = (struct reconcile){0};
 }

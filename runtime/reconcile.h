@@ -49,13 +49,11 @@ struct reconcile {
     bool is_off;         /* the node has left: nothing is wanted until it comes back */
     int overlay_ifindex; /* 0: there is none */
     uint32_t mtu_bytes;  /* what endpoints get */
-    int *watched;        /* indices of the devices whose neighbours matter, sorted */
-    size_t watched_count;
     struct firewall_policy policy;
     struct members members; /* of the firewall's sets */
     struct peers peers;
     bool are_peers_known; /* every forwarding entry of the overlay has been told of */
-    struct member_list endpoints, doors, hops; /* among the members */
+    struct member_list endpoints, devices, hops; /* among the members */
     bool can_short_cut;         /* the kernel, and the operator wants it; runtime/short_cut.h */
     bool has_short_cut;         /* and no policy of IPsec asks for the long way */
     bool is_short_cut_shut;     /* for its table cannot be kept right */
@@ -114,6 +112,6 @@ int reconcile_admit(struct reconcile *rc);
 /* What the firewall has on the device of an endpoint, which has just been made. */
 int reconcile_door(struct reconcile *rc, uint32_t addr);
 /* Which devices lead to the endpoints; and that of one which has just been made. */
-void reconcile_follow_doors(struct reconcile *rc, const struct view *view);
-int reconcile_put_door(struct reconcile *rc, uint32_t addr);
+void reconcile_follow_devices(struct reconcile *rc, const struct view *view);
+int reconcile_put_device(struct reconcile *rc, uint32_t addr);
 void reconcile_firewall_deinit(struct reconcile *rc);

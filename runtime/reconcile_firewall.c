@@ -65,21 +65,21 @@ static void follow_endpoints(struct reconcile *rc)
     members_follow(&rc->members, &rc->endpoints, next);
 }
 
-/* A door goes with its endpoint. */
-static void drop_doors(struct reconcile *rc)
+/* A device is none of ours to lead to when its endpoint has gone. */
+static void drop_devices(struct reconcile *rc)
 {
-    struct member_list next = {.items = mem_array(rc->doors.count + 1, sizeof *next.items)};
+    struct member_list next = {.items = mem_array(rc->devices.count + 1, sizeof *next.items)};
     size_t endpoint = 0;
 
-    for (size_t i = 0; i < rc->doors.count; i++) {
-        const struct member *door = &rc->doors.items[i];
+    for (size_t i = 0; i < rc->devices.count; i++) {
+        const struct member *device = &rc->devices.items[i];
 
-        while (endpoint < rc->endpoints.count && rc->endpoints.items[endpoint].addr < door->addr)
+        while (endpoint < rc->endpoints.count && rc->endpoints.items[endpoint].addr < device->addr)
             endpoint++;
-        if (endpoint < rc->endpoints.count && rc->endpoints.items[endpoint].addr == door->addr)
-            next.items[next.count++] = *door;
+        if (endpoint < rc->endpoints.count && rc->endpoints.items[endpoint].addr == device->addr)
+            next.items[next.count++] = *device;
     }
-    if (members_follow(&rc->members, &rc->doors, next))
+    if (members_follow(&rc->members, &rc->devices, next))
         rc->are_chains_known = false; /* one of them has no endpoint any more */
 }
 
@@ -282,7 +282,7 @@ struct firewall_spec reconcile_spec(const struct reconcile *rc)
 
     spec.peers = peers_list(&rc->peers, &spec.peer_count);
     spec.endpoints = &rc->endpoints;
-    spec.doors = &rc->doors;
+    spec.devices = &rc->devices;
     spec.hops = &rc->hops;
     return spec;
 }
@@ -320,7 +320,7 @@ static int ensure_loaded(struct reconcile *rc, bool is_whole)
     int r = 0;
 
     follow_endpoints(rc);
-    drop_doors(rc);
+    drop_devices(rc);
     follow_hops(rc);
     /* Most likely a table or a set is not there: then all of it is to be written. */
     if (rc->is_firewall_known && write_changed_members(rc) < 0)
@@ -374,7 +374,7 @@ void reconcile_firewall_deinit(struct reconcile *rc)
     peers_deinit(&rc->peers);
     members_deinit(&rc->members);
     free(rc->endpoints.items);
-    free(rc->doors.items);
+    free(rc->devices.items);
     free(rc->hops.items);
     free(rc->refused);
 }

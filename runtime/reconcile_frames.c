@@ -78,15 +78,15 @@ static struct member_list make_list(const struct member *items, size_t count, si
 static bool follow(struct reconcile *rc, struct member_list next)
 {
     members_sort(&next);
-    return members_follow(&rc->members, &rc->doors, next);
+    return members_follow(&rc->members, &rc->devices, next);
 }
 
-static struct member as_door(uint32_t addr, int ifindex)
+static struct member as_device(uint32_t addr, int ifindex)
 {
-    return (struct member){.set = MEMBERS_DOORS, .addr = addr, .to = (uint32_t)ifindex};
+    return (struct member){.set = MEMBERS_DEVICES, .addr = addr, .to = (uint32_t)ifindex};
 }
 
-void reconcile_follow_doors(struct reconcile *rc, const struct view *view)
+void reconcile_follow_devices(struct reconcile *rc, const struct view *view)
 {
     const struct endpoint_table *table = &rc->state->endpoints;
     struct member_list next = make_list(NULL, 0, table->count);
@@ -98,14 +98,14 @@ void reconcile_follow_doors(struct reconcile *rc, const struct view *view)
         endpoint_host_ifname(table->items[i].addr, name);
         link = view_find_link(view, name);
         if (link && plug_is_ours(link))
-            next.items[next.count++] = as_door(table->items[i].addr, link->ifindex);
+            next.items[next.count++] = as_device(table->items[i].addr, link->ifindex);
     }
     if (follow(rc, next)) /* a device that is another one than before has no chain yet */
         rc->are_chains_known = false;
 }
 
 /* One more, or one that leads elsewhere now. */
-int reconcile_put_door(struct reconcile *rc, uint32_t addr)
+int reconcile_put_device(struct reconcile *rc, uint32_t addr)
 {
     struct member_list next;
     struct link_info link;
@@ -116,29 +116,17 @@ int reconcile_put_door(struct reconcile *rc, uint32_t addr)
     r = link_get(rc->kernel->nl, name, &link);
     if (r < 0)
         return r;
-    next = make_list(rc->doors.items, rc->doors.count, 1);
+    next = make_list(rc->devices.items, rc->devices.count, 1);
     for (size_t i = 0; i < next.count; i++) {
         if (next.items[i].addr == addr)
             next.items[i] = next.items[--next.count];
     }
-    next.items[next.count++] = as_door(addr, link.ifindex);
+    next.items[next.count++] = as_device(addr, link.ifindex);
     (void)follow(rc, next);
     return 0;
 }
 
 /* ---- chains on devices ----------------------------------------------------------------------- */
-
-static bool has_device(const struct link_info *links, size_t count, uint32_t addr)
-{
-    char name[IFNAMSIZ];
-
-    endpoint_host_ifname(addr, name);
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(links[i].name, name) == 0)
-            return true;
-    }
-    return false;
-}
 
 static void add_if_missing(const json_t *listing, json_t *doors, json_t *door)
 {
@@ -153,23 +141,13 @@ static bool is_overlay_door_wanted(const struct firewall_spec *spec)
 }
 
 /* What is missing, for the endpoints whose devices are there. */
-static int add_missing(struct reconcile *rc, const struct firewall_spec *spec,
-                       const json_t *listing, json_t *doors)
+static void add_missing(const struct reconcile *rc, const struct firewall_spec *spec,
+                        const json_t *listing, json_t *doors)
 {
-    const struct endpoint_table *table = &rc->state->endpoints;
-    AUTO_FREE struct link_info *links = NULL;
-    size_t count = 0;
-    int r = table->count > 0 ? link_dump(rc->kernel->nl, "veth", &links, &count) : 0;
-
-    for (size_t i = 0; r == 0 && i < table->count; i++) {
-        uint32_t addr = table->items[i].addr;
-
-        if (has_device(links, count, addr))
-            add_if_missing(listing, doors, frames_door(spec, addr));
-    }
+    for (size_t i = 0; i < rc->devices.count; i++)
+        add_if_missing(listing, doors, frames_door(spec, rc->devices.items[i].addr));
     if (is_overlay_door_wanted(spec))
         add_if_missing(listing, doors, frames_overlay_door(spec));
-    return r;
 }
 
 static void add_orphans(const struct reconcile *rc, const struct firewall_spec *spec,
@@ -205,12 +183,12 @@ static int ensure_doors(struct reconcile *rc, const struct firewall_spec *spec,
                         const json_t *listing)
 {
     AUTO_JSON json_t *doors = json_array(), *gone = json_array();
-    int r = add_missing(rc, spec, listing, doors);
 
+    add_missing(rc, spec, listing, doors);
     add_orphans(rc, spec, listing, gone);
-    if (r == 0 && (json_array_size(doors) > 0 || json_array_size(gone) > 0))
-        r = write_doors(rc, doors, gone);
-    return r;
+    if (json_array_size(doors) == 0 && json_array_size(gone) == 0)
+        return 0;
+    return write_doors(rc, doors, gone);
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */
@@ -250,18 +228,18 @@ static int ensure_table(struct reconcile *rc, const struct firewall_spec *spec)
         return r;
     if (is_right(listing, want))
         return ensure_doors(rc, spec, listing);
-    r = add_missing(rc, spec, NULL, want);
-    if (r == 0)
-        r = write_table(rc, want);
+    add_missing(rc, spec, NULL, want);
+    r = write_table(rc, want);
     return r < 0 ? r : 1;
 }
 
-/* Better no short cut than an old one. There may be no table. */
+/* Better no short cut than an old one, also where there is to be none any more. There may be no
+ * table. */
 static void shut(struct reconcile *rc)
 {
     AUTO_JSON json_t *maps = NULL;
 
-    if (rc->is_frames_known || rc->is_short_cut_shut || !rc->has_short_cut)
+    if (rc->is_frames_known || rc->is_short_cut_shut)
         return;
     maps = short_cut_empty_maps();
     rc->kernel->writes[KERNEL_FIREWALL]++;

@@ -104,7 +104,7 @@ static void look_at_endpoint(struct reconcile *rc, const struct view *view,
         reconcile_note(rc, KERNEL_ENDPOINT, key, r, now_ms);
     if (r != 0)
         return;
-    if (reconcile_put_door(rc, endpoint->addr) < 0)
+    if (reconcile_put_device(rc, endpoint->addr) < 0)
         log_debug("a device that was just made", LOG_ERR()); /* has gone: the next look tells */
     rc->are_chains_known = false;                            /* one of them is to be on it */
 }
@@ -163,25 +163,6 @@ static void look_at_routes(struct reconcile *rc, const struct view *view, int64_
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-static int compare_ints(const void *a, const void *b)
-{
-    int x = *(const int *)a, y = *(const int *)b;
-
-    return x < y ? -1 : x > y;
-}
-
-/* Whose neighbours matter. */
-static void watch(struct reconcile *rc, const struct view *view)
-{
-    rc->watched = mem_resize(rc->watched, view->link_count + 1, sizeof *rc->watched);
-    rc->watched_count = 0;
-    for (size_t i = 0; i < view->link_count; i++) {
-        if (plug_is_ours(&view->links[i]))
-            rc->watched[rc->watched_count++] = view->links[i].ifindex;
-    }
-    sorted_sort(rc->watched, rc->watched_count, sizeof *rc->watched, compare_ints);
-}
-
 static void look_at_fastpath(struct reconcile *rc, const struct view *view, int64_t now_ms)
 {
     static const char key[] = "fast path";
@@ -199,10 +180,9 @@ static void look_at_fastpath(struct reconcile *rc, const struct view *view, int6
 void reconcile_net(struct reconcile *rc, const struct view *view, int64_t now_ms)
 {
     update_mtu(rc, view);
-    watch(rc, view);
     for (size_t i = 0; i < view->link_count; i++)
         remove_if_orphan(rc, &view->links[i], now_ms);
-    reconcile_follow_doors(rc, view);
+    reconcile_follow_devices(rc, view);
     for (size_t i = 0; i < rc->state->endpoints.count; i++)
         look_at_endpoint(rc, view, &rc->state->endpoints.items[i], now_ms);
     look_at_routes(rc, view, now_ms);

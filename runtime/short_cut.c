@@ -108,7 +108,7 @@ static void add_arrive(json_t *ruleset, const struct words_table *table)
     words_add_chain(ruleset, table, ARRIVE);
     words_add_rule(
         ruleset, table, ARRIVE,
-        send_to(word_field("ip", "daddr"), value_in(SHORT_CUT_DOORS, word_field("ip", "daddr"))),
+        send_to(word_field("ip", "daddr"), value_in(SHORT_CUT_DEVICES, word_field("ip", "daddr"))),
         NULL);
 }
 
@@ -152,15 +152,16 @@ static json_t *hop_members(const struct member_list *hops)
     return members;
 }
 
-static json_t *door_members(const struct member_list *doors)
+static json_t *device_members(const struct member_list *devices)
 {
     json_t *members = json_array();
 
-    for (size_t i = 0; doors && i < doors->count; i++) {
+    for (size_t i = 0; devices && i < devices->count; i++) {
         char name[IFNAMSIZ];
 
-        endpoint_host_ifname(doors->items[i].addr, name);
-        json_array_append_new(members, json_pack("[o, s]", word_addr(doors->items[i].addr), name));
+        endpoint_host_ifname(devices->items[i].addr, name);
+        json_array_append_new(members,
+                              json_pack("[o, s]", word_addr(devices->items[i].addr), name));
     }
     return members;
 }
@@ -171,7 +172,7 @@ void short_cut_add(json_t *ruleset, const struct words_table *table,
     words_add_set(ruleset, table, FIREWALL_ORIGINS, json_pack("[s, s]", "ipv4_addr", "classid"),
                   firewall_origin_members(spec));
     words_add_map(ruleset, table, SHORT_CUT_HOPS, "ipv4_addr", hop_members(spec->hops));
-    words_add_map(ruleset, table, SHORT_CUT_DOORS, "iface_index", door_members(spec->doors));
+    words_add_map(ruleset, table, SHORT_CUT_DEVICES, "iface_index", device_members(spec->devices));
     add_arrive(ruleset, table);
     add_onward(ruleset, table, spec);
     add_from_container(ruleset, table, spec);
@@ -181,7 +182,7 @@ void short_cut_add(json_t *ruleset, const struct words_table *table,
 json_t *short_cut_empty_maps(void)
 {
     return word(json_pack("[{s:{s:s}}, {s:{s:s}}]", "map", "name", SHORT_CUT_HOPS, "map", "name",
-                          SHORT_CUT_DOORS));
+                          SHORT_CUT_DEVICES));
 }
 
 json_t *short_cut_probe(const struct words_table *table)
@@ -189,7 +190,7 @@ json_t *short_cut_probe(const struct words_table *table)
     json_t *ruleset = json_array();
 
     words_add_table(ruleset, table);
-    words_add_map(ruleset, table, SHORT_CUT_DOORS, "iface_index", json_array());
+    words_add_map(ruleset, table, SHORT_CUT_DEVICES, "iface_index", json_array());
     add_arrive(ruleset, table);
     return ruleset;
 }

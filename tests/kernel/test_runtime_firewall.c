@@ -128,7 +128,8 @@ static void watch_forwarding(void)
                   "add rule inet seen forward counter name n");
 }
 
-static void containers_of_a_node_reach_each_other_past_all_hooks(void **state)
+/* Two containers, and somebody who watches what is forwarded. */
+static struct bed *make_two(void **state)
 {
     struct bed *bed = *state;
 
@@ -136,14 +137,31 @@ static void containers_of_a_node_reach_each_other_past_all_hooks(void **state)
     (void)bed_enter(bed, 1);
     bed_look(bed);
     watch_forwarding();
+    return bed;
+}
+
+/* Three pings and their answers. */
+static void assert_short_way(const struct bed *bed)
+{
     bed_assert_pings(bed, 0, "10.42.1.2");
     assert_seen(0);
-    lab_do("nft", "flush", "map", "netdev", "quilt", "doors"); /* the long way */
+}
+
+static void assert_long_way(const struct bed *bed)
+{
     bed_assert_pings(bed, 0, "10.42.1.2");
     assert_seen(6);
+}
+
+static void containers_of_a_node_reach_each_other_past_all_hooks(void **state)
+{
+    struct bed *bed = make_two(state);
+
+    assert_short_way(bed);
+    lab_do("nft", "flush", "map", "netdev", "quilt", "veths");
+    assert_long_way(bed);
     bed_look(bed);
-    bed_assert_pings(bed, 1, "10.42.1.1");
-    assert_seen(0);
+    assert_short_way(bed);
     bed_assert_right(bed);
 }
 
@@ -152,59 +170,69 @@ static void without_the_short_cut_all_goes_by_the_hooks(void **state)
     struct bed *bed = *state;
 
     bed->rc.can_short_cut = false;
-    (void)bed_enter(bed, 0);
-    (void)bed_enter(bed, 1);
-    bed_look(bed);
-    watch_forwarding();
-    bed_assert_pings(bed, 0, "10.42.1.2");
-    assert_seen(6);
+    (void)make_two(state);
+    assert_long_way(bed);
     bed_assert_right(bed);
+}
+
+static void block_something_by_ipsec(void)
+{
+    lab_do("ip", "xfrm", "policy", "add", "src", "192.0.2.1", "dst", "192.0.2.2", "dir", "fwd",
+           "action", "block");
 }
 
 static void a_policy_of_ipsec_takes_the_short_cut_away(void **state)
 {
-    struct bed *bed = *state;
+    struct bed *bed = make_two(state);
 
-    (void)bed_enter(bed, 0);
-    (void)bed_enter(bed, 1);
+    block_something_by_ipsec();
     bed_look(bed);
-    lab_do("ip", "xfrm", "policy", "add", "src", "192.0.2.1", "dst", "192.0.2.2", "dir", "fwd",
-           "action", "block");
-    bed_look(bed);
-    watch_forwarding();
-    bed_assert_pings(bed, 0, "10.42.1.2");
-    assert_seen(6);
+    assert_long_way(bed);
     bed_assert_right(bed);
     lab_do("ip", "xfrm", "policy", "flush");
     bed_look(bed);
-    bed_assert_pings(bed, 0, "10.42.1.2");
-    assert_seen(0);
+    assert_short_way(bed);
     bed_assert_right(bed);
+}
+
+/* The table is not written for a while. */
+static void hold_back(struct bed *bed)
+{
+    static const char key[] = "firewall table netdev quilt";
+
+    while (guard_allows(&bed->rc.guard, key, clock_boot_ms()))
+        (void)guard_note(&bed->rc.guard, key, "it fails", clock_boot_ms());
 }
 
 static void what_cannot_be_kept_right_is_shut(void **state)
 {
-    struct bed *bed = *state;
+    struct bed *bed = make_two(state);
 
-    (void)bed_enter(bed, 0);
-    (void)bed_enter(bed, 1);
-    bed_look(bed);
     bed->rc.is_frames_known = false;
-    while (guard_allows(&bed->rc.guard, "firewall table netdev quilt", clock_boot_ms()))
-        (void)guard_note(&bed->rc.guard, "firewall table netdev quilt", "it fails",
-                         clock_boot_ms());
+    hold_back(bed);
     reconcile_run(&bed->rc, LOOK_MEMBERS);
-    watch_forwarding();
-    bed_assert_pings(bed, 0, "10.42.1.2");
-    assert_seen(6);
+    assert_long_way(bed);
     guard_deinit(&bed->rc.guard);
     bed_look(bed);
-    bed_assert_pings(bed, 0, "10.42.1.2");
-    assert_seen(0);
+    assert_short_way(bed);
     bed_assert_right(bed);
 }
 
-static void a_door_goes_with_its_endpoint_and_so_does_its_chain(void **state)
+static void what_cannot_be_taken_away_is_shut(void **state)
+{
+    struct bed *bed = make_two(state);
+
+    hold_back(bed);
+    block_something_by_ipsec();
+    reconcile_run(&bed->rc, LOOK_FIREWALL);
+    assert_long_way(bed);
+    guard_deinit(&bed->rc.guard);
+    bed_look(bed);
+    assert_long_way(bed);
+    bed_assert_right(bed);
+}
+
+static void a_device_goes_from_the_map_with_its_endpoint_and_so_does_its_chain(void **state)
 {
     struct bed *bed = *state;
     AUTO_FREE char *table = NULL;
@@ -306,7 +334,8 @@ int main(void)
         TEST(without_the_short_cut_all_goes_by_the_hooks),
         TEST(a_policy_of_ipsec_takes_the_short_cut_away),
         TEST(what_cannot_be_kept_right_is_shut),
-        TEST(a_door_goes_with_its_endpoint_and_so_does_its_chain),
+        TEST(what_cannot_be_taken_away_is_shut),
+        TEST(a_device_goes_from_the_map_with_its_endpoint_and_so_does_its_chain),
         TEST(hops_are_the_routes_that_are_like_any_other_and_in_the_kernel),
         TEST(foreign_tables_stay_byte_for_byte),
         TEST(a_forged_source_is_dropped),

@@ -140,10 +140,10 @@ static const struct firewall_peer peers[] = {
 static struct member of_endpoints[] = {{.set = MEMBERS_ENDPOINTS, .addr = 0x0a2a0101},
                                        {.set = MEMBERS_ENDPOINTS, .addr = 0x0a2a0105}};
 static struct member of_hops[] = {{.set = MEMBERS_HOPS, .addr = 0x0a2a0200, .to = 0x0a2a0200}};
-static struct member of_doors[] = {{.set = MEMBERS_DOORS, .addr = 0x0a2a0101, .to = 7}};
+static struct member of_devices[] = {{.set = MEMBERS_DEVICES, .addr = 0x0a2a0101, .to = 7}};
 static const struct member_list endpoints = {of_endpoints, ARRAY_LEN(of_endpoints)};
 static const struct member_list hops = {of_hops, ARRAY_LEN(of_hops)};
-static const struct member_list doors = {of_doors, ARRAY_LEN(of_doors)};
+static const struct member_list devices = {of_devices, ARRAY_LEN(of_devices)};
 
 static struct firewall_spec node(void)
 {
@@ -152,7 +152,7 @@ static struct firewall_spec node(void)
                                   .peers = peers,
                                   .peer_count = ARRAY_LEN(peers),
                                   .endpoints = &endpoints,
-                                  .doors = &doors,
+                                  .devices = &devices,
                                   .hops = &hops,
                                   .has_overlay = true,
                                   .mtu_bytes = 1450,
@@ -397,7 +397,7 @@ static void the_short_cut_reads_so(void **unused)
     assert_chain(ruleset, "onward",
                  "fwd to @hops[ip daddr & 255.255.255.0] device vxlan100\n"
                  "goto arrive\n");
-    assert_chain(ruleset, "arrive", "fwd to ip daddr device @doors[ip daddr]\n");
+    assert_chain(ruleset, "arrive", "fwd to ip daddr device @veths[ip daddr]\n");
     assert_chain(overlay, "vxlan100",
                  "ether type != ip; accept\n"
                  "pkttype == host; ip hdrlength == 5; "
@@ -407,7 +407,7 @@ static void the_short_cut_reads_so(void **unused)
                  "l4proto == 6; goto arrive\n"
                  "l4proto != 6; length <= 1450; goto arrive\n");
     assert_members(ruleset, "map", "hops", "10.42.2.0, 10.42.2.0");
-    assert_members(ruleset, "map", "doors", "10.42.1.1, qv0a2a0101");
+    assert_members(ruleset, "map", "veths", "10.42.1.1, qv0a2a0101");
     assert_members(ruleset, "set", "origins", "10.42.2.0 . c0a8:10b; 10.42.3.0 . c0a8:10c");
 }
 

@@ -50,8 +50,8 @@ static void each_set_has_its_members_in_its_own_form(void **unused)
         {{MEMBERS_HOPS, SUBNET, 0x0a2a2a0a},
          {{NFPROTO_NETDEV, "hops", "\x0a\x2a\x02\x00", 4, true, 0x0a2a2a0a}},
          1},
-        {{MEMBERS_DOORS, CONTAINER, 7},
-         {{NFPROTO_NETDEV, "doors", "\x0a\x2a\x01\x05", 4, true, 7}},
+        {{MEMBERS_DEVICES, CONTAINER, 7},
+         {{NFPROTO_NETDEV, "veths", "\x0a\x2a\x01\x05", 4, true, 7}},
          1},
     };
 
