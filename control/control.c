@@ -352,6 +352,7 @@ void control_deinit(struct control *c)
 {
     http_server_free(c->server);
     http_body_unref(c->list);
+    http_body_unref(c->beat_answer.body);
     loop_source_free(c->renewal);
     loop_source_free(c->tick);
     loop_source_free(c->suspicion);

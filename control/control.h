@@ -13,6 +13,7 @@
 
 #include <limits.h>
 
+#include "control/api/answer.h"
 #include "control/api/backup.h"
 #include "control/api/guard.h"
 #include "control/api/health.h"
@@ -74,6 +75,7 @@ struct control {
     struct metrics metrics;
     struct http_body *list; /* the latest answer with all nodes; NULL: none yet */
     uint64_t list_edition;  /* of the registry, when it was made */
+    struct beat_answer beat_answer;
     struct http_route routes[ROUTE_COUNT];
     struct visitor visitor; /* who makes the request that is being handled */
     struct http_server *server;

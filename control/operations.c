@@ -207,9 +207,9 @@ void operations_unreserve(struct control *c, struct http_request *request, const
     operation_run(op);
 }
 
-static void hear_witness(struct control *c, const char *node_id, const struct heard_beat *beat)
+static void hear_witness(struct control *c, struct node *node, const struct heard_beat *beat)
 {
-    registry_note_probes(&c->registry, node_id, beat->probes, beat->probe_count, control_now());
+    registry_note_probes(&c->registry, node, beat->probes, beat->probe_count, control_now());
     for (size_t i = 0; i < beat->probe_count; i++) {
         if (beat->probes[i].state != API_PROBE_LOST || loop_timer_is_armed(c->suspicion))
             continue;
@@ -220,20 +220,22 @@ static void hear_witness(struct control *c, const char *node_id, const struct he
 void operations_heartbeat(struct control *c, struct http_request *request, const char *node_id,
                           const struct heard_beat *beat)
 {
+    struct node *node = registry_find(&c->registry, node_id);
     struct registry_change *up = NULL;
-    enum registry_outcome outcome = registry_note_report(&c->registry, node_id, &beat->report);
+    enum registry_outcome outcome =
+        node ? registry_note_report(node, &beat->report) : REGISTRY_UNKNOWN;
 
     if (outcome == REGISTRY_READY)
-        outcome = registry_heartbeat(&c->registry, node_id, control_now(), &up);
-    if (outcome <= REGISTRY_CHANGE)
-        hear_witness(c, node_id, beat);
-    c->metrics.heartbeats += outcome <= REGISTRY_CHANGE;
+        outcome = registry_heartbeat(&c->registry, node, control_now(), &up);
+    if (outcome > REGISTRY_CHANGE) {
+        answer_failure(request, outcome);
+        return;
+    }
+    c->metrics.heartbeats++;
+    hear_witness(c, node, beat);
     if (outcome == REGISTRY_CHANGE)
         operation_run_planned(c, &op_up, up);
-    if (outcome <= REGISTRY_CHANGE)
-        answer_heartbeat(request, c, registry_find(&c->registry, node_id));
-    else
-        answer_failure(request, outcome);
+    answer_heartbeat(request, c, node);
 }
 
 bool operations_mark_down(struct control *c, struct node *node)

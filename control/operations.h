@@ -24,7 +24,7 @@ struct registering {
 /* A heartbeat, and what came with it. */
 struct heard_beat {
     struct api_heartbeat report;
-    struct api_probe probes[API_PROBES_MAX];
+    struct api_probe *probes; /* owned; NULL: none */
     size_t probe_count;
 };
 

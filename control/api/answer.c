@@ -174,6 +174,30 @@ static bool is_renewal_due(struct control *c, const struct node *node)
     return ca_rotation_may_ask(&c->rotation, clock_unix_s());
 }
 
+static bool is_same(const struct beat_answer *answer, const struct api_heartbeat_reply *reply)
+{
+    return answer->body && answer->revision == reply->revision &&
+           answer->server_time == reply->server_time &&
+           answer->is_renewal_due == reply->is_renewal_due &&
+           strcmp(answer->ca_sha256, reply->ca_sha256 ? reply->ca_sha256 : "") == 0;
+}
+
+static void make_beat_answer(struct beat_answer *answer, const struct api_heartbeat_reply *reply)
+{
+    struct strbuf text = {0};
+    size_t n;
+
+    http_body_unref(answer->body);
+    *answer = (struct beat_answer){.revision = reply->revision,
+                                   .server_time = reply->server_time,
+                                   .is_renewal_due = reply->is_renewal_due};
+    if (reply->ca_sha256)
+        memcpy(answer->ca_sha256, reply->ca_sha256, sizeof answer->ca_sha256);
+    api_heartbeat_reply_to_json(reply, &text);
+    n = text.len;
+    answer->body = http_body_take(strbuf_take(&text), n);
+}
+
 void answer_heartbeat(struct http_request *request, struct control *c, const struct node *node)
 {
     const struct api_heartbeat_reply reply = {
@@ -183,8 +207,8 @@ void answer_heartbeat(struct http_request *request, struct control *c, const str
         .ca_sha256 = c->pki ? c->pki->told_sha256 : NULL,
         .is_renewal_due = is_renewal_due(c, node),
     };
-    AUTO_STRBUF struct strbuf out = {0};
 
-    api_heartbeat_reply_to_json(&reply, &out);
-    http_reply_json(request, 200, out.data);
+    if (!is_same(&c->beat_answer, &reply))
+        make_beat_answer(&c->beat_answer, &reply);
+    http_reply_body(request, 200, "application/json", c->beat_answer.body);
 }

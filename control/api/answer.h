@@ -2,6 +2,7 @@
 #pragma once
 
 #include "control/services/registry.h"
+#include "lib/base/digest.h"
 #include "lib/base/json.h"
 #include "lib/http/server.h"
 
@@ -17,6 +18,15 @@ void answer_node(struct http_request *request, const struct control *control, co
 /* The reservation's JSON; 404 when there is none. host: as api_reservation_host() writes it. */
 void answer_reservation(struct http_request *request, const struct control *control,
                         const char *host);
+/* The latest answer to a heartbeat. Thousands ask in the same second, and are told the same. */
+struct beat_answer {
+    struct http_body *body; /* NULL: none yet */
+    uint64_t revision;
+    int64_t server_time; /* Unix seconds */
+    bool is_renewal_due;
+    char ca_sha256[SHA256_HEX_SIZE]; /* "": none is told */
+};
+
 void answer_heartbeat(struct http_request *request, struct control *control,
                       const struct node *node);
 /* The outcomes that are failures; some take their words from err_text(). */

@@ -180,14 +180,14 @@ static bool read_report(struct http_request *request, struct heard_beat *ret_bea
     AUTO_JSON json_t *body = NULL;
     size_t n;
 
-    ret_beat->report = api_heartbeat_empty();
-    ret_beat->probe_count = 0;
+    *ret_beat = (struct heard_beat){.report = api_heartbeat_empty()};
     (void)http_request_body(request, &n);
     if (n == 0)
         return true;
     body = answer_json_body(request);
     if (!body)
         return false;
+    ret_beat->probes = mem_array(API_PROBES_MAX, sizeof *ret_beat->probes);
     if (api_heartbeat_from_json(body, &ret_beat->report) == 0 &&
         api_probes_from_json(body, ret_beat->probes, &ret_beat->probe_count) == 0)
         return true;
@@ -201,6 +201,7 @@ void nodes_heartbeat(struct http_request *request, void *data)
 
     if (read_report(request, &beat))
         operations_heartbeat(data, request, http_request_param(request, 0), &beat);
+    free(beat.probes);
 }
 
 void nodes_deregister(struct http_request *request, void *data)

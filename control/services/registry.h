@@ -251,13 +251,12 @@ struct reservation *registry_find_reservation(const struct registry *registry, c
 /* {"reservations":[...],"cluster_id":...,"revision":N}, in the order of their making. */
 void registry_reservations_to_json(const struct registry *registry, struct strbuf *out);
 
-/* What comes with a sign of life: REGISTRY_READY, noted; REGISTRY_STALE, to be heard no further; or
- * REGISTRY_UNKNOWN. */
-enum registry_outcome registry_note_report(struct registry *registry, const char *node_id,
-                                           const struct api_heartbeat *report);
+/* What comes with a sign of life: REGISTRY_READY, noted; or REGISTRY_STALE, to be heard no further.
+ */
+enum registry_outcome registry_note_report(struct node *node, const struct api_heartbeat *report);
 /* A sign of life. Heard at once; REGISTRY_CHANGE when the node was down and is to be up. Never
  * REGISTRY_WAIT. */
-enum registry_outcome registry_heartbeat(struct registry *registry, const char *node_id,
+enum registry_outcome registry_heartbeat(struct registry *registry, struct node *node,
                                          struct moment now, struct registry_change **ret_change);
 /* Those that are silent are unknown from now on, until they are heard or down: for a control plane
  * that doubts. */

@@ -140,26 +140,17 @@ static bool must_register(const struct node *node)
     return node->facts.has_left || !node->facts.holds_address;
 }
 
-enum registry_outcome registry_note_report(struct registry *r, const char *node_id,
-                                           const struct api_heartbeat *report)
+enum registry_outcome registry_note_report(struct node *node, const struct api_heartbeat *report)
 {
-    struct node *node = registry_find(r, node_id);
-
-    if (!node)
-        return REGISTRY_UNKNOWN;
     if (report->generation >= 0 && report->generation < node->facts.generation)
         return REGISTRY_STALE;
     node->report = *report;
     return REGISTRY_READY;
 }
 
-enum registry_outcome registry_heartbeat(struct registry *r, const char *node_id, struct moment now,
+enum registry_outcome registry_heartbeat(struct registry *r, struct node *node, struct moment now,
                                          struct registry_change **ret_change)
 {
-    struct node *node = registry_find(r, node_id);
-
-    if (!node)
-        return REGISTRY_UNKNOWN;
     if (must_register(node))
         return REGISTRY_LEFT;
     r->edition += node_set_heartbeat(node, now.unix_s);

@@ -60,13 +60,9 @@ static void note_one(struct registry *r, struct node *by, const struct api_probe
         suspect(r, about, now);
 }
 
-void registry_note_probes(struct registry *r, const char *node_id, const struct api_probe *probes,
+void registry_note_probes(struct registry *r, struct node *by, const struct api_probe *probes,
                           size_t count, struct moment now)
 {
-    struct node *by = registry_find(r, node_id);
-
-    if (!by)
-        return;
     by->standing = (struct witness_standing){.is_heard = false};
     for (size_t i = 0; i < count; i++)
         note_one(r, by, &probes[i], now);

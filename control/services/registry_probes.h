@@ -14,7 +14,7 @@
 #define KEPT_TIMEOUTS 10
 
 /* With a heartbeat that was heard. Nodes that are not known are left out. */
-void registry_note_probes(struct registry *registry, const char *node_id,
+void registry_note_probes(struct registry *registry, struct node *by,
                           const struct api_probe *probes, size_t count, struct moment now);
 /* We were away: what was told before accuses nobody. */
 void registry_doubt_witnesses(struct registry *registry, struct moment now);

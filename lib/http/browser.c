@@ -62,6 +62,7 @@ bool browser_asks_for_stranger(const char *host, const char *const *names, size_
     memcpy(name, host, n + 1);
     if (!cut_port(name))
         return true;
-    return ip4_parse(name, &addr) != 0 && strcasecmp(name, "localhost") != 0 &&
-           !is_one_of(name, names, count);
+    /* Addresses last: what is none is put into words. */
+    return strcasecmp(name, "localhost") != 0 && !is_one_of(name, names, count) &&
+           ip4_parse(name, &addr) != 0;
 }

@@ -186,11 +186,19 @@ static void add_headers(struct http_request *request, struct MHD_Response *respo
     strbuf_clear(&request->headers);
 }
 
+static void queue(struct http_request *request, unsigned int status, struct MHD_Response *response)
+{
+    assert(request->state == HTTP_REQUEST_HANDLING || request->state == HTTP_REQUEST_WAITING);
+    if (MHD_queue_response(request->mhd, status, response) == MHD_NO)
+        log_debug("an answer was not taken; the connection will be closed",
+                  LOG_U("status", status));
+    http_request_answered(request, status);
+}
+
 /* Takes the response over. */
 static void reply(struct http_request *request, unsigned int status, const char *content_type,
                   struct MHD_Response *response)
 {
-    assert(request->state == HTTP_REQUEST_HANDLING || request->state == HTTP_REQUEST_WAITING);
     if (!response)
         mem_exhausted(0);
     if (content_type)
@@ -198,11 +206,8 @@ static void reply(struct http_request *request, unsigned int status, const char 
     if (request->server->is_draining)
         (void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     add_headers(request, response);
-    if (MHD_queue_response(request->mhd, status, response) == MHD_NO)
-        log_debug("an answer was not taken; the connection will be closed",
-                  LOG_U("status", status));
+    queue(request, status, response);
     MHD_destroy_response(response);
-    http_request_answered(request, status);
 }
 
 static struct MHD_Response *response_copy(const char *text)
@@ -223,26 +228,19 @@ void http_reply_json(struct http_request *request, unsigned int status, const ch
     http_reply_text(request, status, "application/json", json);
 }
 
-static void unref_body(void *body)
+/* Nothing in the answer is about this request. */
+static bool is_for_anybody(const struct http_request *request)
 {
-    http_body_unref(body);
-}
-
-static struct MHD_Response *response_shared(struct http_body *body)
-{
-    union {
-        const void *in;
-        void *out;
-    } bytes = {.in = http_body_bytes(body)}; /* libmicrohttpd reads only */
-
-    return MHD_create_response_from_buffer_with_free_callback_cls(http_body_len(body), bytes.out,
-                                                                  unref_body, http_body_ref(body));
+    return request->headers.len == 0 && !request->server->is_draining;
 }
 
 void http_reply_body(struct http_request *request, unsigned int status, const char *content_type,
                      struct http_body *body)
 {
-    reply(request, status, content_type, response_shared(body));
+    if (is_for_anybody(request))
+        queue(request, status, http_body_response(body, content_type));
+    else
+        reply(request, status, NULL, http_body_response_new(body, content_type));
 }
 
 void http_reply_empty(struct http_request *request, unsigned int status)

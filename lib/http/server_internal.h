@@ -269,6 +269,13 @@ unsigned int http_head_judge(const struct http_request *request, const char *met
  * does not take. */
 void http_head_heed_library(struct http_server *server, const char *said);
 
+/* ---- body.c ---------------------------------------------------------------------------------- */
+
+/* An answer with the body: the caller's own, to which headers may be added. */
+struct MHD_Response *http_body_response_new(struct http_body *body, const char *content_type);
+/* The same for all, made once; the body's. A body is always asked for with the same type. */
+struct MHD_Response *http_body_response(struct http_body *body, const char *content_type);
+
 /* ---- reply.c --------------------------------------------------------------------------------- */
 
 /* Marks the request as answered and, when it waited, hands it back to libmicrohttpd. */

@@ -121,7 +121,9 @@ enum registry_outcome join_as(struct mesh *m, const struct registry_grant *who,
 enum registry_outcome beat(struct mesh *m, const char *node_id)
 {
     struct registry_change *change = NULL;
-    enum registry_outcome outcome = registry_heartbeat(&m->registry, node_id, m->now, &change);
+    struct node *node = registry_find(&m->registry, node_id);
+    enum registry_outcome outcome =
+        node ? registry_heartbeat(&m->registry, node, m->now, &change) : REGISTRY_UNKNOWN;
 
     return done(m, outcome, change);
 }

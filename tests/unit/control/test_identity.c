@@ -311,10 +311,11 @@ static void who_knows_another_cluster_or_more_of_this_one_changes_nothing(void *
 
 static enum registry_outcome report(struct mesh *m, const char *node_id, int64_t generation)
 {
+    struct node *node = registry_find(&m->registry, node_id);
     struct api_heartbeat said = api_heartbeat_empty();
 
     said.generation = generation;
-    return registry_note_report(&m->registry, node_id, &said);
+    return node ? registry_note_report(node, &said) : REGISTRY_UNKNOWN;
 }
 
 static void register_knowing_generations(struct mesh *m)

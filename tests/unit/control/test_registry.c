@@ -83,7 +83,8 @@ static void confirm(struct mesh *m, const char *node_id, uint64_t revision)
     struct api_heartbeat said = api_heartbeat_empty();
 
     said.revision_applied = (int64_t)revision;
-    assert_int_equal(registry_note_report(&m->registry, node_id, &said), REGISTRY_READY);
+    assert_int_equal(registry_note_report(registry_find(&m->registry, node_id), &said),
+                     REGISTRY_READY);
 }
 
 static void
@@ -257,8 +258,7 @@ static void a_beat_while_being_marked_down_brings_the_node_up_again(void **state
     pass(m, 31000);
     assert_int_equal(registry_plan_down(&m->registry, node, m->now, &down), REGISTRY_CHANGE);
     pass(m, 1);
-    assert_int_equal(registry_heartbeat(&m->registry, m->grant.node_id, m->now, &up),
-                     REGISTRY_READY);
+    assert_int_equal(registry_heartbeat(&m->registry, node, m->now, &up), REGISTRY_READY);
     down->set.item.next = NULL;
     assert_int_equal(store_commit(m->store, &down->set), 0);
     registry_commit(&m->registry, down, m->now);

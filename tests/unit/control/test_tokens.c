@@ -199,7 +199,7 @@ static enum registry_outcome report(struct mesh *m, int64_t generation)
     struct api_heartbeat said = api_heartbeat_empty();
 
     said.generation = generation;
-    return registry_note_report(&m->registry, m->grant.node_id, &said);
+    return registry_note_report(registry_find(&m->registry, m->grant.node_id), &said);
 }
 
 static void a_process_that_registers_twice_begins_one_generation(void **state)

@@ -22,6 +22,7 @@ struct bed {
     struct loop_source *mail_io;
     struct mailbox_item stop;
     struct bed_identity identity; /* when it speaks TLS */
+    struct http_body *common;     /* NULL: not asked for yet */
     pthread_t thread;
     struct ring waiting; /* struct pending */
     struct ring streams; /* struct reader */
@@ -75,6 +76,19 @@ static void on_shared(struct http_request *request, void *data)
     else
         http_reply_body(request, 200, "text/plain", body);
     http_body_unref(body);
+}
+
+/* Its bytes are others after each request for new ones; whoever was answered has the old ones. */
+static void on_common(struct http_request *request, void *data)
+{
+    struct bed *bed = data;
+    const char *text = http_request_query(request, "new");
+
+    if (text) {
+        http_body_unref(bed->common);
+        bed->common = http_body_new(text, strlen(text));
+    }
+    http_reply_body(request, 200, "text/plain", bed->common);
 }
 
 static void on_bad_detail(struct http_request *request, void *data)
@@ -285,6 +299,7 @@ static const struct http_route routes[] = {
     {"GET", "/echo/:word", on_echo_word},
     {"POST", "/echo", on_echo},
     {"GET", "/shared", on_shared},
+    {"GET", "/common", on_common},
     {"GET", "/bad-detail", on_bad_detail},
     {"GET", "/busy", on_busy},
     {"GET", "/later", on_later},
@@ -359,6 +374,7 @@ void bed_stop(struct bed *bed, unsigned int *ret_gone)
     mailbox_push(bed->mailbox, &bed->stop);
     assert_int_equal(pthread_join(bed->thread, NULL), 0);
     http_server_free(bed->server);
+    http_body_unref(bed->common);
     if (ret_gone)
         *ret_gone = bed->gone_count;
     assert_int_equal(bed->stream_count, 0);

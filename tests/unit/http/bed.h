@@ -5,6 +5,7 @@
  *     GET  /echo/:word       "word=W query=Q", Q being the argument "q"
  *     POST /echo             the body
  *     GET  /shared           a shared body, with an ETag
+ *     GET  /common           a body that answers have in common; ?new=TEXT makes it another one
  *     GET  /bad-detail       a problem whose detail is no UTF-8
  *     GET  /later            answered by POST /answer
  *     GET  /stream           pieces pushed by POST /push; ended by POST /end

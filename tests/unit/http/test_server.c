@@ -110,6 +110,26 @@ static void a_known_etag_is_a_304(void **state)
     assert_contains(known, "ETag: \"7\"\r\n");
 }
 
+static void answers_in_common_outlive_their_body(void **state)
+{
+    AUTO_FREE char *answers =
+        raw_ask(*state, "GET /common?new=first HTTP/1.1\r\nHost: t\r\n\r\n"
+                        "GET /common HTTP/1.1\r\nHost: t\r\n\r\n"
+                        "GET /common?new=second HTTP/1.1\r\nHost: t\r\n\r\n" GET("/common"));
+    const char *types = answers;
+    size_t count = 0;
+
+    while ((types = strstr(types, "Content-Type: text/plain\r\n"))) {
+        types++;
+        count++;
+    }
+    assert_int_equal(count, 4);
+    assert_contains(answers, "\r\n\r\nfirstHTTP/1.1 200 OK\r\n");
+    assert_contains(strstr(answers, "firstHTTP"), "\r\n\r\nfirstHTTP/1.1 200 OK\r\n");
+    assert_contains(answers, "\r\n\r\nsecondHTTP/1.1 200 OK\r\n");
+    assert_string_equal(strrchr(answers, '\n'), "\nsecond");
+}
+
 static void a_target_that_is_no_path_is_a_400(void **state)
 {
     AUTO_FREE char *absolute = raw_ask(*state, GET("http://t/echo/a"));
@@ -398,6 +418,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(options_are_answered_with_allow),
         cmocka_unit_test(head_is_get_without_the_body),
         cmocka_unit_test(a_known_etag_is_a_304),
+        cmocka_unit_test(answers_in_common_outlive_their_body),
         cmocka_unit_test(a_target_that_is_no_path_is_a_400),
         cmocka_unit_test(a_detail_that_is_no_utf8_becomes_valid_json),
         cmocka_unit_test(a_body_over_the_limit_is_a_413_before_it_was_sent),
