@@ -98,15 +98,15 @@ static void add_skew(struct strbuf *out, const struct control_client_status *con
 
 static void add_tls(struct strbuf *out, const struct status_view *view)
 {
-    const struct figure figures[] = {
-        {"quilt_agent_certificate_expires_seconds", "gauge",
-         "When this node's certificate expires, Unix time; 0 without one.",
-         (uint64_t)view->tls->expires_at},
-        {"quilt_agent_certificate_renewals_total", "counter", "Certificates got to go on with.",
-         view->control.renewals},
-    };
+    const struct figure expiry = {"quilt_agent_certificate_expiry_timestamp_seconds", "gauge",
+                                  "When this node's certificate expires, Unix time.",
+                                  (uint64_t)view->tls->expires_at};
+    const struct figure renewals = {"quilt_agent_certificate_renewals_total", "counter",
+                                    "Certificates got to go on with.", view->control.renewals};
 
-    figures_add(out, figures, ARRAY_LEN(figures));
+    if (view->tls->expires_at > 0)
+        figures_add(out, &expiry, 1);
+    figures_add(out, &renewals, 1);
     add_pins(out, view->tls->trust);
 }
 

@@ -97,6 +97,11 @@ char *pki_host(const struct pki *pki)
     return given ? given : mem_strdup(ip4_format(find_address(pki), text));
 }
 
+const struct tls_cert_facts *pki_shown(const struct pki *pki)
+{
+    return tls_cert_facts(pki->given ? tls_chain_own(pki->given) : pki->files->server.cert);
+}
+
 /* ---- what is told to nodes ------------------------------------------------------------------- */
 
 static int tell(struct pki *pki, const char *pem)

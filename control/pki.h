@@ -96,3 +96,5 @@ int pki_issue_node(const struct pki *pki, const struct tls_public_key *key, cons
                    uint32_t host_ip, char **ret_pem);
 /* What others reach the server by, for the line that is printed for them. Caller frees. */
 char *pki_host(const struct pki *pki);
+/* Of the certificate that the server shows, or is about to. */
+const struct tls_cert_facts *pki_shown(const struct pki *pki);

@@ -74,6 +74,20 @@ static void add_store(struct strbuf *out, const struct writer_stats *stats)
                 name, (unsigned long long)stats->commits);
 }
 
+static void add_certificates(struct strbuf *out, const struct pki *pki)
+{
+    const struct figure figures[] = {
+        {"quilt_control_certificate_expiry_timestamp_seconds", "gauge",
+         "When the certificate that the server shows expires, Unix time.",
+         (uint64_t)pki_shown(pki)->not_after},
+        {"quilt_control_ca_certificate_expiry_timestamp_seconds", "gauge",
+         "When the cluster's own CA expires, which signs for the nodes, Unix time.",
+         (uint64_t)tls_cert_facts(tls_ca_cert(pki->files->ca))->not_after},
+    };
+
+    figures_add(out, figures, ARRAY_LEN(figures));
+}
+
 void metrics_show(struct http_request *request, void *data)
 {
     const struct control *c = data;
@@ -114,6 +128,8 @@ void metrics_show(struct http_request *request, void *data)
     add_nodes(&out, &c->registry);
     add_subnets(&out, &c->registry.pool);
     figures_add(&out, figures, ARRAY_LEN(figures));
+    if (c->pki)
+        add_certificates(&out, c->pki);
     add_requests(&out, &c->metrics);
     add_store(&out, writer_stats(c->writer));
     figures_add_process(&out, "quilt-mesh-control");

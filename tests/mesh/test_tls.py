@@ -42,7 +42,7 @@ def test_status_and_metrics_tell_when_the_certificate_expires_and_which_ca_is_kn
     assert 29 * 86400 < said["certificate_expires_at"] - time.time() < 31 * 86400
     assert said["ca_pins"] == [mesh.token.split("-")[1]]
     assert abs(said["clock_skew_s"]) <= 1
-    assert metric(node, "quilt_agent_certificate_expires_seconds") == said["certificate_expires_at"]
+    assert metric(node, "quilt_agent_certificate_expiry_timestamp_seconds") == said["certificate_expires_at"]
     assert metric(node, f'quilt_agent_ca_info{{pin="{said["ca_pins"][0]}"}}') == 1
 
 

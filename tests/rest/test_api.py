@@ -348,5 +348,6 @@ def test_metrics_are_real_figures(plane):
     assert plane.metric(route + ',status="4xx"}') == 1
     assert plane.metric("quilt_control_revision") == 4
     assert plane.metric("quilt_control_commit_seconds_count") >= 3
+    assert b"certificate" not in plane.ask("GET", "/metrics").body  # of TLS
     assert plane.metric("process_resident_memory_bytes") > 1000000
     assert plane.metric("quilt_control_doubt") == 0

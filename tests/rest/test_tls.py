@@ -2,6 +2,7 @@
 import os
 import socket
 import sqlite3
+import ssl
 import subprocess
 
 import pytest
@@ -42,6 +43,12 @@ def test_the_certificates_are_what_openssl_expects(plane):
     assert "IP Address:127.0.0.1" in text and "DNS:localhost" in text
     assert "TLS Web Server Authentication" in text
     assert "CA:TRUE" in openssl("x509", "-in", plane.pki / "ca.pem", "-noout", "-text")
+
+
+def test_metrics_tell_when_the_certificate_and_the_ca_expire(plane):
+    for name, figure in (("server", "certificate"), ("ca", "ca_certificate")):
+        end = openssl("x509", "-noout", "-enddate", "-in", plane.pki / f"{name}.pem").split("=")[1].strip()
+        assert plane.metric(f"quilt_control_{figure}_expiry_timestamp_seconds") == ssl.cert_time_to_seconds(end)
 
 
 def test_nothing_in_the_directory_is_for_others(plane):

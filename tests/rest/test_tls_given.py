@@ -54,16 +54,25 @@ def test_a_given_key_that_everybody_can_read_is_told_once_with_the_command_and_l
     assert "chmod" not in plane.log()
 
 
-def test_a_given_certificate_that_is_renewed_is_shown_without_a_restart(make_secure, given):
+def expires_at(pem_file):
+    text = openssl("x509", "-noout", "-enddate", "-in", pem_file)
+    return ssl.cert_time_to_seconds(text.split("=")[1].strip())
+
+
+def test_a_given_certificate_that_is_renewed_is_shown_without_a_restart(make_secure, given, tmp_path):
     ca, make = given
     cert, key = make("first")
     plane = make_secure("--tls-cert", cert, "--tls-key", key, "--tls-ca", ca)
+    plane.context = lambda *pair: _context(ca, *pair)
     plane.start()
-    fresh_cert, fresh_key = make("second")
+    assert plane.metric("quilt_control_certificate_expiry_timestamp_seconds") == expires_at(cert)
+    assert plane.metric("quilt_control_ca_certificate_expiry_timestamp_seconds") == expires_at(plane.pki / "ca.pem")
+    fresh_cert, fresh_key = make_server(tmp_path, "second", (ca, tmp_path / "their-ca-key.pem"), days=7)
     fresh_key.rename(key)
     fresh_cert.rename(cert)
     wait_for(lambda: shown_name(plane).endswith("CN = second"), 40, "the new certificate to be shown")
 
+    assert plane.metric("quilt_control_certificate_expiry_timestamp_seconds") == expires_at(cert)
 
 def test_a_given_ca_that_changes_is_told_without_a_restart(make_secure, given, tmp_path):
     ca, make = given

@@ -186,10 +186,24 @@ static void over_tls_there_are_some_more_figures(void **state)
     status_add_metrics(&out, &view);
     ca = mem_printf("\nquilt_agent_ca_info{pin=\"%s\"} 1\n", t.pin);
     assert_non_null(strstr(out.data, ca));
-    assert_non_null(strstr(out.data, "\nquilt_agent_certificate_expires_seconds 1769817600\n"));
+    assert_non_null(
+        strstr(out.data, "\nquilt_agent_certificate_expiry_timestamp_seconds 1769817600\n"));
     assert_non_null(strstr(out.data, "\nquilt_agent_certificate_renewals_total 3\n"));
     assert_non_null(strstr(out.data, "\nquilt_agent_clock_skew_seconds -7\n"));
     assert_non_null(strstr(out.data, "\nquilt_agent_control_plane_barred 1\n"));
+}
+
+static void without_a_certificate_no_figure_says_when_it_expires(void **state)
+{
+    CLEANUP(tls_view_deinit) struct tls_view t = {.ca = NULL};
+    struct status_view view = make_view();
+    AUTO_STRBUF struct strbuf out = {0};
+
+    tls_view_init(&t, &view);
+    t.tls.expires_at = 0;
+    status_add_metrics(&out, &view);
+    assert_null(strstr(out.data, "expiry"));
+    assert_non_null(strstr(out.data, "\nquilt_agent_certificate_renewals_total 3\n"));
 }
 
 static void ready_says_why_not(void **state)
@@ -216,6 +230,7 @@ int main(void)
         cmocka_unit_test(each_trouble_is_said_in_words),
         cmocka_unit_test(over_tls_it_says_what_it_shows_and_whom_it_believes),
         cmocka_unit_test(over_tls_there_are_some_more_figures),
+        cmocka_unit_test(without_a_certificate_no_figure_says_when_it_expires),
         cmocka_unit_test(ready_says_why_not),
     };
 
