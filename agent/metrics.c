@@ -96,6 +96,7 @@ static void add_skew(struct strbuf *out, const struct control_client_status *con
     strbuf_addf(out, "quilt_agent_clock_skew_seconds %" PRId64 "\n", control->clock_skew_s);
 }
 
+/* Without a certificate there is no sample: a time of 0 would be one that is long over. */
 static void add_tls(struct strbuf *out, const struct status_view *view)
 {
     const struct figure expiry = {"quilt_agent_certificate_expiry_timestamp_seconds", "gauge",

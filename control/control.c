@@ -7,6 +7,7 @@
 #include "control/api/tokens.h"
 #include "control/certificates.h"
 #include "control/operations.h"
+#include "control/pki_given.h"
 #include "control/services/registry_probes.h"
 #include "control/store/sqlite.h"
 #include "lib/base/clock.h"
@@ -339,6 +340,8 @@ int control_init(struct control *c, const struct control_config *config)
     r = daemon_init(&c->daemon, on_stop, c);
     (void)gethostname(c->hostname, sizeof c->hostname - 1);
     c->guesses.salt = c->told_denials.salt = random_u64();
+    if (r == 0)
+        r = pki_given_check(&config->pki); /* a start that is refused founds no cluster */
     if (r == 0)
         r = load(c);
     if (r == 0)

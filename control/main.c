@@ -73,14 +73,18 @@ static int option_networks(const char *text, void *out)
     return networks_parse(text, out);
 }
 
-static void check_tls(const struct options *options, const struct pki_options *pki)
+static void check_tls(const struct options *options, const struct control_config *values)
 {
+    const struct pki_options *pki = &values->pki;
+
     if (!pki->cert_file != !pki->key_file)
         options_usage_error(options, "--tls-cert and --tls-key go together");
     if (pki->ca_file && !pki->cert_file)
         options_usage_error(options, "--tls-ca goes with --tls-cert and --tls-key");
     if (pki->mode == PKI_OFF && pki->cert_file)
         options_usage_error(options, "--tls off contradicts --tls-cert");
+    if (pki_check_options(pki, values->db_path) < 0)
+        options_usage_error(options, "%s", err_text());
 }
 
 static void set_listen(struct control_config *config, const struct option_listen *listen)
@@ -177,7 +181,7 @@ int main(int argc, char **argv)
     };
 
     options_parse(&options, argc, argv);
-    check_tls(&options, &config.pki);
+    check_tls(&options, &config);
     set_listen(&config, &listen_at);
     return control_run(&config);
 }

@@ -125,8 +125,10 @@ static int tell_given(struct pki *pki)
     AUTO_TLS_CHAIN struct tls_chain *given = NULL;
     AUTO_TLS_TRUST struct tls_trust *roots = NULL;
     AUTO_FREE char *given_pem = NULL, *all_pem = NULL;
-    int r = pki_given_read(&pki->options, &given, &roots);
+    int r = pki_given_check_place(&pki->options, pki->dir);
 
+    if (r == 0)
+        r = pki_given_read(&pki->options, &given, &roots);
     if (r < 0)
         return r;
     given_pem = tls_trust_to_pem(roots);
@@ -257,6 +259,13 @@ static int given_are_gone(void)
 bool pki_is_asked_for(const struct pki_options *options)
 {
     return options->cert_file || options->mode == PKI_AUTO || options->mode == PKI_NEW;
+}
+
+int pki_check_options(const struct pki_options *options, const char *db_path)
+{
+    AUTO_FREE char *dir = directory_of(options, db_path);
+
+    return options->cert_file ? pki_given_check_place(options, dir) : 0;
 }
 
 int pki_decide(const struct pki_options *options, const char *db_path, const struct pki_past *past,

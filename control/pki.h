@@ -66,6 +66,9 @@ struct pki_past {
 
 /* Whether the options alone ask for TLS. */
 bool pki_is_asked_for(const struct pki_options *options);
+/* Whether what is given lies elsewhere than what the control plane makes itself: 0, or -EINVAL with
+ * a text. */
+int pki_check_options(const struct pki_options *options, const char *db_path);
 /* Whether the server is to speak TLS. When nothing is said: if it has done so before, or was to, by
  * what is in the database, or for the CA that is there. 0, or PKI_DAMAGED with a text: it has, what
  * it showed is not there any more, and nobody has asked for another CA or for plain HTTP. */
@@ -94,7 +97,7 @@ int pki_drop_old(struct pki *pki);
 /* A certificate for a node, as PEM. Caller frees. */
 int pki_issue_node(const struct pki *pki, const struct tls_public_key *key, const char *node_id,
                    uint32_t host_ip, char **ret_pem);
-/* What others reach the server by, for the line that is printed for them. Caller frees. */
-char *pki_host(const struct pki *pki);
 /* Of the certificate that the server shows, or is about to. */
 const struct tls_cert_facts *pki_shown(const struct pki *pki);
+/* What others reach the server by, for the line that is printed for them. Caller frees. */
+char *pki_host(const struct pki *pki);

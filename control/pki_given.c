@@ -2,12 +2,54 @@
 #include "control/pki_given.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "lib/api/access_token.h"
 #include "lib/base/error.h"
 #include "lib/base/ip4.h"
 #include "lib/base/log.h"
 #include "lib/tls/pem_file.h"
+
+/* Besides the given ones nodes are told the cluster's own CA, and while that is replaced two. */
+#define OWN_CAS_MAX 2
+
+/* ---- whose files they are ------------------------------------------------------------------ */
+
+static int check_not_ours(const char *option, const char *file, const char *dir)
+{
+    AUTO_FREE char *ours = pki_files_find_same(dir, file);
+
+    if (!ours)
+        return 0;
+    return err_fail(EINVAL,
+                    "%s %s is %s, which the control plane makes and renews itself: leave out "
+                    "--tls-cert and --tls-key and it shows its own certificate, or give files "
+                    "from elsewhere",
+                    option, file, ours);
+}
+
+/* A CA of ours may well vouch for what is given. But what nodes are told is made from this file. */
+static int check_not_told(const char *file, const char *dir)
+{
+    AUTO_FREE char *told = mem_printf("%s/" PKI_TOLD, dir);
+    AUTO_FREE char *ours = pki_files_find_same(dir, file);
+
+    if (!ours || strcmp(ours, told) != 0)
+        return 0;
+    return err_fail(EINVAL,
+                    "--tls-ca %s is %s, which the control plane writes itself: give the root of "
+                    "--tls-cert alone, in a file elsewhere",
+                    file, told);
+}
+
+int pki_given_check_place(const struct pki_options *o, const char *dir)
+{
+    int r = check_not_ours("--tls-cert", o->cert_file, dir);
+
+    if (r == 0)
+        r = check_not_ours("--tls-key", o->key_file, dir);
+    return r == 0 && o->ca_file ? check_not_told(o->ca_file, dir) : r;
+}
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
@@ -71,6 +113,19 @@ static int check(const struct pki_options *o, const struct tls_chain *chain,
     return r < 0 ? err_wrap(r, "--tls-cert %s", o->cert_file) : 0;
 }
 
+static int check_room(const struct pki_options *o, const struct tls_trust *roots)
+{
+    size_t count = tls_trust_count(roots);
+
+    if (count <= TLS_BUNDLE_CAS_MAX - OWN_CAS_MAX)
+        return 0;
+    return err_fail(EINVAL,
+                    "%s has %zu CAs, of which nodes can be told %d beside the cluster's own: give "
+                    "the one that vouches for the certificate alone with --tls-ca",
+                    o->ca_file ? o->ca_file : o->cert_file, count,
+                    TLS_BUNDLE_CAS_MAX - OWN_CAS_MAX);
+}
+
 int pki_given_read(const struct pki_options *options, struct tls_chain **ret_chain,
                    struct tls_trust **ret_roots)
 {
@@ -82,11 +137,21 @@ int pki_given_read(const struct pki_options *options, struct tls_chain **ret_cha
         r = find_roots(options, chain, &roots);
     if (r == 0)
         r = check(options, chain, roots);
+    if (r == 0)
+        r = check_room(options, roots);
     if (r < 0)
         return r;
     *ret_chain = TAKE_PTR(chain);
     *ret_roots = TAKE_PTR(roots);
     return 0;
+}
+
+int pki_given_check(const struct pki_options *options)
+{
+    AUTO_TLS_CHAIN struct tls_chain *chain = NULL;
+    AUTO_TLS_TRUST struct tls_trust *roots = NULL;
+
+    return options->cert_file ? pki_given_read(options, &chain, &roots) : 0;
 }
 
 /* ---- names --------------------------------------------------------------------------------- */

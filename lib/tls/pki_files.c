@@ -2,6 +2,7 @@
 #include "lib/tls/pki_files.h"
 
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/error.h"
@@ -28,7 +29,9 @@ bool pki_file_is_there(const char *path)
     return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
-char *pki_files_find(const char *dir)
+/* The first of these files, by its path, of which is_it says so; NULL: none. */
+static char *find_file(const char *dir, bool (*is_it)(const char *path, const void *data),
+                       const void *data)
 {
     const char *const names[] = {
         pki_active.cert_name, pki_active.key_name,
@@ -41,10 +44,35 @@ char *pki_files_find(const char *dir)
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         AUTO_FREE char *path = mem_printf("%s/%s", dir, names[i]);
 
-        if (pki_file_is_there(path))
+        if (is_it(path, data))
             return TAKE_PTR(path);
     }
     return NULL;
+}
+
+static bool is_there(const char *path, const void *data)
+{
+    return pki_file_is_there(path);
+}
+
+char *pki_files_find(const char *dir)
+{
+    return find_file(dir, is_there, NULL);
+}
+
+static bool is_the_file(const char *path, const void *data)
+{
+    const struct stat *wanted = data;
+    struct stat st;
+
+    return stat(path, &st) == 0 && st.st_dev == wanted->st_dev && st.st_ino == wanted->st_ino;
+}
+
+char *pki_files_find_same(const char *dir, const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 ? find_file(dir, is_the_file, &st) : NULL;
 }
 
 /* The text begins with the path already; it gets how to recover at its end. */

@@ -72,6 +72,9 @@ bool pki_file_is_there(const char *path);
 /* The path of one of these files (not the lock) that is in a directory; NULL: there is none. Caller
  * frees. */
 char *pki_files_find(const char *dir);
+/* The one of them that path leads to, by whatever links; NULL: none, or path leads nowhere. Caller
+ * frees. */
+char *pki_files_find_same(const char *dir, const char *path);
 
 /* Loads or makes all of it. now: Unix seconds. 0, PKI_DAMAGED, -EWOULDBLOCK when another process
  * has it, or another error of the disk. */

@@ -71,8 +71,8 @@ def test_a_given_certificate_that_is_renewed_is_shown_without_a_restart(make_sec
     fresh_key.rename(key)
     fresh_cert.rename(cert)
     wait_for(lambda: shown_name(plane).endswith("CN = second"), 40, "the new certificate to be shown")
-
     assert plane.metric("quilt_control_certificate_expiry_timestamp_seconds") == expires_at(cert)
+
 
 def test_a_given_ca_that_changes_is_told_without_a_restart(make_secure, given, tmp_path):
     ca, make = given
@@ -95,6 +95,76 @@ def _context(ca, cert=None, key=None):
     if cert:
         context.load_cert_chain(cert, key)
     return context
+
+
+def made(directory):
+    """What there is in it besides the log, with what the links lead to."""
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if path.name != "control.log")
+
+
+def test_a_first_start_that_is_refused_for_what_is_given_makes_nothing(make_secure, given, tmp_path):
+    """Neither cluster nor CA: the next one, with other options, is the first."""
+    ca, make = given
+    cert, key = make("first")
+    assert make_secure("--tls-cert", cert, "--tls-key", tmp_path / "no-key.pem").spawn().wait_exit() == 1
+    assert make_secure("--tls-cert", cert, "--tls-key", key).spawn().wait_exit() == 1
+    many = tmp_path / "many.pem"
+    many.write_text(ca.read_text() + "".join(make_ca(tmp_path, f"ca{i}")[0].read_text() for i in range(14)))
+    there = made(tmp_path)
+    plane = make_secure("--tls-cert", cert, "--tls-key", key, "--tls-ca", many)
+    assert plane.spawn().wait_exit() == 1
+    assert f"{many} has 15 CAs, of which nodes can be told 14 beside the cluster's own" in plane.log()
+    assert made(tmp_path) == there and "pki" not in there and "mesh.db" not in there
+    plane = make_secure("--cluster-cidr", "10.77.0.0/16", "--tls-cert", cert, "--tls-key", key, "--tls-ca", ca).start()
+    assert "cluster founded" in plane.log() and plane.log().count("--token") == 1
+
+
+def test_a_cluster_in_plain_http_gets_no_ca_by_a_start_that_is_refused(make_secure, given, tmp_path):
+    ca, make = given
+    plane = make_secure()
+    plane.options[:] = []
+    assert plane.spawn().wait_started() and plane.stop() == 0
+    cert, key = make("first")
+    assert only(plane, "--tls-cert", cert, "--tls-key", key).wait_exit() == 1
+    assert not plane.pki.exists()
+
+
+@pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
+def test_a_given_certificate_that_is_our_own_file_is_refused_with_what_to_do(make_secure, tmp_path, link):
+    """Its renewal would write over it."""
+    plane = make_secure().start()
+    own, key = plane.pki / "server.pem", plane.pki / "server-key.pem"
+    cert = tmp_path / "link.pem" if link else own
+    if link:
+        getattr(cert, link)(own)
+    assert plane.stop() == 0
+    before = own.read_bytes()
+    assert only(plane, "--tls-cert", cert, "--tls-key", key, "--tls-ca", plane.pki / "ca.pem").wait_exit() == 2
+    assert f"--tls-cert {cert} is {own}, which the control plane makes and renews itself" in plane.log()
+    assert "leave out --tls-cert and --tls-key" in plane.log() and own.read_bytes() == before
+    only(plane, "--tls", "auto").wait_started()
+
+
+def test_a_given_key_or_ca_that_is_our_own_file_is_refused(make_secure, given, tmp_path):
+    ca, make = given
+    cert, key = make("first")
+    plane = make_secure("--tls-cert", cert, "--tls-key", key, "--tls-ca", ca).start()
+    assert plane.stop() == 0
+    words = ["--tls-cert", cert, "--tls-key"]
+    assert only(plane, *words, plane.pki / "admin-key.pem", "--tls-ca", ca).wait_exit() == 2
+    assert f"--tls-key {plane.pki}/admin-key.pem is {plane.pki}/admin-key.pem, which" in plane.log()
+    assert only(plane, *words, key, "--tls-ca", plane.pki / "told-bundle.pem").wait_exit() == 2
+    assert f"--tls-ca {plane.pki}/told-bundle.pem is " in plane.log() and "the root of --tls-cert alone" in plane.log()
+
+
+def test_a_given_certificate_that_becomes_a_link_to_our_own_is_not_followed(make_secure, given, tmp_path):
+    ca, make = given
+    cert, key = make("first")
+    plane = make_secure("--tls-cert", cert, "--tls-key", key, "--tls-ca", ca).start()
+    (tmp_path / "fresh").symlink_to(plane.pki / "server.pem")
+    (tmp_path / "fresh").rename(cert)
+    wait_for(lambda: f"--tls-cert {cert} is {plane.pki}/server.pem" in plane.log(), 40, plane.log)
+    assert shown_name(plane).endswith("CN = first")
 
 
 def test_a_given_certificate_that_is_missing_is_named(make_secure, tmp_path):
