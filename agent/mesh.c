@@ -170,6 +170,8 @@ static void follow_doubt(struct agent *a, bool was_doubting)
 
     if (a->peers.missing_count > 0 && !was_doubting)
         say_doubt(a);
+    if (a->peers.missing_count == 0 && was_doubting) /* what is not among them may go, if not yet */
+        want_overlay(a);
     if (at_ms == INT64_MAX)
         loop_timer_disarm(a->confirm);
     else if (!loop_timer_is_armed(a->confirm)) /* asked again already */
@@ -331,7 +333,7 @@ static uint32_t vtep_of(const struct agent *a, const char *node_id)
 static void on_list(void *data, const struct api_node *nodes, size_t count)
 {
     struct agent *a = data;
-    bool was_doubting = a->peers.missing_count > 0, is_first = !peers_are_told(&a->peers);
+    bool was_doubting = a->peers.missing_count > 0, was_told = peers_are_told(&a->peers);
     bool is_changed;
     int64_t now_ms = clock_boot_ms();
 
@@ -340,7 +342,7 @@ static void on_list(void *data, const struct api_node *nodes, size_t count)
     else
         is_changed = peers_take_same_list(&a->peers, now_ms, confirm_ms(a));
     loop_timer_disarm(a->confirm);
-    if (is_first) /* what is not among them may go from now on */
+    if (was_told != peers_are_told(&a->peers)) /* what is not among them may go from now on */
         want_overlay(a);
     peers_heard(a, is_changed, was_doubting);
 }

@@ -299,12 +299,19 @@ static bool take(struct peers *peers, const struct api_node *node)
     return is_changed;
 }
 
+/* For good: what a later list lacks is missing from what was told. */
+static void note_told(struct peers *peers)
+{
+    peers->is_told |= peers->list_serial > 0 && peers->missing_count == 0;
+}
+
 bool peers_take_node(struct peers *peers, const struct api_node *node)
 {
     const struct peer *peer = find(peers, node->node_id);
     uint32_t before = peer ? peer->node.subnet.addr : node->subnet.addr;
     bool was_missing = peer && peer->is_missing, is_changed = take(peers, node);
 
+    note_told(peers);
     if (!is_changed && !was_missing)
         return false;
     if (before != node->subnet.addr)
@@ -332,6 +339,7 @@ bool peers_take_deleted(struct peers *peers, const char *node_id)
         return false;
     addr = peer->node.subnet.addr;
     forget(peers, peer);
+    note_told(peers);
     (void)judge_subnet(peers, addr);
     return true;
 }
@@ -401,11 +409,15 @@ static void mark_missing(struct peers *peers, int64_t now_ms)
 static bool settle_missing(struct peers *peers, int64_t now_ms, int64_t confirm_ms)
 {
     const struct missing m = count_missing(peers);
+    bool is_changed = false;
 
     mark_missing(peers, now_ms);
     if (is_believable(&m))
-        return forget_missing(peers, now_ms);
-    return !peers->is_alone && forget_missing(peers, now_ms - confirm_ms);
+        is_changed = forget_missing(peers, now_ms);
+    else if (!peers->is_alone)
+        is_changed = forget_missing(peers, now_ms - confirm_ms);
+    note_told(peers);
+    return is_changed;
 }
 
 bool peers_take_list(struct peers *peers, const struct api_node *nodes, size_t count,
@@ -431,13 +443,14 @@ bool peers_take_same_list(struct peers *peers, int64_t now_ms, int64_t confirm_m
 
 bool peers_are_told(const struct peers *peers)
 {
-    return peers->list_serial > 0;
+    return peers->is_told;
 }
 
 bool peers_believe_list(struct peers *peers)
 {
     bool is_changed = forget_missing(peers, INT64_MAX);
 
+    note_told(peers);
     if (is_changed)
         (void)judge(peers);
     return is_changed;

@@ -67,6 +67,7 @@ struct peers {
     bool has_news;        /* some verdicts are others than were said last */
     size_t missing_count; /* so many are kept though the latest list lacks them: that is doubt */
     bool is_alone;        /* the latest list has nobody but us */
+    bool is_told;         /* since then it counts for something not to be among these */
 };
 
 void peers_deinit(struct peers *peers);
@@ -83,8 +84,8 @@ bool peers_take_deleted(struct peers *peers, const char *node_id);
 /* The largest packet that was found to get to its host (overlay_peer.found_bytes), until it has
  * another host. Whether that is news. */
 bool peers_note_found(struct peers *peers, const char *node_id, uint32_t bytes);
-/* Whether a list was told. Before, these are what was remembered, and what is in force may be
- * newer: nothing goes for not being among them. */
+/* Whether a list was told and, in all that it lacks, believed. Before, these are what was
+ * remembered, and what is in force may be newer: nothing goes for not being among them. */
 bool peers_are_told(const struct peers *peers);
 /* An operator says that the latest list is right. */
 bool peers_believe_list(struct peers *peers);

@@ -33,6 +33,7 @@ static const char *const names[] = {
     [MUTATION_STREAM_FAILURE_IGNORED] = "broken-stream-not-renewed",
     [MUTATION_STALE_LIST_AS_NEW] = "stale-list-as-new",
     [MUTATION_REMEMBERED_AS_TOLD] = "remembered-as-told",
+    [MUTATION_DOUBTED_AS_TOLD] = "doubted-as-told",
     [MUTATION_STATE_FILE_FORGETS_TOKEN] = "state-file-forgotten",
     [MUTATION_TOKEN_KEPT_TOO_LATE] = "token-kept-too-late",
     [MUTATION_TOKEN_NOT_SOUGHT] = "token-not-sought",
@@ -332,7 +333,8 @@ WRAP(bool, peers_take_node, struct peers *peers, const struct api_node *node)
 
 WRAP(bool, peers_are_told, const struct peers *peers)
 {
-    return __real_peers_are_told(peers) || (is(MUTATION_REMEMBERED_AS_TOLD) && peers->by_id);
+    return __real_peers_are_told(peers) || (is(MUTATION_REMEMBERED_AS_TOLD) && peers->by_id) ||
+           (is(MUTATION_DOUBTED_AS_TOLD) && peers->list_serial > 0);
 }
 
 WRAP(void, peers_set_self, struct peers *peers, const struct peers_self *self)

@@ -69,8 +69,8 @@ static void check_removal(const struct host *host, const struct overlay_change *
 
     if (network == host->agent.state.identity.subnet.addr)
         return;
-    if (host->agent.peers.list_serial == 0)
-        sim_violate("%s: %s of %s is removed before any list was told", host->name,
+    if (!host->agent.peers.is_told)
+        sim_violate("%s: %s of %s is removed before any list was believed", host->name,
                     overlay_object_name(change->object), ip4_format(network, text));
     if (change->object == OVERLAY_ROUTE && sim.now_us < host->lie_until_us && steady_owner(network))
         sim_violate("%s: a list that lied has removed the route to %s", host->name,

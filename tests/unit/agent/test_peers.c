@@ -413,6 +413,63 @@ static void what_is_remembered_is_not_told_until_there_is_a_list(void **state)
     peers_deinit(&peers);
 }
 
+/* Remembered: 2 to 20. What was in force and not remembered must not go for a list that is
+ * doubted; each way out of the doubt ends that. */
+static struct peers make_doubting(void)
+{
+    struct peers peers = make_peers(0);
+    struct api_node nodes[20];
+
+    (void)make_list(nodes, 20);
+    for (size_t i = 1; i < 20; i++)
+        (void)peers_take_node(&peers, &nodes[i]);
+    (void)peers_take_list(&peers, nodes, 2, 1000, CONFIRM_MS);
+    assert_int_equal(peers.missing_count, 18);
+    assert_false(peers_are_told(&peers));
+    return peers;
+}
+
+static void a_doubted_list_has_told_nothing_until_it_is_believed(void **state)
+{
+    struct peers confirmed = make_doubting(), accepted = make_doubting();
+
+    (void)peers_take_same_list(&confirmed, 10999, CONFIRM_MS);
+    assert_false(peers_are_told(&confirmed));
+    (void)peers_take_same_list(&confirmed, 11000, CONFIRM_MS);
+    assert_true(peers_are_told(&confirmed));
+    (void)peers_believe_list(&accepted);
+    assert_true(peers_are_told(&accepted));
+    peers_deinit(&confirmed);
+    peers_deinit(&accepted);
+}
+
+static void a_doubted_list_counts_when_all_that_it_lacks_is_told_of(void **state)
+{
+    struct peers peers = make_doubting();
+    struct api_node node;
+
+    for (unsigned int number = 3; number < 20; number++) {
+        (void)peers_take_deleted(&peers, make_node(number).node_id);
+        assert_false(peers_are_told(&peers));
+    }
+    node = make_node(20);
+    (void)peers_take_node(&peers, &node);
+    assert_true(peers_are_told(&peers));
+    peers_deinit(&peers);
+}
+
+static void what_was_told_once_stays_told_in_a_later_doubt(void **state)
+{
+    struct peers peers = make_peers(20);
+    struct api_node nodes[20];
+
+    assert_true(peers_are_told(&peers));
+    (void)peers_take_list(&peers, nodes, make_list(nodes, 1), 1000, CONFIRM_MS);
+    assert_int_equal(peers.missing_count, 19);
+    assert_true(peers_are_told(&peers));
+    peers_deinit(&peers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -435,6 +492,9 @@ int main(void)
         cmocka_unit_test(a_full_list_ends_the_doubt),
         cmocka_unit_test(what_a_doubted_list_does_say_is_taken),
         cmocka_unit_test(what_is_remembered_is_not_told_until_there_is_a_list),
+        cmocka_unit_test(a_doubted_list_has_told_nothing_until_it_is_believed),
+        cmocka_unit_test(a_doubted_list_counts_when_all_that_it_lacks_is_told_of),
+        cmocka_unit_test(what_was_told_once_stays_told_in_a_later_doubt),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
