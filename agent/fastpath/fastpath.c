@@ -10,6 +10,7 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/random.h"
 #include "lib/bpf/hook.h"
 #include "lib/bpf/map.h"
 #include "lib/net/route.h"
@@ -17,7 +18,8 @@
 #include "lib/net/xfrm.h"
 
 #define SWEEP_MS 30000
-#define RETRY_MS 1000
+#define RETRY_MIN_MS 1000
+#define RETRY_MAX_MS 60000
 
 /* ---- what is said -------------------------------------------------------------------------- */
 
@@ -238,7 +240,7 @@ static void give_up(struct fastpath *fp)
     set_reason(fp, err_text());
     if (set_switch_off(fp->set) < 0)
         log_error("the fast path cannot be switched off", LOG_ERR());
-    loop_timer_set_in(fp->sweep, RETRY_MS);
+    loop_timer_set_in(fp->sweep, backoff_next_ms(&fp->retry, random_u64()));
 }
 
 static void on_look(void *data)
@@ -253,6 +255,7 @@ static void on_look(void *data)
         give_up(fp);
         return;
     }
+    backoff_reset(&fp->retry);
     if (fp->is_enabled)
         say_used(fp);
 }
@@ -264,6 +267,22 @@ static void on_sweep(void *data)
     overlay_paths_forget_some(&fp->paths);
     fp->due.is_all = true;
     on_look(fp);
+}
+
+/* What failed may work now. */
+static void look_soon(struct fastpath *fp)
+{
+    backoff_reset(&fp->retry);
+    loop_defer_arm(fp->look);
+}
+
+static void on_policies(void *data)
+{
+    struct fastpath *fp = data;
+
+    overlay_paths_forget_some(&fp->paths);
+    fp->due.is_all = true;
+    look_soon(fp);
 }
 
 static void on_kernel_event(const struct nl_event *event, void *data)
@@ -291,7 +310,7 @@ static void on_kernel_event(const struct nl_event *event, void *data)
         return;
     }
     fp->due.is_all = true;
-    loop_defer_arm(fp->look);
+    look_soon(fp);
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -309,7 +328,7 @@ static int open_kernel(struct fastpath *fp, struct loop *loop)
     if (r == 0)
         r = loop_add_timer(loop, on_sweep, fp, &fp->sweep);
     if (r == 0)
-        r = xfrm_monitor_new(loop, on_sweep, fp, &fp->policies);
+        r = xfrm_monitor_new(loop, on_policies, fp, &fp->policies);
     return r;
 }
 
@@ -333,7 +352,11 @@ static void say_unused(struct fastpath *fp, enum fastpath_mode mode)
 int fastpath_new(struct loop *loop, enum fastpath_mode mode, struct fastpath **ret_fastpath)
 {
     struct fastpath *fp = NEW(struct fastpath);
-    int r = mode == FASTPATH_OFF ? fastpath_remove(fp) : start(fp, loop);
+    int r;
+
+    fp->retry =
+        (struct backoff){.min_ms = RETRY_MIN_MS, .base_ms = RETRY_MIN_MS, .max_ms = RETRY_MAX_MS};
+    r = mode == FASTPATH_OFF ? fastpath_remove(fp) : start(fp, loop);
 
     if (r < 0 && mode == FASTPATH_INSIST) {
         fastpath_free(fp);
@@ -381,7 +404,7 @@ void fastpath_set_want(struct fastpath *fp, const struct overlay_want *want)
     fp->want = overlay_want_copy(want);
     fp->has_want = true;
     overlay_paths_follow(&fp->paths, &fp->want);
-    loop_defer_arm(fp->look);
+    look_soon(fp);
 }
 
 /* From every device: nobody remembers which had it. */

@@ -6,6 +6,7 @@
 #include "agent/fastpath/ways.h"
 #include "agent/overlay/focus.h"
 #include "agent/overlay/paths.h"
+#include "lib/base/backoff.h"
 #include "lib/bpf/set.h"
 #include "lib/net/netlink.h"
 
@@ -16,6 +17,7 @@ struct fastpath {
     struct change_monitor *policies;
     struct loop_source *look;
     struct loop_source *sweep;
+    struct backoff retry; /* of looks that fail while nothing happens */
     struct overlay_want want;
     bool has_want;
     struct focus due; /* what the next look is about */

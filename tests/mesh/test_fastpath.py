@@ -2,6 +2,7 @@
 And the fast path's records follow what changes beneath them."""
 import json
 import re
+import time
 
 import pytest
 
@@ -226,6 +227,34 @@ def test_ipsec_policies_switch_it_off(mesh):
     assert ping(mesh.containers[0], mesh.containers[1].ip)
     assert carried(node)["tx"] == start
     node.net("ip", "xfrm", "policy", "flush")
+    wait_for(lambda: "quilt_agent_fastpath_used 1" in metrics(node), 5, "the fast path to be on")
+
+
+def failures(node):
+    return int(re.search(r"^quilt_agent_fastpath_failures_total (\d+)$", metrics(node), re.MULTILINE)[1])
+
+
+def wait_failures(node, count, deadline_s):
+    wait_for(lambda: failures(node) >= count, deadline_s, lambda: f"{count} failures, not {failures(node)}")
+
+
+def test_what_keeps_failing_is_tried_less_and_less_until_something_changes(mesh):
+    node = mesh.nodes[0]
+    start = failures(node)
+    node.run("mount", "--bind", "/dev/null", "/proc/sys/net/ipv4/ip_local_port_range")
+    try:
+        node.net("ip", "link", "set", "eth0", "alias", "once")
+        wait_failures(node, start + 1, 5)
+        begun = time.monotonic()
+        wait_failures(node, start + 5, 20)
+        assert time.monotonic() - begun > 4.5, "no longer once a second"
+        wait_failures(node, start + 6, 20)
+        count = failures(node)
+        node.net("ip", "link", "set", "eth0", "alias", "twice")
+        wait_failures(node, count + 3, 5)
+    finally:
+        node.run("umount", "/proc/sys/net/ipv4/ip_local_port_range")
+    node.net("ip", "link", "set", "eth0", "alias", "whole")
     wait_for(lambda: "quilt_agent_fastpath_used 1" in metrics(node), 5, "the fast path to be on")
 
 
