@@ -5,7 +5,7 @@
 #include "lib/base/log.h"
 #include "lib/base/sorted.h"
 
-static void set_fight(struct overlay *o, const struct overlay_change *change, int64_t now_ms)
+static void set_fight(struct overlay *o, const struct overlay_change *change)
 {
     char name[OVERLAY_NAME_SIZE];
 
@@ -13,7 +13,6 @@ static void set_fight(struct overlay *o, const struct overlay_change *change, in
     free(o->fight);
     o->fight = mem_printf(
         "another program keeps changing the %s on " MESH_DEVICE_NAME "; find and stop it", name);
-    o->fight_until_ms = now_ms + SWEEP_MS;
     log_warn("overlay", LOG_S("problem", o->fight));
 }
 
@@ -66,8 +65,10 @@ static bool is_held_back(struct overlay *o, const struct overlay_change *change,
     if (!overlay_is_repair(o, change))
         return false;
     answer = repairs_ask(&o->repairs, change, holding->now_ms, &due_ms);
-    if (answer == REPAIRS_FIGHT)
-        set_fight(o, change, holding->now_ms);
+    if (answer == REPAIRS_FIGHT || (answer != REPAIRS_GO && !o->fight))
+        set_fight(o, change);
+    if (answer != REPAIRS_GO)
+        o->fight_until_ms = holding->now_ms + SWEEP_MS;
     if (due_ms < holding->next_ms)
         holding->next_ms = due_ms;
     holding->asked = *change;

@@ -41,8 +41,10 @@ static int64_t now_us(void)
 static void end_fight(struct overlay *o, int64_t now_ms)
 {
     repairs_prune(&o->repairs, now_ms);
-    if (o->fight && now_ms >= o->fight_until_ms)
-        free(TAKE_PTR(o->fight));
+    if (!o->fight || now_ms < o->fight_until_ms)
+        return;
+    log_info("overlay is left alone again", LOG_S("was", o->fight));
+    free(TAKE_PTR(o->fight));
 }
 
 static void on_look(void *data)
@@ -65,6 +67,8 @@ static void on_look(void *data)
     } else {
         backoff_reset(&o->retry);
     }
+    if (o->fight && o->fight_until_ms < next_ms)
+        next_ms = o->fight_until_ms;
     look_again_in(o, next_ms);
     o->looks++;
     o->look_us += now_us() - started_us;

@@ -45,7 +45,9 @@ enum repairs_answer repairs_ask(struct repairs *repairs, const struct overlay_ch
         *ret_due_ms = patience->wait_until_ms;
         return REPAIRS_WAIT;
     }
-    return patience_note(patience, now_ms) ? REPAIRS_FIGHT : REPAIRS_GO;
+    if (patience_note(patience, now_ms))
+        return REPAIRS_FIGHT;
+    return patience_allows(patience, now_ms) ? REPAIRS_GO : REPAIRS_FIGHT_ON;
 }
 
 void repairs_prune(struct repairs *repairs, int64_t now_ms)

@@ -9,7 +9,8 @@
 
 enum repairs_answer {
     REPAIRS_GO,
-    REPAIRS_FIGHT, /* go, but say that somebody else keeps changing it; once for each fight */
+    REPAIRS_FIGHT,    /* go, but say that somebody else keeps changing it; once for each fight */
+    REPAIRS_FIGHT_ON, /* go; somebody else still does */
     REPAIRS_WAIT
 };
 

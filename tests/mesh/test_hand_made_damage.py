@@ -2,6 +2,7 @@
 ours stays as it is, byte for byte."""
 import json
 import signal
+import time
 
 import pytest
 
@@ -148,6 +149,27 @@ def test_a_fight_leaves_nothing_half_repaired(bed, commands):
         wait_for(is_whole, 10, lambda: "\n".join(kernel.difference(before, ours(node))))
     assert "another program keeps changing" in agent.log()
     assert "level=error" not in agent.log()
+
+
+def test_the_end_of_a_fight_is_told_and_not_before(bed):
+    mesh = bed.mesh(hosts=2)
+    node, agent = mesh.nodes[0], mesh.agents["node1"]
+
+    def is_whole():
+        return PEER_MAC in node.net("bridge", "fdb", "show", "dev", "vxlan100").stdout
+
+    def fight_until(text):
+        wait_for(is_whole, 10, "the entry")
+        node.net("bridge", "fdb", "del", PEER_MAC, "dev", "vxlan100")
+        return text in agent.log()
+
+    wait_for(lambda: fight_until("another program keeps changing"), 10, agent.log_tail)
+    begun = time.monotonic()
+    while time.monotonic() - begun < 35:  # longer than a fight is remembered that is over
+        wait_for(is_whole, 10, "the entry")
+        node.net("bridge", "fdb", "del", PEER_MAC, "dev", "vxlan100")
+    assert "overlay is left alone again" not in agent.log()
+    agent.wait_log('level=info msg="overlay is left alone again" was="another program keeps changing', 60)
 
 
 def test_foreign_objects_stay_byte_for_byte_through_damage_restarts_and_leaving(bed):

@@ -21,6 +21,19 @@ static void a_fight_is_said_and_then_waited_for(void **state)
     repairs_deinit(&repairs);
 }
 
+static void a_fight_goes_on_until_the_foe_has_been_quiet(void **state)
+{
+    struct repairs repairs = {0};
+    int64_t due_ms;
+
+    for (int i = 0; i < 11; i++)
+        (void)repairs_ask(&repairs, &route, 1000, &due_ms);
+    assert_int_equal(repairs_ask(&repairs, &route, 1100, &due_ms), REPAIRS_FIGHT_ON);
+    assert_int_equal(repairs_ask(&repairs, &route, 1300, &due_ms), REPAIRS_FIGHT_ON);
+    assert_int_equal(repairs_ask(&repairs, &route, 20000, &due_ms), REPAIRS_GO);
+    repairs_deinit(&repairs);
+}
+
 static void one_objects_fight_does_not_slow_another(void **state)
 {
     struct repairs repairs = {0};
@@ -51,6 +64,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_fight_is_said_and_then_waited_for),
+        cmocka_unit_test(a_fight_goes_on_until_the_foe_has_been_quiet),
         cmocka_unit_test(one_objects_fight_does_not_slow_another),
         cmocka_unit_test(quiet_objects_are_forgotten),
     };
