@@ -74,17 +74,21 @@ static bool is_all_fresh(const struct overlay *o, const struct overlay_changes *
     return true;
 }
 
+/* A setting that cannot be made keeps nothing else from being written, and is what is told. */
 static int write_changes(struct overlay *o, const struct overlay_changes *changes)
 {
+    AUTO_FREE char *text = NULL;
     int r = 0, r_apply;
 
     if (o->ifindex != 0)
         r = overlay_ensure_sysctls(&o->counts);
     if (changes->count == 0)
         return r;
+    if (r < 0)
+        text = mem_strdup(err_text());
     overlay_say(changes, is_all_fresh(o, changes) ? "programming" : "repairing", false);
     r_apply = overlay_apply(o->nl, &o->want, changes, &o->ifindex, &o->counts);
-    return r < 0 ? r : r_apply;
+    return r < 0 ? err_fail(-r, "%s", text) : r_apply;
 }
 
 /* Containers have addresses of the subnet that the device was made for, and keep them until the
