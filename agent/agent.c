@@ -166,13 +166,8 @@ static int check_guide(const struct agent *a)
 static void on_papers_due(void *data)
 {
     struct agent *a = data;
-    bool is_new = false;
-    int r = papers_refresh(a->papers, &is_new);
 
-    if (r < 0 && !a->is_papers_problem_told)
-        log_error("the given certificates cannot be used; the old ones are used on", LOG_ERR());
-    a->is_papers_problem_told = r < 0;
-    if (r == 0 && is_new)
+    if (papers_refresh(a->papers))
         control_client_reconnect(a->control);
     loop_timer_set_in(a->papers_due, PAPERS_LOOK_MS);
 }

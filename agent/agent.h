@@ -65,7 +65,6 @@ struct agent {
 
     struct papers *papers;          /* NULL in plain HTTP */
     struct loop_source *papers_due; /* given files are looked at again; NULL: there are none */
-    bool is_papers_problem_told;
     struct overlay *overlay;
     struct fastpath *fastpath;      /* NULL in a dry run */
     struct runtime_client *runtime; /* NULL in a dry run */

@@ -11,6 +11,9 @@
 #include "lib/tls/pem_file.h"
 
 #define DIR_MODE 0700
+#define CA_NAME "ca.pem"
+#define CERT_NAME "node.pem"
+#define KEY_NAME "node-key.pem"
 
 /* ---- in force ------------------------------------------------------------------------------ */
 
@@ -57,9 +60,14 @@ struct tls_keyring_files papers_keyring_files(const struct papers *p)
 
 /* ---- our own files ------------------------------------------------------------------------- */
 
+static char *aside_of(const char *path)
+{
+    return mem_printf("%s.damaged", path);
+}
+
 static int put_aside(const char *path, const char *why)
 {
-    AUTO_FREE char *aside = mem_printf("%s.damaged", path);
+    AUTO_FREE char *aside = aside_of(path);
 
     log_warn("a file cannot be used and is put aside", LOG_S("file", path), LOG_S("problem", why));
     if (rename(path, aside) < 0)
@@ -170,14 +178,10 @@ static int read_given_cas(struct papers *p)
     return r;
 }
 
-int papers_refresh(struct papers *p, bool *ret_is_new)
+static int read_given(struct papers *p, uint64_t stamp)
 {
-    uint64_t stamp = stamp_given(p);
     int r = 0;
 
-    *ret_is_new = stamp != p->given_stamp;
-    if (!*ret_is_new)
-        return 0;
     if (p->config.cert_file)
         r = read_given_pair(p);
     if (r == 0 && p->config.ca_file)
@@ -185,6 +189,25 @@ int papers_refresh(struct papers *p, bool *ret_is_new)
     if (r == 0)
         p->given_stamp = stamp; /* else it is tried again */
     return r;
+}
+
+/* Said once for each change. */
+static void say_given(struct papers *p, bool is_usable)
+{
+    if (!is_usable && !p->is_given_unusable)
+        log_error("the given certificates cannot be used; the old ones are used on", LOG_ERR());
+    if (is_usable && p->is_given_unusable)
+        log_info("the given certificates can be used again");
+    p->is_given_unusable = !is_usable;
+}
+
+bool papers_refresh(struct papers *p)
+{
+    uint64_t stamp = stamp_given(p);
+    bool is_other = stamp != p->given_stamp, is_usable = !is_other || read_given(p, stamp) == 0;
+
+    say_given(p, is_usable);
+    return is_other && is_usable;
 }
 
 /* ---- life ---------------------------------------------------------------------------------- */
@@ -214,9 +237,9 @@ int papers_open(const struct papers_config *config, struct papers **ret_papers)
 
     p->config = *config;
     p->dir = mem_printf("%s/tls", config->state_dir);
-    p->ca_file = place_of(p, config->ca_file, "ca.pem");
-    p->cert_file = place_of(p, config->cert_file, "node.pem");
-    p->key_file = place_of(p, config->key_file, "node-key.pem");
+    p->ca_file = place_of(p, config->ca_file, CA_NAME);
+    p->cert_file = place_of(p, config->cert_file, CERT_NAME);
+    p->key_file = place_of(p, config->key_file, KEY_NAME);
     p->given_stamp = stamp_given(p);
     if (config->key_file)
         pem_file_tell_open_key(config->key_file);
@@ -241,20 +264,29 @@ void papers_free(struct papers *p)
     free(p);
 }
 
-static int remove_own(const char *given, const char *path)
+static int remove_file(const char *path)
 {
-    if (given || unlink(path) == 0 || errno == ENOENT)
+    if (unlink(path) == 0 || errno == ENOENT)
         return 0;
     return err_sys(errno, "remove %s", path);
 }
 
+/* What was put aside is ours, whatever is given now. */
+static int remove_own(const struct papers *p, const char *given, const char *name)
+{
+    AUTO_FREE char *path = mem_printf("%s/%s", p->dir, name), *aside = aside_of(path);
+    int r = given ? 0 : remove_file(path);
+
+    return r == 0 ? remove_file(aside) : r;
+}
+
 int papers_erase(const struct papers *p)
 {
-    int r = remove_own(p->config.cert_file, p->cert_file);
+    int r = remove_own(p, p->config.cert_file, CERT_NAME);
 
     if (r == 0)
-        r = remove_own(p->config.key_file, p->key_file);
-    return r == 0 ? remove_own(p->config.ca_file, p->ca_file) : r;
+        r = remove_own(p, p->config.key_file, KEY_NAME);
+    return r == 0 ? remove_own(p, p->config.ca_file, CA_NAME) : r;
 }
 
 /* ---- what is heard ------------------------------------------------------------------------- */

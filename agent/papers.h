@@ -34,6 +34,7 @@ struct papers {
     struct tls_trust *trust;         /* NULL: no CA is known */
     char ca_sha256[SHA256_HEX_SIZE]; /* of the CAs, as GET /api/ca would tell them; "": none */
     uint64_t given_stamp;            /* of the given files, as they were read */
+    bool is_given_unusable;          /* as they are now; as was said */
 };
 
 /* Reads everything, and makes a key when there is none. Fails when the disk does, and when given
@@ -63,10 +64,11 @@ bool papers_own_pin(const struct papers *papers, struct sha256 *ret_pin);
 
 /* What proved the node until now is worth nothing any more, or known to others. */
 int papers_make_key(struct papers *papers);
-/* For a timer: given files are read again if they have changed. Fails when they cannot be used;
- * what was read before stays in force. */
-int papers_refresh(struct papers *papers, bool *ret_is_new);
-/* Who leaves the mesh keeps none of it. */
+/* For a timer: given files are read again if they have changed; whether others are in force now.
+ * When they cannot be used, which the log says, as it does the end of that, what was read before
+ * stays in force. */
+bool papers_refresh(struct papers *papers);
+/* Who leaves the mesh keeps none of it, nor of what was put aside. */
 int papers_erase(const struct papers *papers);
 
 DEFINE_CLEANUP(struct papers *, papers_free);

@@ -274,13 +274,13 @@ bool state_file_has_changes(const struct state_file *file)
 
 int state_file_erase(struct state_file *file)
 {
+    const char *const paths[] = {file->damaged, file->previous, file->path};
     int r;
 
     file->save_bytes = 0;
-    if (unlink(file->previous) < 0 && errno != ENOENT)
-        return err_sys(errno, "remove %s", file->previous);
-    if (unlink(file->path) < 0 && errno != ENOENT)
-        return err_sys(errno, "remove %s", file->path);
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+        if (unlink(paths[i]) < 0 && errno != ENOENT)
+            return err_sys(errno, "remove %s", paths[i]);
     r = journal_remove(&file->journal);
     return r == 0 ? file_sync_parent(file->path) : r;
 }

@@ -18,6 +18,7 @@
 #define NODE "7f1c2c5e-0c55-4ab6-8b5c-1d2e3f405162"
 #define DAY_S (24 * 3600)
 #define FILE_MAX 65536
+#define LOG_MAX 4096
 
 struct bed {
     char dir[32];
@@ -263,10 +264,16 @@ static void nothing_is_left_of_who_leaves(void **state)
 
     assert_int_equal(papers_take_cert(papers, cert), 0);
     assert_int_equal(papers_take_cas(papers, bed->ca_pem, &is_new), 0);
+    write_text(bed, "tls/node-key.pem.damaged", "x");
+    write_text(bed, "tls/node.pem.damaged", "x");
+    write_text(bed, "tls/ca.pem.damaged", "x");
     assert_int_equal(papers_erase(papers), 0);
     assert_false(exists(bed, "tls/node-key.pem"));
     assert_false(exists(bed, "tls/node.pem"));
     assert_false(exists(bed, "tls/ca.pem"));
+    assert_false(exists(bed, "tls/node-key.pem.damaged"));
+    assert_false(exists(bed, "tls/node.pem.damaged"));
+    assert_false(exists(bed, "tls/ca.pem.damaged"));
     assert_int_equal(papers_erase(papers), 0);
 }
 
@@ -374,7 +381,6 @@ static void given_files_are_used_and_read_again_when_they_change(void **state)
     CLEANUP(given_drop) struct given given = given_config(bed);
     AUTO_PAPERS struct papers *papers = NULL;
     struct sha256 before, after;
-    bool is_new = true;
 
     give(bed, bed->ca);
     write_text(bed, "given-ca.pem", bed->ca_pem);
@@ -384,12 +390,10 @@ static void given_files_are_used_and_read_again_when_they_change(void **state)
     assert_string_equal(papers_files(papers).ca_file, given.ca);
     assert_false(exists(bed, "tls/node-key.pem"));
     before = tls_key_spki(papers->key);
-    assert_int_equal(papers_refresh(papers, &is_new), 0);
-    assert_false(is_new);
+    assert_false(papers_refresh(papers));
     give(bed, bed->other);
     write_text(bed, "given-ca.pem", bed->both_pem);
-    assert_int_equal(papers_refresh(papers, &is_new), 0);
-    assert_true(is_new);
+    assert_true(papers_refresh(papers));
     after = tls_key_spki(papers->key);
     assert_memory_not_equal(&before, &after, sizeof before);
     assert_int_equal(tls_trust_count(papers->trust), 2);
@@ -408,7 +412,6 @@ static void given_files_that_grow_older_and_younger_by_as_much_are_read_again(vo
     const struct bed *bed = *state;
     CLEANUP(given_drop) struct given given = given_config(bed);
     AUTO_PAPERS struct papers *papers = NULL;
-    bool is_new = false;
 
     give(bed, bed->ca);
     given.config.ca_file = NULL;
@@ -418,8 +421,7 @@ static void given_files_that_grow_older_and_younger_by_as_much_are_read_again(vo
     give(bed, bed->ca);
     set_mtime(given.cert, 1700000060);
     set_mtime(given.key, 1699999940);
-    assert_int_equal(papers_refresh(papers, &is_new), 0);
-    assert_true(is_new);
+    assert_true(papers_refresh(papers));
 }
 
 static void a_given_key_is_left_to_who_may_read_it(void **state)
@@ -437,14 +439,33 @@ static void a_given_key_is_left_to_who_may_read_it(void **state)
     assert_int_equal(st.st_mode & 07777, 0640);
 }
 
+/* What it logs, in text, too. */
+static bool refresh(struct papers *papers, char text[static LOG_MAX])
+{
+    int pipes[2], saved = dup(STDERR_FILENO);
+    bool is_new;
+    ssize_t n;
+
+    assert_int_equal(pipe2(pipes, O_NONBLOCK), 0);
+    assert_true(dup2(pipes[1], STDERR_FILENO) >= 0);
+    is_new = papers_refresh(papers);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    n = read(pipes[0], text, LOG_MAX - 1);
+    text[n > 0 ? n : 0] = '\0';
+    close(pipes[0]);
+    close(pipes[1]);
+    close(saved);
+    return is_new;
+}
+
 static void half_a_change_of_given_files_is_waited_out(void **state)
 {
     const struct bed *bed = *state;
     CLEANUP(given_drop) struct given given = given_config(bed);
     AUTO_PAPERS struct papers *papers = NULL;
     AUTO_FREE char *old_cert = NULL;
+    char text[LOG_MAX];
     size_t n;
-    bool is_new = false;
 
     give(bed, bed->ca);
     given.config.ca_file = NULL;
@@ -452,13 +473,17 @@ static void half_a_change_of_given_files_is_waited_out(void **state)
     assert_int_equal(file_read(given.cert, FILE_MAX, &old_cert, &n), 0);
     give(bed, bed->ca);
     write_text(bed, "given.pem", old_cert); /* only the key is new */
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(papers_refresh(papers, &is_new), -EINVAL);
-        assert_non_null(strstr(err_text(), "is not for the key"));
-    }
+    assert_false(refresh(papers, text));
+    assert_non_null(strstr(text, "level=error msg=\"the given certificates cannot be used; the old "
+                                 "ones are used on\""));
+    assert_non_null(strstr(text, "is not for the key"));
+    assert_false(refresh(papers, text));
+    assert_string_equal(text, "");
     give(bed, bed->ca);
-    assert_int_equal(papers_refresh(papers, &is_new), 0);
-    assert_true(is_new);
+    assert_true(refresh(papers, text));
+    assert_non_null(strstr(text, "level=info msg=\"the given certificates can be used again\"\n"));
+    assert_false(refresh(papers, text));
+    assert_string_equal(text, "");
 }
 
 static void given_files_that_cannot_be_used_stop_the_start(void **state)

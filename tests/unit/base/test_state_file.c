@@ -390,8 +390,10 @@ static void what_is_erased_is_gone_from_the_disk(void **s)
     save(f, 1);
     save(f, 2);
     append(f, 1);
+    assert_int_equal(link(f->file.path, f->file.damaged), 0);
     assert_int_equal(state_file_erase(&f->file), 0);
     assert_int_equal(access(f->file.journal.path, F_OK), -1);
+    assert_int_equal(access(f->file.damaged, F_OK), -1);
     assert_int_equal(unsynced, 0);
 }
 
