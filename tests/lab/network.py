@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from lab.place import Host
-from lab.program import run, start_time
+from lab.program import run
 from lab.wait import wait_for
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -3,7 +3,6 @@ hosts' own hold for it. Without it, they see nothing of it but what is unusual."
 import pytest
 
 from lab.traffic import TRANSFER_PORT, Flow, ping, transfer
-from lab.wait import wait_for
 
 SOME_BYTES = 4 << 20
 NOBODY = "10.42.2.200"

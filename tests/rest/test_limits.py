@@ -3,7 +3,7 @@ import contextlib
 
 import pytest
 from plane import Reply, problem
-from secure import Node, make_node, make_secure, secure  # noqa: F401 (fixtures)
+from secure import make_node, make_secure, secure  # noqa: F401 (fixtures)
 
 STREAM = {"Accept": "text/event-stream"}
 

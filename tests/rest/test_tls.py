@@ -6,8 +6,8 @@ import ssl
 import subprocess
 
 import pytest
-from plane import Plane, problem
-from secure import Node, make_secure, openssl, secure  # noqa: F401 (fixtures)
+from plane import Plane
+from secure import make_secure, openssl, secure  # noqa: F401 (fixtures)
 
 from lab.wait import wait_for
 
