@@ -11,7 +11,9 @@
 /* What is NULL or CLI_NOT_GIVEN was not given. */
 struct cli {
     struct option_list control_planes; /* none: the first question finds it */
+    struct option_list control_addrs;  /* of each of them, to connect to; none: by their names */
     const char *control_plane;         /* the one that was asked last; NULL: none yet */
+    const char *control_addr;          /* its address; NULL: by its name */
     const char *runtime;               /* "http://HOST:PORT", "https://..." or "unix:PATH" */
     const char *agent;                 /* URL without a final slash */
     const char *state_dir;             /* the agent's */

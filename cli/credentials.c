@@ -78,11 +78,12 @@ static int get_token(struct cli *cli, struct access_token *ret_token)
 
 /* ---- the CA that a token pins ---------------------------------------------------------------- */
 
-static int fetch_cas(const char *base, struct tls_trust **ret_trust)
+static int fetch_cas(const struct cli *cli, const char *base, struct tls_trust **ret_trust)
 {
     AUTO_FREE char *url = mem_printf("%s/api/ca", base);
     const struct http_request_spec spec = {.method = "GET",
                                            .url = url,
+                                           .connect_to = cli->control_addr,
                                            .timeout_ms = CA_TIMEOUT_MS,
                                            .body_max = TLS_BUNDLE_MAX,
                                            .connection = HTTP_UNVERIFIED};
@@ -113,10 +114,11 @@ static int keep_cas(const struct tls_trust *trust, struct credentials *c)
     return 0;
 }
 
-static int pin_ca(const char *base, const struct access_token *token, struct credentials *c)
+static int pin_ca(const struct cli *cli, const char *base, const struct access_token *token,
+                  struct credentials *c)
 {
     AUTO_TLS_TRUST struct tls_trust *trust = NULL;
-    int r = fetch_cas(base, &trust);
+    int r = fetch_cas(cli, base, &trust);
 
     if (r < 0)
         return r;
@@ -136,7 +138,7 @@ static int use_token(struct cli *cli, const char *base, struct credentials *c)
     c->bearer = mem_printf("Authorization: Bearer %s", cli->token);
     c->words = mem_printf("the token %s", token.id);
     if (!cli->tls_ca)
-        return pin_ca(base, &token, c);
+        return pin_ca(cli, base, &token, c);
     c->ca_file = mem_strdup(cli->tls_ca);
     return 0;
 }

@@ -25,6 +25,7 @@ int question_ask(const struct question *q, const char *base,
     AUTO_FREE char *url = mem_printf("%s%s", base, q->path + has_slash);
     const struct http_request_spec spec = {.method = q->method,
                                            .url = url,
+                                           .connect_to = q->connect_to,
                                            .headers = q->headers,
                                            .body = q->json,
                                            .timeout_ms =

@@ -33,8 +33,10 @@ static void add_url(struct cli *cli, const char *url)
     cli->control_planes.items[cli->control_planes.count++] = mem_strdup(url); /* for good */
 }
 
+/* By the name that it tells, whether that is known here or not, else by its addresses. */
 static void add_local_urls(struct cli *cli)
 {
+    AUTO_FREE char *told = local_url(cli);
     uint32_t addrs[LOCAL_ADDRS_MAX];
     size_t count = local_addrs(cli, addrs);
     char text[IP4_TEXT_SIZE];
@@ -43,7 +45,9 @@ static void add_local_urls(struct cli *cli)
     for (size_t i = 0; i < count; i++) {
         AUTO_FREE char *url = mem_printf("https://%s:" USUAL_PORT, ip4_format(addrs[i], text));
 
-        add_url(cli, url);
+        add_url(cli, told ? told : url);
+        if (told)
+            cli->control_addrs.items[cli->control_addrs.count++] = mem_strdup(text); /* for good */
     }
 }
 
@@ -132,7 +136,8 @@ static int fail_refused(const struct cli *cli, const char *what, const struct an
 
 /* ---- asking ---------------------------------------------------------------------------------- */
 
-static int ask_as(const struct question *question, const char *base, struct answer *answer)
+static int ask_as(const struct cli *cli, const struct question *question, const char *base,
+                  struct answer *answer)
 {
     const struct credentials *shown = &answer->shown;
     const struct http_client_config config = {
@@ -141,6 +146,7 @@ static int ask_as(const struct question *question, const char *base, struct answ
     struct question with_headers = *question;
 
     with_headers.headers = headers;
+    with_headers.connect_to = cli->control_addr;
     return question_ask(&with_headers, base, &config, &answer->reply);
 }
 
@@ -158,7 +164,7 @@ static int ask_at(struct cli *cli, const struct question *question, const char *
             return found < 0 ? found : r;
         credentials_deinit(&answer->shown);
         answer->shown = next;
-        r = ask_as(question, base, answer);
+        r = ask_as(cli, question, base, answer);
         if (r != -EKEYREJECTED)
             return r;
     }
@@ -174,6 +180,7 @@ static int ask(struct cli *cli, const struct question *question, const char *wha
         find_control_plane(cli);
     for (size_t i = 0; is_away(r) && i < cli->control_planes.count; i++) {
         cli->control_plane = cli->control_planes.items[i];
+        cli->control_addr = i < cli->control_addrs.count ? cli->control_addrs.items[i] : NULL;
         r = ask_at(cli, question, cli->control_plane, answer);
     }
     if (r < 0)

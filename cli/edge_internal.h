@@ -10,6 +10,7 @@
 struct question {
     const char *method;
     const char *path;
+    const char *connect_to;     /* the address that has the host; NULL: that is looked up */
     const char *const *headers; /* NULL: none */
     const char *json;           /* NULL: no body */
     int64_t timeout_ms;         /* 0: what a short answer may take */

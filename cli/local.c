@@ -1,12 +1,17 @@
 /* What this host has of a mesh that speaks TLS. */
 #include "cli/local.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/base/error.h"
+#include "lib/base/file.h"
 #include "lib/base/ip4.h"
+#include "lib/http/client.h"
 #include "lib/tls/pem_file.h"
 #include "lib/tls/pki_files.h"
+
+#define URL_MAX 512
 
 /* Where the control plane keeps its CA: as README has it, and as its unit has it. */
 static const char *const usual_dirs[] = {"/var/lib/quilt-mesh/pki",
@@ -84,7 +89,8 @@ int local_find(const struct cli *cli, struct local *ret_local)
 
 /* ---- where the control plane is -------------------------------------------------------------- */
 
-static int read_server_cert(const struct cli *cli, struct tls_cert **ret_cert)
+/* The first directory that has it. */
+static int read_server_cert(const struct cli *cli, const char **ret_dir, struct tls_cert **ret_cert)
 {
     int r = -ENOENT;
 
@@ -93,8 +99,25 @@ static int read_server_cert(const struct cli *cli, struct tls_cert **ret_cert)
         AUTO_FREE char *path = mem_printf("%s/server.pem", dir);
 
         r = pem_file_read_cert(path, ret_cert);
+        *ret_dir = dir;
     }
     return r;
+}
+
+char *local_url(const struct cli *cli)
+{
+    AUTO_TLS_CERT struct tls_cert *cert = NULL;
+    AUTO_FREE char *path = NULL, *text = NULL, *url = NULL;
+    const char *dir;
+    size_t n;
+
+    if (read_server_cert(cli, &dir, &cert) < 0)
+        return NULL;
+    path = mem_printf("%s/" PKI_TOLD_URL, dir);
+    if (file_read_regular(path, URL_MAX, &text, &n) < 0)
+        return NULL;
+    text[strcspn(text, "\n")] = '\0';
+    return http_base_url_parse(text, &url) == 0 && http_url_is_tls(url) ? TAKE_PTR(url) : NULL;
 }
 
 static size_t add_side(const uint32_t *from, size_t count, bool is_loopback, uint32_t *addrs)
@@ -111,9 +134,10 @@ size_t local_addrs(const struct cli *cli, uint32_t ret_addrs[static LOCAL_ADDRS_
 {
     AUTO_TLS_CERT struct tls_cert *cert = NULL;
     uint32_t addrs[LOCAL_ADDRS_MAX];
+    const char *dir;
     size_t count, near;
 
-    if (read_server_cert(cli, &cert) < 0)
+    if (read_server_cert(cli, &dir, &cert) < 0)
         return 0;
     count = tls_cert_addrs(cert, addrs, ARRAY_LEN(addrs));
     near = add_side(addrs, count, true, ret_addrs);

@@ -4,7 +4,7 @@
  *     --tls-dir, or /var/lib/quilt-mesh/pki, or /var/lib/quilt-mesh-control/pki
  *         admin.pem, admin-key.pem, ca-bundle.pem     make this host's root an admin
  *         told-bundle.pem                             in place of that, where a CA was given
- *         server.pem                                  says where the control plane is
+ *         told-url, server.pem                        say where the control plane is
  *     STATE_DIR/tls
  *         node.pem, node-key.pem, ca.pem              let it look as this node
  */
@@ -39,6 +39,10 @@ void local_deinit(struct local *local);
 /* The addresses in the certificate of the control plane that has its directory here: loopback comes
  * first, then in their order. 0: there is none, or this user may not know. */
 size_t local_addrs(const struct cli *cli, uint32_t ret_addrs[static LOCAL_ADDRS_MAX]);
+
+/* Where others find it, which is a name that its certificate is for: "https://HOST:PORT". Caller
+ * frees. NULL: it has not said so, or as above. */
+char *local_url(const struct cli *cli);
 
 /* This node's certificate. -ENOENT: there is none; or another error with a text. */
 int local_node_cert(const struct cli *cli, struct tls_cert **ret_cert);

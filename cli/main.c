@@ -119,8 +119,8 @@ static const struct option_spec specs[] = {
      .arg = "URL",
      .parse = option_urls,
      .out = &cli.control_planes,
-     .help = "The control plane; may be repeated (default: the agent's, else "
-             "http://127.0.0.1:8080)"},
+     .help = "The control plane; may be repeated (default: the agent's, else the one of this "
+             "host)"},
     {.name = "runtime",
      .arg = "URL",
      .default_text = "http://127.0.0.1:50051",

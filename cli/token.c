@@ -13,19 +13,29 @@
 
 /* ---- the line to join with ------------------------------------------------------------------- */
 
+static bool is_of_this_host(const char *url)
+{
+    const char *host = url + strlen("https://");
+
+    return strncmp(host, "127.", strlen("127.")) == 0 ||
+           strncmp(host, "localhost", strlen("localhost")) == 0;
+}
+
 /* What others call the control plane that has just answered; by a loopback address they do not find
  * it. Caller frees. */
 static char *url_for_others(const struct cli *cli)
 {
     const char *url = cli->control_plane, *host = url + strlen("https://");
     const char *port = strchr(host, ':');
+    AUTO_FREE char *told = local_url(cli);
     uint32_t addrs[LOCAL_ADDRS_MAX];
     char text[IP4_TEXT_SIZE];
     size_t count;
 
-    if (strncmp(host, "127.", strlen("127.")) != 0 &&
-        strncmp(host, "localhost", strlen("localhost")) != 0)
+    if (!is_of_this_host(url))
         return mem_strdup(url);
+    if (told && !is_of_this_host(told))
+        return TAKE_PTR(told);
     count = local_addrs(cli, addrs);
     for (size_t i = 0; i < count; i++)
         if (!ip4_is_loopback(addrs[i]))

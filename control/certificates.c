@@ -160,13 +160,21 @@ struct http_tls_config certificates_files(const struct control *c)
     return (struct http_tls_config){c->pki->cert_file, c->pki->key_file};
 }
 
+void certificates_note_shown(struct control *c)
+{
+    pki_note_shown(c->pki);
+    if (pki_keep_url(c->pki, http_server_port(c->server)) < 0)
+        log_warn("quiltctl on this host may not find the control plane without --control-plane",
+                 LOG_ERR());
+}
+
 int certificates_show(struct control *c)
 {
     const struct http_tls_config config = certificates_files(c);
     int r = http_server_set_tls(c->server, &config);
 
     if (r == 0)
-        pki_note_shown(c->pki);
+        certificates_note_shown(c);
     return r;
 }
 

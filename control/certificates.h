@@ -20,5 +20,7 @@ void certificates_print_join_line(struct control *control);
 int certificates_watch(struct control *control);
 /* The files that the server shows; borrowed. */
 struct http_tls_config certificates_files(const struct control *control);
+/* After the server was made to show them. */
+void certificates_note_shown(struct control *control);
 /* The server shows what is in them now; the old ones when that fails. */
 int certificates_show(struct control *control);

@@ -299,7 +299,7 @@ static int start_server(struct control *c)
     routes_fill(c->routes);
     r = http_server_new(c->daemon.loop, &config, &c->server);
     if (r == 0 && c->pki)
-        pki_note_shown(c->pki);
+        certificates_note_shown(c);
     return r;
 }
 

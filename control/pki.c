@@ -19,6 +19,7 @@
 #include "lib/tls/pem_file.h"
 
 #define OWN_LIFE_S (365LL * 24 * 3600)
+#define URL_MODE 0600
 
 /* ---- what the server is called --------------------------------------------------------------- */
 
@@ -153,6 +154,11 @@ static bool is_kept(const char *path, const char *text)
     return file_read_regular(path, TLS_BUNDLE_MAX, &kept, &n) == 0 && strcmp(kept, text) == 0;
 }
 
+static int remove_told(const char *path)
+{
+    return unlink(path) == 0 || errno == ENOENT ? 0 : err_sys(errno, "remove %s", path);
+}
+
 /* A given CA is in a file that quiltctl does not know of. */
 static int keep_told(const struct pki *pki)
 {
@@ -160,7 +166,19 @@ static int keep_told(const struct pki *pki)
 
     if (pki->given)
         return is_kept(path, pki->told_pem) ? 0 : pem_file_write_trust(path, pki->told);
-    return unlink(path) == 0 || errno == ENOENT ? 0 : err_sys(errno, "remove %s", path);
+    return remove_told(path);
+}
+
+/* A given certificate may be for names that this host cannot know, a pattern say. */
+int pki_keep_url(const struct pki *pki, uint16_t port)
+{
+    AUTO_FREE char *path = mem_printf("%s/" PKI_TOLD_URL, pki->dir);
+    AUTO_FREE char *host = pki->given ? pki_given_host(pki) : pki_host(pki);
+    AUTO_FREE char *url = host ? mem_printf("https://%s:%u\n", host, port) : NULL;
+
+    if (!url)
+        return remove_told(path);
+    return is_kept(path, url) ? 0 : file_write_atomic(path, url, strlen(url), URL_MODE);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */

@@ -88,6 +88,8 @@ void pki_free(struct pki *pki);
 int pki_refresh(struct pki *pki, bool *ret_is_new);
 /* The server shows what the files had when one of these functions was called last. */
 void pki_note_shown(struct pki *pki);
+/* Leaves a note for quiltctl on this host: by which name and port it is to find the server. */
+int pki_keep_url(const struct pki *pki, uint16_t port);
 
 /* The steps of replacing the CA (pki_files.h); the first makes the next CA if need be. */
 int pki_publish_next(struct pki *pki);

@@ -62,6 +62,7 @@ enum http_connection {
 struct http_request_spec {
     const char *method;
     const char *url;
+    const char *connect_to;     /* the address that has the URL's host; NULL: that is looked up */
     const char *body;           /* JSON, or NULL */
     const char *const *headers; /* "Name: value", ended by NULL; or NULL */
     int64_t timeout_ms;         /* of the whole call; 0: none for streams, else 30 s */

@@ -11,6 +11,7 @@
 struct transfer {
     CURL *easy;
     struct curl_slist *headers;
+    struct curl_slist *connect_to;
     char *what; /* "GET http://10.0.0.1:8080/api/nodes", for error texts */
     int64_t timeout_ms;
     size_t body_max;

@@ -52,13 +52,18 @@ static size_t on_header(char *line, size_t size, size_t n, void *data)
 
 /* ---- what goes out --------------------------------------------------------------------------- */
 
-static void add_header(struct transfer *t, const char *line)
+static void add_line(struct curl_slist **list, const char *line)
 {
-    struct curl_slist *longer = curl_slist_append(t->headers, line);
+    struct curl_slist *longer = curl_slist_append(*list, line);
 
     if (!longer)
         mem_exhausted(strlen(line));
-    t->headers = longer;
+    *list = longer;
+}
+
+static void add_header(struct transfer *t, const char *line)
+{
+    add_line(&t->headers, line);
 }
 
 static bool has_header(const char *const *headers, const char *name)
@@ -129,11 +134,26 @@ static CURLcode set_manners(struct transfer *t)
     return CURLE_OK;
 }
 
+/* The certificate still has to be for the host in the URL. */
+static CURLcode set_address(struct transfer *t, const struct http_request_spec *spec)
+{
+    AUTO_FREE char *line = NULL;
+
+    if (!spec->connect_to)
+        return CURLE_OK;
+    line = mem_printf("::%s:", spec->connect_to); /* any host, any port: the same port there */
+    add_line(&t->connect_to, line);
+    SET(t, CURLOPT_CONNECT_TO, t->connect_to);
+    return CURLE_OK;
+}
+
 static CURLcode set_all(struct transfer *t, const struct http_client_config *config,
                         const struct http_request_spec *spec)
 {
     CURLcode code = curl_easy_setopt(t->easy, CURLOPT_URL, spec->url);
 
+    if (code == CURLE_OK)
+        code = set_address(t, spec);
     if (code == CURLE_OK)
         code = set_method(t, spec);
     if (code == CURLE_OK)
@@ -169,7 +189,8 @@ int transfer_init(struct transfer *t, const struct http_client_config *config,
     ring_init(&t->ready);
     if (!t->easy)
         mem_exhausted(0);
-    t->what = mem_printf("%s %s", spec->method, spec->url);
+    t->what = mem_printf("%s %s%s%s", spec->method, spec->url, spec->connect_to ? " at " : "",
+                         spec->connect_to ? spec->connect_to : "");
     t->timeout_ms = spec->timeout_ms > 0 || spec->chunk ? spec->timeout_ms : DEFAULT_TIMEOUT_MS;
     t->body_max = spec->body_max > 0 ? spec->body_max : DEFAULT_BODY_MAX;
     set_headers(t, spec);
@@ -185,6 +206,7 @@ void transfer_deinit(struct transfer *t)
 {
     curl_easy_cleanup(t->easy);
     curl_slist_free_all(t->headers);
+    curl_slist_free_all(t->connect_to);
     strbuf_deinit(&t->body);
     free(t->what);
     free(t->ca_file);

@@ -5,6 +5,7 @@
  *         ca-next-key.pem  ca-next.pem     the one that will, while the CA is being replaced
  *         ca-bundle.pem                    every CA that is trusted
  *         told-bundle.pem                  every CA that nodes are told, when others were given
+ *         told-url                         where others find the control plane
  *         server-key.pem   server.pem      what the REST server shows
  *         admin-key.pem    admin.pem       what quiltctl shows, for root of this host
  *         lock
@@ -31,6 +32,7 @@
 
 #define PKI_ADMIN_NAME "admin"
 #define PKI_TOLD "told-bundle.pem"
+#define PKI_TOLD_URL "told-url"
 
 struct pki_config {
     const char *dir;        /* copied */

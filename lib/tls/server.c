@@ -93,6 +93,16 @@ static int refuse_issuer(const struct tls_cert_facts *facts, const char *ca_file
                   facts->subject, facts->issuer, cas);
 }
 
+static int refuse_name(const struct tls_cert *cert, const char *host)
+{
+    AUTO_FREE char *other = tls_cert_host(cert);
+
+    return REFUSE(TLS_WRONG_NAME,
+                  "the server's certificate (%s) is not for %s; use a name that it is for%s%s, or "
+                  "give it this one (--tls-name of quilt-mesh-control)",
+                  cert->facts.subject, host, other ? ", as " : "", other ? other : "");
+}
+
 int tls_server_explain(const struct tls_cert *cert, const struct tls_server_question *question)
 {
     int r;
@@ -103,10 +113,7 @@ int tls_server_explain(const struct tls_cert *cert, const struct tls_server_ques
     if (r != 0)
         return r;
     if (!tls_cert_is_for_host(cert, question->host))
-        return REFUSE(TLS_WRONG_NAME,
-                      "the server's certificate (%s) is not for %s; use a name that it is for, or "
-                      "give it this one (--tls-name of quilt-mesh-control)",
-                      cert->facts.subject, question->host);
+        return refuse_name(cert, question->host);
     return REFUSE(TLS_MALFORMED, "the server's certificate (%s): %s", cert->facts.subject,
                   question->words);
 }

@@ -51,6 +51,14 @@ def test_metrics_tell_when_the_certificate_and_the_ca_expire(plane):
         assert plane.metric(f"quilt_control_{figure}_expiry_timestamp_seconds") == ssl.cert_time_to_seconds(end)
 
 
+def test_a_note_for_quiltctl_that_cannot_be_left_is_told_and_no_more(plane):
+    (plane.pki / "told-url").unlink()
+    (plane.pki / "told-url").mkdir()
+    plane.restart()
+    assert "quiltctl on this host may not find the control plane without --control-plane" in plane.log()
+    assert plane.ask("GET", "/health").status == 200
+
+
 def test_nothing_in_the_directory_is_for_others(plane):
     assert plane.pki.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in plane.pki.iterdir()} == {0o600}

@@ -54,6 +54,12 @@ def test_a_given_key_that_everybody_can_read_is_told_once_with_the_command_and_l
     assert "chmod" not in plane.log()
 
 
+def url_of(plane):
+    """What quiltctl on this host is told; None: nothing."""
+    told = plane.pki / "told-url"
+    return told.read_text() if told.exists() else None
+
+
 def expires_at(pem_file):
     text = openssl("x509", "-noout", "-enddate", "-in", pem_file)
     return ssl.cert_time_to_seconds(text.split("=")[1].strip())
@@ -67,10 +73,13 @@ def test_a_given_certificate_that_is_renewed_is_shown_without_a_restart(make_sec
     plane.start()
     assert plane.metric("quilt_control_certificate_expiry_timestamp_seconds") == expires_at(cert)
     assert plane.metric("quilt_control_ca_certificate_expiry_timestamp_seconds") == expires_at(plane.pki / "ca.pem")
-    fresh_cert, fresh_key = make_server(tmp_path, "second", (ca, tmp_path / "their-ca-key.pem"), days=7)
+    assert url_of(plane) == f"https://127.0.0.1:{plane.port}\n"
+    fresh_cert, fresh_key = make_server(tmp_path, "second", (ca, tmp_path / "their-ca-key.pem"), days=7,
+                                        san="DNS:mesh.example,IP:127.0.0.1")
     fresh_key.rename(key)
     fresh_cert.rename(cert)
     wait_for(lambda: shown_name(plane).endswith("CN = second"), 40, "the new certificate to be shown")
+    wait_for(lambda: url_of(plane) == f"https://mesh.example:{plane.port}\n", 5, lambda: url_of(plane))
     assert plane.metric("quilt_control_certificate_expiry_timestamp_seconds") == expires_at(cert)
 
 
@@ -344,6 +353,8 @@ def test_a_certificate_that_is_over_is_told_and_shown_for_it_may_be_renewed(make
 def test_the_join_line_has_a_name_that_the_certificate_is_for(make_secure, chain, san, options, host, warned):
     plane = make_secure(*files(*chain(san=san), chain.root[0]), *options).start()
     assert f"quilt-mesh-agent --control-plane https://{host}:{plane.port} " in plane.log()
+    is_told = warned != "for no name or address of this host"
+    assert url_of(plane) == (f"https://{host}:{plane.port}\n" if is_told else None)
     warnings = [line for line in plane.log().splitlines() if "level=warn" in line]
     assert len(warnings) == bool(warned) and (not warned or warned in warnings[0]), warnings
 

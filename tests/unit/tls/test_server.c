@@ -117,7 +117,8 @@ static const struct {
     {"a.example", "/x/ca.pem", true, false, NOW + 3 * DAY, TLS_EXPIRED,
      "the server's certificate expired 2 d ago"},
     {"b.example", "/x/ca.pem", true, false, NOW, TLS_WRONG_NAME,
-     "the server's certificate (CN=forged) is not for b.example"},
+     "the server's certificate (CN=forged) is not for b.example; use a name that it is for, as "
+     "a.example, or give it this one (--tls-name of quilt-mesh-control)"},
     {"a.example", "/x/ca.pem", true, false, NOW, TLS_MALFORMED,
      "the server's certificate (CN=forged): odd"},
 };
