@@ -126,6 +126,14 @@ static bool is_of_endpoint(const struct reconcile *rc, int ifindex)
     return false;
 }
 
+/* Somebody else's route to what ours leads to may have taken its place, and the kernel says no more
+ * of that. */
+static bool is_wanted_route(const struct reconcile *rc, struct ip4_prefix dst)
+{
+    return route_table_find(&rc->state->routes, dst) ||
+           (dst.len == 32 && endpoint_table_find_addr(&rc->state->endpoints, dst.addr));
+}
+
 /* Which looks an event is worth. Hosts have much else going on: neighbours come and go on every
  * network card, routing daemons write thousands of routes. */
 static unsigned int worth(const struct reconcile *rc, const struct nl_event *event)
@@ -139,7 +147,7 @@ static unsigned int worth(const struct reconcile *rc, const struct nl_event *eve
         return is_of_endpoint(rc, event->ifindex) ? LOOK_NET : 0;
     case NL_EVENT_ROUTE:
         /* When a foreign route stood in the way of one of ours, its removal counts too. */
-        if (event->protocol == QUILT_ROUTE_PROTOCOL ||
+        if (event->protocol == QUILT_ROUTE_PROTOCOL || is_wanted_route(rc, event->dst) ||
             (event->is_removal && guard_next_ms(&rc->guard) != INT64_MAX))
             return LOOK_NET;
         return 0;

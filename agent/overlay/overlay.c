@@ -97,13 +97,14 @@ void overlay_look_at_routes(struct overlay *o)
 
 /* ---- what makes us look -------------------------------------------------------------------- */
 
-/* Also a route elsewhere to a peer's network: it may have taken the place of ours, and the kernel
- * says no more of that. */
+/* Also somebody else's route to a peer's network: it may have taken the place of ours, and the
+ * kernel says no more of that. */
 static bool is_our_route(const struct overlay *o, const struct nl_event *event)
 {
-    if (o->ifindex != 0 && event->ifindex == o->ifindex)
-        return event->protocol == QUILT_ROUTE_PROTOCOL;
-    return event->dst.len == o->want.subnet.len && overlay_want_find(&o->want, event->dst.addr);
+    if (event->dst.len == o->want.subnet.len && overlay_want_find(&o->want, event->dst.addr))
+        return true;
+    return o->ifindex != 0 && event->ifindex == o->ifindex &&
+           event->protocol == QUILT_ROUTE_PROTOCOL;
 }
 
 static void on_neigh_event(struct overlay *o, const struct nl_event *event)

@@ -107,6 +107,30 @@ def test_damage_is_undone_within_a_second(mesh, damage):
     assert ping(second, first.ip)
 
 
+@pytest.mark.parametrize("way", ["dev eth0", "via 10.42.2.0 dev vxlan100 onlink"])
+def test_a_foreign_route_in_the_place_of_ours_is_seen_within_a_second(mesh, way):
+    """It stays, packets follow it, and when it goes ours comes back."""
+    node = mesh.nodes[0]
+    before = ours(node)
+
+    def is_programmed():
+        status = json.loads(node.out("curl", "-sS", "-f", "-m", "5", "http://127.0.0.1:9180/status"))
+        return next(peer["programmed"] for peer in status["peers"] if peer["subnet"] == "10.42.2.0/24")
+
+    def has_short_cut():
+        return "10.42.2.0" in node.net("nft", "list", "map", "netdev", "quilt", "hops").stdout
+
+    assert is_programmed() and has_short_cut()
+    node.net("ip", "route", "replace", "10.42.2.0/24", *way.split(), "proto", "static")
+    wait_for(lambda: not is_programmed() and not has_short_cut(), BACK_S,
+             lambda: f"programmed: {is_programmed()}, short cut: {has_short_cut()}")
+    assert "proto static" in node.net("ip", "route", "show", "10.42.2.0/24").stdout
+    node.net("ip", "route", "del", "10.42.2.0/24", "proto", "static")
+    wait_for(lambda: ours(node) == before and is_programmed(), BACK_S,
+             lambda: "all to be as before: " + "\n".join(kernel.difference(before, ours(node))))
+    assert ping(mesh.containers[0], mesh.containers[1].ip)
+
+
 def frozen(mesh, node, *commands):
     """Damage of several steps that the agent sees only when it is whole."""
     mesh.agents[node.name].signal(signal.SIGSTOP)
