@@ -29,13 +29,20 @@ static bool is_there(struct reconcile *rc)
 static int try_it(struct reconcile *rc)
 {
     AUTO_JSON json_t *probe = frames_probe(PROBE_TABLE);
-    int r = nft_table_set(rc->kernel->nft, FRAMES_FAMILY, PROBE_TABLE, probe);
 
-    return r < 0 ? r : nft_table_delete(rc->kernel->nft, FRAMES_FAMILY, PROBE_TABLE);
+    return nft_table_try(rc->kernel->nft, FRAMES_FAMILY, PROBE_TABLE, probe);
+}
+
+/* Once it was made and removed in two steps, and a process could end between them. */
+static void remove_left_probe(struct reconcile *rc)
+{
+    if (nft_table_delete(rc->kernel->nft, FRAMES_FAMILY, PROBE_TABLE) < 0)
+        log_warn("a table that an earlier start left cannot be removed", LOG_ERR());
 }
 
 bool reconcile_can_short_cut(struct reconcile *rc)
 {
+    remove_left_probe(rc);
     if (rc->policy.is_all_tracked)
         return false;
     if (is_there(rc) || try_it(rc) == 0)

@@ -150,6 +150,19 @@ int nft_table_set(struct nft *nft, const char *family, const char *table, const 
     return r < 0 ? err_wrap(r, "set table %s %s", family, table) : 0;
 }
 
+int nft_table_try(struct nft *nft, const char *family, const char *table, const json_t *ruleset)
+{
+    AUTO_JSON json_t *commands = NULL;
+    int r = nft_ruleset_commands(ruleset, family, table, &commands);
+
+    if (r == 0) {
+        json_array_append_new(json_object_get(commands, "nftables"),
+                              table_command("delete", family, table));
+        r = run(nft, commands);
+    }
+    return r < 0 ? err_wrap(r, "try table %s %s", family, table) : 0;
+}
+
 /* Flushes the set or map of this entry and adds its elements. */
 static void add_fill(json_t *commands, const char *family, const char *table, json_t *entry)
 {

@@ -32,6 +32,10 @@ int nft_list_all(struct nft *nft, json_t **ret_objects);
  * it. ruleset begins with the table object; -EINVAL when anything in it is of another table. */
 int nft_table_set(struct nft *nft, const char *family, const char *table, const json_t *ruleset);
 
+/* Whether this kernel takes such a table: it is made and removed in one transaction, so that nobody
+ * ever sees it. 0, or negative with what nftables says. */
+int nft_table_try(struct nft *nft, const char *family, const char *table, const json_t *ruleset);
+
 /* Makes sets and maps hold exactly these elements, in one transaction (flush and add). sets: their
  * entries, as in a ruleset. */
 int nft_sets_fill(struct nft *nft, const char *family, const char *table, const json_t *sets);

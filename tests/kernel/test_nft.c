@@ -142,6 +142,28 @@ static void a_ruleset_that_the_kernel_refuses_changes_nothing(void **state)
     nft_free(nft);
 }
 
+static void a_table_that_is_tried_is_there_for_nobody(void **state)
+{
+    AUTO_JSON json_t *want = quoted_json(ruleset_text);
+    AUTO_JSON json_t *bad = quoted_json(
+        "[{'table':{'family':'inet','name':'quilt'}},"
+        " {'rule':{'family':'inet','table':'quilt','chain':'nowhere','expr':[{'drop':null}]}}]");
+    AUTO_JSON json_t *have = NULL;
+    AUTO_NL struct nl *nl = NULL;
+    struct nft *nft = open_nft();
+    uint32_t before, after;
+
+    assert_ok(nft_elements_open(&nl));
+    assert_ok(nft_generation(nl, &before));
+    assert_ok(nft_table_try(nft, "inet", "quilt", want));
+    assert_ok(nft_generation(nl, &after));
+    assert_int_equal(after, before + 1);
+    assert_error(nft_table_get(nft, "inet", "quilt", &have), ENOENT);
+    assert_error(nft_table_try(nft, "inet", "quilt", bad), EIO);
+    assert_error(nft_table_get(nft, "inet", "quilt", &have), ENOENT);
+    nft_free(nft);
+}
+
 static void an_entry_of_another_table_is_refused(void **state)
 {
     AUTO_JSON json_t *bad = quoted_json(ruleset_text);
@@ -512,6 +534,7 @@ int main(void)
         LAB_TEST(each_change_by_hand_is_seen),
         LAB_TEST(other_tables_stay_as_they_are),
         LAB_TEST(a_ruleset_that_the_kernel_refuses_changes_nothing),
+        LAB_TEST(a_table_that_is_tried_is_there_for_nobody),
         LAB_TEST(an_entry_of_another_table_is_refused),
         LAB_TEST(a_missing_table_is_enoent_and_deleting_it_succeeds),
         LAB_TEST(filling_a_set_replaces_its_elements),

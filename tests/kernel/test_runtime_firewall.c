@@ -175,6 +175,23 @@ static void without_the_short_cut_all_goes_by_the_hooks(void **state)
     bed_assert_right(bed);
 }
 
+static void trying_the_short_cut_leaves_nothing_and_removes_what_was_left(void **state)
+{
+    struct bed *bed = *state;
+    AUTO_FREE char *before = NULL, *after = NULL;
+
+    lab_do("nft", "add table ip foreign");
+    before = lab_run("nft", "list", "ruleset", NULL);
+    assert_true(reconcile_can_short_cut(&bed->rc));
+    lab_do("nft", "add table netdev quilt-probe; add chain netdev quilt-probe left");
+    assert_true(reconcile_can_short_cut(&bed->rc));
+    lab_do("nft", "add table netdev quilt-probe");
+    bed->rc.policy.is_all_tracked = true;
+    assert_false(reconcile_can_short_cut(&bed->rc));
+    after = lab_run("nft", "list", "ruleset", NULL);
+    assert_string_equal(before, after);
+}
+
 static void block_something_by_ipsec(void)
 {
     lab_do("ip", "xfrm", "policy", "add", "src", "192.0.2.1", "dst", "192.0.2.2", "dir", "fwd",
@@ -332,6 +349,7 @@ int main(void)
         TEST(what_others_do_to_members_is_found_and_undone),
         TEST(containers_of_a_node_reach_each_other_past_all_hooks),
         TEST(without_the_short_cut_all_goes_by_the_hooks),
+        TEST(trying_the_short_cut_leaves_nothing_and_removes_what_was_left),
         TEST(a_policy_of_ipsec_takes_the_short_cut_away),
         TEST(what_cannot_be_kept_right_is_shut),
         TEST(what_cannot_be_taken_away_is_shut),
