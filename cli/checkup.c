@@ -8,20 +8,32 @@
 #include "lib/base/error.h"
 #include "lib/http/client.h"
 
+/* Runtimes of earlier versions say nothing of it. */
+static void add_short_cut(json_t *status, const Quilt__GetStatusReply *reply)
+{
+    bool is_told = reply->short_cut || reply->short_cut_reason[0];
+
+    (void)json_object_set_new(status, "short_cut",
+                              is_told ? json_boolean(reply->short_cut) : json_null());
+    (void)json_object_set_new(status, "short_cut_reason", json_string(reply->short_cut_reason));
+}
+
 static json_t *runtime_to_json(const Quilt__GetStatusReply *reply)
 {
-    json_t *problems = json_array(), *dropped = json_object();
+    json_t *problems = json_array(), *dropped = json_object(), *status;
 
     for (size_t i = 0; i < reply->n_problems; i++)
         (void)json_array_append_new(problems, json_string(reply->problems[i]));
     for (size_t i = 0; i < reply->n_dropped; i++)
         (void)json_object_set_new(dropped, reply->dropped[i]->reason,
                                   json_integer((json_int_t)reply->dropped[i]->packets));
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o}", "version", reply->version,
-                     "subnet", reply->subnet, "cluster_cidr", reply->cluster_cidr, "endpoints",
-                     (json_int_t)reply->endpoints, "addresses_free",
-                     (json_int_t)reply->addresses_free, "routes", (json_int_t)reply->routes,
-                     "dropped", dropped, "problems", problems);
+    status =
+        json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o}", "version", reply->version, "subnet",
+                  reply->subnet, "cluster_cidr", reply->cluster_cidr, "endpoints",
+                  (json_int_t)reply->endpoints, "addresses_free", (json_int_t)reply->addresses_free,
+                  "routes", (json_int_t)reply->routes, "dropped", dropped, "problems", problems);
+    add_short_cut(status, reply);
+    return status;
 }
 
 static int ask_runtime(const struct cli *cli, json_t **ret_status)

@@ -396,6 +396,17 @@ static void add_firewall_row(struct table *table, const json_t *dropped)
     add_row(table, "firewall", true, mem_strdup(details.data));
 }
 
+/* Runtimes of earlier versions say nothing of it. */
+static void add_short_cut_row(struct table *table, const json_t *runtime)
+{
+    const json_t *has = json_object_get(runtime, "short_cut");
+
+    if (json_is_boolean(has))
+        add_row(table, "short cut", true,
+                json_is_true(has) ? mem_strdup("on")
+                                  : mem_printf("off (%s)", text_of(runtime, "short_cut_reason")));
+}
+
 /* How old what the agent knows is, while it cannot ask; owned by the caller. */
 static char *staleness(const json_t *of_agent)
 {
@@ -455,6 +466,7 @@ static void add_rows(struct table *table, const json_t *report)
         add_row(table, "agent", false, mem_strdup("does not answer"));
     add_runtime_row(table, json_object_get(report, "runtime"));
     add_firewall_row(table, json_object_get(json_object_get(report, "runtime"), "dropped"));
+    add_short_cut_row(table, json_object_get(report, "runtime"));
     if (json_is_object(agent)) {
         add_device_row(table, agent);
         add_dataplane_row(table, agent);

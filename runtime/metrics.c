@@ -127,6 +127,9 @@ static void add_gauges(struct strbuf *out, const struct runtime *rt, const struc
          count_routes_there(rt, view)},
         {"quilt_runtime_peers", "gauge", "Hosts that VXLAN is taken from.",
          rt->reconcile.members.counts[MEMBERS_PEERS]},
+        {"quilt_runtime_short_cut", "gauge",
+         "1 when the kernel path has its short cut past the host's hooks.",
+         !reconcile_why_no_short_cut(&rt->reconcile)},
         {"quilt_runtime_problems", "gauge", "What GetStatus lists as wrong.",
          count_problems(rt, view)},
     };

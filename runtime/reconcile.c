@@ -238,6 +238,7 @@ void reconcile_deinit(struct reconcile *rc)
     loop_source_free(rc->sweep);
     loop_source_free(rc->soon);
     guard_deinit(&rc->guard);
+    free(rc->short_cut_refusal);
     reconcile_firewall_deinit(rc);
     *rc = (struct reconcile){0};
 }

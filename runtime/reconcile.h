@@ -56,6 +56,8 @@ struct reconcile {
     struct member_list endpoints, devices, hops; /* among the members */
     bool can_short_cut;         /* the kernel, and the operator wants it; runtime/short_cut.h */
     bool has_short_cut;         /* and no policy of IPsec asks for the long way */
+    char *short_cut_refusal;    /* owned; why the kernel cannot; NULL: it can, or was not asked */
+    const char *no_short_cut;   /* why there is to be none; NULL: there is to be one */
     bool is_short_cut_shut;     /* for its table cannot be kept right */
     struct ip4_prefix *refused; /* routes that the kernel did not take, sorted */
     size_t refused_count;
@@ -84,6 +86,8 @@ struct firewall_spec reconcile_spec_of_rules(const struct reconcile *rc);
  */
 bool reconcile_can_short_cut(struct reconcile *rc);
 void reconcile_judge_short_cut(struct reconcile *rc);
+/* Why there is none, in words; NULL: there is one. */
+const char *reconcile_why_no_short_cut(const struct reconcile *rc);
 
 /* What a look consists of, each in a file of its own. */
 void reconcile_net(struct reconcile *rc, const struct view *view, int64_t now_ms);

@@ -45,29 +45,58 @@ bool reconcile_can_short_cut(struct reconcile *rc)
     remove_left_probe(rc);
     if (rc->policy.is_all_tracked)
         return false;
+    free(TAKE_PTR(rc->short_cut_refusal));
+    rc->no_short_cut = NULL;
     if (is_there(rc) || try_it(rc) == 0)
         return true;
     log_info("nftables cannot send packets on here: the kernel path goes without its short cut",
              LOG_ERR());
+    rc->short_cut_refusal = mem_printf("nftables cannot send packets on here: %s", err_text());
     return false;
 }
 
-/* A policy may want it encrypted, or nowhere: it is asked on the long way only. */
+/* A policy may want it encrypted, or nowhere: it is asked on the long way only. NULL: there is to
+ * be a short cut. */
+static const char *find_reason(const struct reconcile *rc)
+{
+    static const char uncounted[] = "policies of IPsec cannot be counted";
+    uint32_t policies = 0;
+
+    if (rc->policy.is_all_tracked)
+        return "--conntrack all";
+    if (!rc->can_short_cut)
+        return rc->short_cut_refusal ? rc->short_cut_refusal : "nftables was not asked";
+    if (xfrm_count_policies(&policies) < 0) {
+        if (rc->no_short_cut != uncounted)
+            log_warn("policies of IPsec cannot be counted, so there is no short cut", LOG_ERR());
+        return uncounted;
+    }
+    return policies > 0 ? "this host has IPsec policies" : NULL;
+}
+
 void reconcile_judge_short_cut(struct reconcile *rc)
 {
-    uint32_t policies = 0;
-    int r = rc->can_short_cut ? xfrm_count_policies(&policies) : 0;
-    bool has_short_cut = rc->can_short_cut && r == 0 && policies == 0;
+    const char *reason = find_reason(rc);
+    bool has_short_cut = !reason;
 
-    if (r < 0)
-        log_warn("policies of IPsec cannot be counted, so there is no short cut", LOG_ERR());
+    rc->no_short_cut = reason;
     if (has_short_cut == rc->has_short_cut)
         return;
-    if (rc->has_run)
-        log_info(has_short_cut ? "the kernel path has its short cut again"
-                               : "the kernel path goes without its short cut: a policy of IPsec");
+    if (rc->has_run && reason)
+        log_info("the kernel path goes without its short cut", LOG_S("reason", reason));
+    else if (rc->has_run)
+        log_info("the kernel path has its short cut again");
     rc->has_short_cut = has_short_cut;
     rc->is_frames_known = false;
+}
+
+const char *reconcile_why_no_short_cut(const struct reconcile *rc)
+{
+    if (!rc->has_short_cut)
+        return rc->no_short_cut ? rc->no_short_cut : "the kernel was not looked at yet";
+    if (rc->state->subnet.len == 0)
+        return "this node has no subnet yet";
+    return rc->is_short_cut_shut ? "its table cannot be kept right" : NULL;
 }
 
 /* ---- which devices lead to the endpoints ---------------------------------------------------- */

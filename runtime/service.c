@@ -169,6 +169,16 @@ static int find_problems(struct runtime *rt, struct problems *ret)
     return 0;
 }
 
+/* Borrows the reason. */
+static void fill_short_cut(const struct runtime *rt, Quilt__GetStatusReply *reply)
+{
+    const char *reason = reconcile_why_no_short_cut(&rt->reconcile);
+
+    reply->short_cut = !reason;
+    if (reason)
+        reply->short_cut_reason = (char *)(uintptr_t)reason;
+}
+
 static void get_status(struct rpc_call *call, const ProtobufCMessage *message, struct runtime *rt)
 {
     const Quilt__GetStatusRequest *request = (const Quilt__GetStatusRequest *)message;
@@ -190,6 +200,7 @@ static void get_status(struct rpc_call *call, const ProtobufCMessage *message, s
     reply.routes = (uint32_t)rt->state.routes.count;
     reply.n_problems = problems.count;
     reply.problems = problems.items;
+    fill_short_cut(rt, &reply);
     if (!request->is_brief)
         fill_drops(rt, &drops, &reply);
     rpc_reply(call, &reply.base);

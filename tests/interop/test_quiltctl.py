@@ -426,7 +426,21 @@ def test_a_healthy_node_exits_with_0(control, agent, runtime):
     report = json.loads(run("status", "-o", "json", agent=agent, runtime=runtime).stdout)
     assert report["healthy"] is True and report["problems"] == []
     assert report["runtime"]["addresses_free"] == 252
+    assert report["runtime"]["short_cut"] is None, "a runtime that says nothing of it"
     assert report["control_plane"] == {"url": control.url, "answers": True}
+
+
+@pytest.mark.parametrize("told,line", [({"short_cut": True}, "on"),
+                                       ({"short_cut_reason": "--conntrack all"}, "off (--conntrack all)")])
+def test_the_short_cut_is_shown(control, agent, runtime, told, line):
+    control.answers["GET", "/health"] = (200, {"status": "ok"})
+    agent.answers["GET", "/status"] = (200, {**STATUS, "control_plane": {"url": control.url}})
+    runtime.replies["GetStatus"] = {**RUNTIME_STATUS, **told}
+    result = run("status", agent=agent, runtime=runtime)
+    assert f"\nshort cut      ok     {line}\n" in result.stdout
+    report = json.loads(run("status", "-o", "json", agent=agent, runtime=runtime).stdout)["runtime"]
+    assert (report["short_cut"], report["short_cut_reason"]) == (told.get("short_cut", False),
+                                                                 told.get("short_cut_reason", ""))
 
 
 def test_each_sick_part_is_named_and_the_exit_code_is_1(control, agent, runtime):

@@ -152,8 +152,10 @@ def injections(numbers, **other):
 
 def test_many_routes_are_changed_in_one_call_and_survive_a_kill(node):
     node.overlay()
+    wait_for(lambda: "chain vxlan100" in node.out("nft", "list", "table", "netdev", "quilt"), "the overlay's chain")
     assert node.call("ChangeRoutes", inject=injections(range(2, 255))).success
     assert len(node.out("ip", "route", "show", "proto", "81").splitlines()) == 253
+    wait_for(lambda: "10.42.254.0" in node.out("nft", "list", "map", "netdev", "quilt", "hops"), "the last hop")
     before = node.dump()
     assert node.call("ChangeRoutes", inject=injections(range(2, 255))).success
     assert node.dump() == before
@@ -197,6 +199,29 @@ def test_health_is_serving_and_stopping_ends_with_0(node):
     node.process.send_signal(signal.SIGTERM)
     assert next(watch) == b"\x08\x02"
     assert node.process.wait(5) == 0
+
+
+def short_cut(node):
+    """As told by GetStatus, and as a figure."""
+    status = node.call("GetStatus")
+    text = node.out("curl -s http://127.0.0.1:9181/metrics")
+    figure = re.search(r"^quilt_runtime_short_cut (\d)$", text, re.MULTILINE)[1]
+    return status.short_cut, status.short_cut_reason, figure
+
+
+def test_whether_the_kernel_path_has_its_short_cut_is_told(node):
+    assert short_cut(node) == (True, "", "1")
+    node.run("ip xfrm policy add src 192.0.2.1 dst 192.0.2.2 dir fwd action block")
+    wait_for(lambda: short_cut(node) == (False, "this host has IPsec policies", "0"), short_cut(node))
+    node.run("ip xfrm policy flush")
+    wait_for(lambda: short_cut(node) == (True, "", "1"), short_cut(node))
+    node.stop()
+    node.start("--conntrack", "all")
+    assert short_cut(node) == (False, "--conntrack all", "0")
+
+
+def test_without_a_subnet_there_is_no_short_cut(host):
+    assert short_cut(host.start()) == (False, "this node has no subnet yet", "0")
 
 
 def test_metrics_and_probes_are_served(node):

@@ -225,10 +225,12 @@ static void what_cannot_be_kept_right_is_shut(void **state)
 {
     struct bed *bed = make_two(state);
 
+    assert_null(reconcile_why_no_short_cut(&bed->rc));
     bed->rc.is_frames_known = false;
     hold_back(bed);
     reconcile_run(&bed->rc, LOOK_MEMBERS);
     assert_long_way(bed);
+    assert_string_equal(reconcile_why_no_short_cut(&bed->rc), "its table cannot be kept right");
     guard_deinit(&bed->rc.guard);
     bed_look(bed);
     assert_short_way(bed);

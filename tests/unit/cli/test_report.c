@@ -167,6 +167,32 @@ static void what_the_firewall_dropped_is_told_and_is_no_problem(void **state)
                                      "vxlan_of_container 3\n"));
 }
 
+static void whether_the_kernel_path_has_its_short_cut_is_told_and_is_no_problem(void **state)
+{
+    static const struct {
+        const char *told, *line;
+    } rows[] = {
+        {"\"short_cut\":true,\"short_cut_reason\":\"\",", "short cut      ok     on\n"},
+        {"\"short_cut\":false,\"short_cut_reason\":\"--conntrack all\",",
+         "short cut      ok     off (--conntrack all)\n"},
+        {"\"short_cut\":null,\"short_cut_reason\":\"\",", NULL},
+        {"", NULL},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO_FREE char *runtime = mem_printf("{%s\"problems\":[]}", rows[i].told);
+        const struct row row = {.agent = AGENT_TOP WELL_DEVICE TWO_PEERS "\"problems\":[]}",
+                                .runtime = runtime};
+        AUTO_JSON json_t *report = report_of(&row);
+        AUTO_STRBUF struct strbuf out = {0};
+
+        report_print(report, &out);
+        assert_true(report_is_healthy(report));
+        assert_non_null(strstr(out.data, rows[i].line ? rows[i].line : "peers "));
+        assert_int_equal(strstr(out.data, "short cut") != NULL, rows[i].line != NULL);
+    }
+}
+
 static void a_list_that_cannot_be_asked_for_is_said_to_be_stale(void **state)
 {
     static const struct row row = {
@@ -353,6 +379,7 @@ int main(void)
         cmocka_unit_test(a_healthy_node_reads_well),
         cmocka_unit_test(a_sick_node_says_what_is_wrong),
         cmocka_unit_test(what_the_firewall_dropped_is_told_and_is_no_problem),
+        cmocka_unit_test(whether_the_kernel_path_has_its_short_cut_is_told_and_is_no_problem),
         cmocka_unit_test(a_list_that_cannot_be_asked_for_is_said_to_be_stale),
         cmocka_unit_test(only_peers_that_are_up_and_programmed_are_pinged),
         cmocka_unit_test(a_peer_that_does_not_answer_pings_is_a_problem),
