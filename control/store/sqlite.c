@@ -85,26 +85,9 @@ static struct store_sqlite *self(struct store *store)
     return CONTAINER_OF(store, struct store_sqlite, store);
 }
 
-/* An outcome of store.h from one of SQLite's codes; negative with a text when it is none. */
-static int outcome_of(struct store_sqlite *s, int code)
-{
-    switch (code & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_ROW:
-    case SQLITE_DONE:
-        return STORE_DONE;
-    case SQLITE_FULL:
-        return STORE_FULL;
-    default:
-        return err_fail(EIO, "write %s: %s (SQLite error %d, errno %d)", s->path,
-                        sqlite3_errmsg(s->db), sqlite3_extended_errcode(s->db),
-                        sqlite3_system_errno(s->db));
-    }
-}
-
 static int run(struct store_sqlite *s, enum sql which)
 {
-    int outcome = outcome_of(s, sqlite3_step(s->statements[which]));
+    int outcome = sqlite_file_outcome(s->db, s->path, sqlite3_step(s->statements[which]));
 
     (void)sqlite3_reset(s->statements[which]); /* repeats the failure that step has told */
     return outcome;
@@ -240,7 +223,7 @@ static int checkpoint(struct store_sqlite *s)
     if (s->wal_pages < WAL_PAGES_MAX)
         return 0;
     code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    r = outcome_of(s, code);
+    r = sqlite_file_outcome(s->db, s->path, code);
     return r == STORE_FULL ? 0 : r;
 }
 

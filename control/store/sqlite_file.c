@@ -23,15 +23,37 @@ static const char recovery[] =
     "node accept-cluster' on every node; over TLS move the pki directory away, too, and give every "
     "node a new token)";
 
+/* What the system has said last of the file, or of its log (SQLite's own answer is 0 for these). */
+static int errno_of(sqlite3 *db, int pointer)
+{
+    sqlite3_file *file = NULL;
+    int error = 0;
+
+    if (db && sqlite3_file_control(db, "main", pointer, &file) == SQLITE_OK && file &&
+        file->pMethods)
+        (void)file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &error);
+    return error;
+}
+
+static int fail(sqlite3 *db, const char *path, const char *doing)
+{
+    int of_file = errno_of(db, SQLITE_FCNTL_FILE_POINTER);
+    int of_log = errno_of(db, SQLITE_FCNTL_JOURNAL_POINTER);
+
+    return err_sys((sqlite3_errcode(db) & 0xff) == SQLITE_FULL ? ENOSPC
+                   : of_log                                    ? of_log
+                   : of_file                                   ? of_file
+                                                               : EIO,
+                   "%s %s: %s (SQLite error %d)", doing, path, sqlite3_errmsg(db),
+                   sqlite3_extended_errcode(db));
+}
+
 int sqlite_file_fail(sqlite3 *db, const char *path, const char *doing)
 {
-    int code = db ? sqlite3_errcode(db) & 0xff : SQLITE_NOMEM;
-    const char *words = db ? sqlite3_errmsg(db) : "out of memory";
-
-    switch (code) {
+    switch (sqlite3_errcode(db) & 0xff) {
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
-        (void)err_fail(EIO, "%s %s: %s; %s", doing, path, words, recovery);
+        (void)err_fail(EIO, "%s %s: %s; %s", doing, path, sqlite3_errmsg(db), recovery);
         return STORE_DAMAGED;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -39,10 +61,30 @@ int sqlite_file_fail(sqlite3 *db, const char *path, const char *doing)
                         "%s %s: locked by another process; is a control plane running on it?",
                         doing, path);
     default:
-        return err_fail(EIO, "%s %s: %s (SQLite error %d, errno %d)", doing, path, words,
-                        db ? sqlite3_extended_errcode(db) : code,
-                        db ? sqlite3_system_errno(db) : 0);
+        return fail(db, path, doing);
     }
+}
+
+/* SQLite knows a full disk, but not a quota that is used up. */
+static bool is_out_of_room(sqlite3 *db, int code)
+{
+    int of_file, of_log;
+
+    if ((code & 0xff) == SQLITE_FULL)
+        return true;
+    if (sqlite3_extended_errcode(db) != SQLITE_IOERR_WRITE)
+        return false;
+    of_file = errno_of(db, SQLITE_FCNTL_FILE_POINTER);
+    of_log = errno_of(db, SQLITE_FCNTL_JOURNAL_POINTER);
+    return (of_file == EDQUOT || of_log == EDQUOT) && (of_file == EDQUOT || of_file == 0) &&
+           (of_log == EDQUOT || of_log == 0);
+}
+
+int sqlite_file_outcome(sqlite3 *db, const char *path, int code)
+{
+    if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE)
+        return STORE_DONE;
+    return is_out_of_room(db, code) ? STORE_FULL : fail(db, path, "write");
 }
 
 int store_sqlite_distrust(const char *path)

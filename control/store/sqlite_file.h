@@ -19,3 +19,7 @@ int sqlite_file_check(sqlite3 *db, const char *path);
 /* Starts an error text with this words, the path and SQLite's. STORE_DAMAGED when the file's
  * content is at fault, else a negative errno. */
 int sqlite_file_fail(sqlite3 *db, const char *path, const char *doing);
+
+/* An outcome of store.h from one of SQLite's codes for a write; negative with a text when it is
+ * none. */
+int sqlite_file_outcome(sqlite3 *db, const char *path, int code);

@@ -61,6 +61,20 @@ static void a_full_disk_refuses_the_group_and_recovers_by_itself(void **state)
     assert_records(f->store, "node/a@1/1={} node/c@2/2={} ", 2);
 }
 
+/* SQLite itself knows no quota. */
+static void a_quota_that_is_used_up_is_a_full_disk(void **state)
+{
+    struct store_bed *f = *state;
+
+    assert_int_equal(bed_create(f->store, "node", "a", "{}"), STORE_DONE);
+    pwrite_errno = EDQUOT;
+    assert_int_equal(bed_create(f->store, "node", "b", "{}"), STORE_FULL);
+    pwrite_errno = 0;
+    assert_int_equal(bed_create(f->store, "node", "c", "{}"), STORE_DONE);
+    store_bed_reopen(f);
+    assert_records(f->store, "node/a@1/1={} node/c@2/2={} ", 2);
+}
+
 /* Of the group that found no room nothing is left: neither what it made, nor what it changed. */
 static void a_group_that_was_refused_can_come_again(void **state)
 {
@@ -194,10 +208,11 @@ static void a_broken_disk_leaves_the_outcome_unknown(void **state)
     struct store_bed *f = *state;
     struct store_change change = {0};
 
-    pwrite_errno = EIO;
+    pwrite_errno = EROFS;
     store_add_create(&change, "node", "a", NULL, mem_strdup("{}"));
-    assert_true(store_commit(f->store, &change) < 0);
+    assert_int_equal(store_commit(f->store, &change), -EROFS);
     assert_says(f->path);
+    assert_says("Read-only file system");
     store_change_deinit(&change);
 }
 
@@ -207,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         FAILING(a_full_disk_refuses_the_group_and_recovers_by_itself),
+        FAILING(a_quota_that_is_used_up_is_a_full_disk),
         FAILING(a_group_that_was_refused_can_come_again),
         FAILING(both_stores_tell_the_same_story_with_full_disks_and_restarts_in_between),
         FAILING(a_broken_disk_leaves_the_outcome_unknown),
