@@ -259,7 +259,7 @@ static int copy(struct store *store, char **ret_bytes, size_t *ret_n)
 {
     struct store_sqlite *s = self(store);
 
-    return sqlite_copy(s->db, s->path, ret_bytes, ret_n);
+    return sqlite_copy(s->db, s->path, SQLITE_COPY_PLAIN, ret_bytes, ret_n);
 }
 
 static int on_wal(void *data, sqlite3 *db, const char *name, int pages)

@@ -9,11 +9,9 @@
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
 
-/* Of the header: whether writers and readers use a write-ahead log (https://sqlite.org/fileformat2,
- * section 1.3). The copy has none, and what is in memory cannot have one. */
+/* Of the header: whether writers and readers use a write-ahead log. What is in memory cannot. */
 #define WRITE_VERSION_AT 18
 #define READ_VERSION_AT 19
-#define VERSION_ROLLBACK 1
 #define HEADER_SIZE 100
 
 /* A second handle, on the copy: what it says is said of the bytes and not of what the first one has
@@ -42,12 +40,19 @@ enum store_sqlite_file store_sqlite_look(const char *path)
     if (fd < 0)
         return errno == ENOENT ? STORE_SQLITE_NONE : STORE_SQLITE_OTHER;
     return read(fd, header, sizeof header) == (ssize_t)sizeof header &&
-                   header[WRITE_VERSION_AT] == VERSION_ROLLBACK
+                   header[WRITE_VERSION_AT] == SQLITE_COPY_PLAIN
                ? STORE_SQLITE_COPY
                : STORE_SQLITE_OTHER;
 }
 
-int sqlite_copy(sqlite3 *db, const char *path, char **ret_bytes, size_t *ret_n)
+static void set_kind(unsigned char *bytes, enum sqlite_copy_kind kind)
+{
+    bytes[WRITE_VERSION_AT] = (unsigned char)kind;
+    bytes[READ_VERSION_AT] = (unsigned char)kind;
+}
+
+int sqlite_copy(sqlite3 *db, const char *path, enum sqlite_copy_kind kind, char **ret_bytes,
+                size_t *ret_n)
 {
     sqlite3_int64 n = 0;
     unsigned char *bytes = sqlite3_serialize(db, "main", &n, 0);
@@ -56,9 +61,9 @@ int sqlite_copy(sqlite3 *db, const char *path, char **ret_bytes, size_t *ret_n)
     if (!bytes || n < HEADER_SIZE) {
         r = err_fail(EIO, "copy %s: it cannot be read", path);
     } else {
-        bytes[WRITE_VERSION_AT] = VERSION_ROLLBACK;
-        bytes[READ_VERSION_AT] = VERSION_ROLLBACK;
+        set_kind(bytes, SQLITE_COPY_PLAIN);
         r = check(path, bytes, n);
+        set_kind(bytes, kind);
     }
     if (r == 0) {
         *ret_bytes = memcpy(mem_alloc((size_t)n), bytes, (size_t)n);

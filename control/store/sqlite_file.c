@@ -1,4 +1,4 @@
-/* Opening the SQLite file: making it, migrating it, and judging whether it can be trusted. */
+/* Opening the SQLite file, and judging whether it can be trusted. */
 #include "control/store/sqlite_file.h"
 
 #include <fcntl.h>
@@ -10,6 +10,7 @@
 
 #include "control/store/schema.h"
 #include "control/store/sqlite.h"
+#include "control/store/sqlite_new.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
 #include "lib/base/log.h"
@@ -154,118 +155,22 @@ static int migrate_one(sqlite3 *db, const char *path, int from)
     return run(db, path, sql);
 }
 
-static int migrate(sqlite3 *db, const char *path)
+int sqlite_file_migrate(sqlite3 *db, const char *path, int version)
 {
-    int version = 0;
-    int r = read_version(db, path, &version);
+    int from = 0;
+    int r = read_int(db, path, "PRAGMA user_version", &from);
 
-    if (r == 0 && version > 0 && version < schema_version())
-        log_info("bringing the database up to date", LOG_S("path", path), LOG_I("schema", version),
-                 LOG_I("to", schema_version()));
-    for (int i = version; r == 0 && i < schema_version(); i++)
+    for (int i = from; r == 0 && i < version; i++)
         r = migrate_one(db, path, i);
     return r;
 }
 
-/* ---- making -------------------------------------------------------------------------------- */
-
-static int sync_directory_of(const char *path)
+static int bring_up_to_date(sqlite3 *db, const char *path, int version)
 {
-    AUTO_FREE char *copy = mem_strdup(path);
-    AUTO_CLOSE int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0 || fsync(fd) < 0)
-        return err_sys(errno, "sync the directory of %s", path);
-    return 0;
-}
-
-static int step_once(sqlite3 *db, const char *path, sqlite3_stmt *statement)
-{
-    int code = sqlite3_step(statement);
-
-    (void)sqlite3_finalize(statement);
-    return code == SQLITE_DONE ? 0 : sqlite_file_fail(db, path, "write");
-}
-
-static int write_first_record(sqlite3 *db, const char *path, const struct store_op *op)
-{
-    sqlite3_stmt *statement = NULL;
-
-    if (sqlite3_prepare_v2(db,
-                           "INSERT INTO records(kind, id, created_revision, revision, key, body) "
-                           "VALUES(?1, ?2, 1, 1, ?3, ?4)",
-                           -1, &statement, NULL) != SQLITE_OK)
-        return sqlite_file_fail(db, path, "write");
-    (void)sqlite3_bind_text(statement, 1, op->kind, -1, SQLITE_STATIC);
-    (void)sqlite3_bind_text(statement, 2, op->id, -1, SQLITE_STATIC);
-    (void)sqlite3_bind_text(statement, 3, op->key, -1, SQLITE_STATIC); /* NULL binds NULL */
-    (void)sqlite3_bind_text(statement, 4, op->body, -1, SQLITE_STATIC);
-    return step_once(db, path, statement);
-}
-
-static int log_first_record(sqlite3 *db, const char *path, const struct store_op *op, size_t number,
-                            int64_t at)
-{
-    sqlite3_stmt *statement = NULL;
-
-    if (sqlite3_prepare_v2(db,
-                           "INSERT INTO changes(row, revision, kind, id, verb, at) "
-                           "VALUES(?1, 1, ?2, ?3, 'create', ?4)",
-                           -1, &statement, NULL) != SQLITE_OK)
-        return sqlite_file_fail(db, path, "write");
-    (void)sqlite3_bind_int64(statement, 1, SQLITE_FILE_CHANGE_ROWS + (int64_t)number);
-    (void)sqlite3_bind_text(statement, 2, op->kind, -1, SQLITE_STATIC);
-    (void)sqlite3_bind_text(statement, 3, op->id, -1, SQLITE_STATIC);
-    (void)sqlite3_bind_int64(statement, 4, at);
-    return step_once(db, path, statement);
-}
-
-static int write_first(sqlite3 *db, const char *path, const struct store_change *first)
-{
-    int r = 0;
-
-    for (size_t i = 0; first && i < first->op_count && r == 0; i++) {
-        r = write_first_record(db, path, &first->ops[i]);
-        if (r == 0)
-            r = log_first_record(db, path, &first->ops[i], i, first->at_unix_s);
-    }
-    return r;
-}
-
-static int fill_new(const char *temp, const struct store_change *first)
-{
-    sqlite3 *db = NULL;
-    int r = open_handle(temp, &db);
-
-    if (r != 0)
-        return r;
-    r = run(db, temp, "PRAGMA synchronous=FULL");
-    if (r == 0)
-        r = migrate(db, temp);
-    if (r == 0)
-        r = write_first(db, temp, first);
-    if (sqlite3_close(db) != SQLITE_OK && r == 0)
-        r = err_fail(EIO, "close %s", temp);
-    return r;
-}
-
-/* Another process may make it at the same time: one of the two renames wins, both open that. */
-static int create(const char *path, const struct store_change *first)
-{
-    AUTO_FREE char *temp = mem_printf("%s.XXXXXX", path);
-    AUTO_CLOSE int fd = mkostemp(temp, O_CLOEXEC); /* mode 0600 */
-    int r;
-
-    if (fd < 0 && errno == ENOENT)
-        return err_fail(ENOENT, "create %s: its directory is not there; make it first", path);
-    if (fd < 0)
-        return file_fail(errno, "create", path);
-    r = fill_new(temp, first);
-    if (r == 0 && renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE) < 0 &&
-        errno != EEXIST)
-        r = err_sys(errno, "rename %s to %s", temp, path);
-    (void)unlink(temp); /* what is left of it when it was not renamed */
-    return r != 0 ? r : sync_directory_of(path);
+    if (version < schema_version())
+        log_info("bringing the database up to date", LOG_S("path", path), LOG_I("schema", version),
+                 LOG_I("to", schema_version()));
+    return sqlite_file_migrate(db, path, schema_version());
 }
 
 /* ---- judging ------------------------------------------------------------------------------- */
@@ -322,7 +227,7 @@ static int prepare(sqlite3 *db, const char *path)
     if (r == 0)
         r = sqlite_file_check(db, path);
     if (r == 0)
-        r = migrate(db, path);
+        r = bring_up_to_date(db, path, version);
     /* For a CHECK with a list SQLite makes a table for each row that it writes. What we write there
      * are words of our own; what is in the file has just been checked. */
     return r != 0 ? r : run(db, path, "PRAGMA ignore_check_constraints=ON");
@@ -366,7 +271,7 @@ static int ensure_file(const char *path, const struct store_change *first)
         (void)err_fail(EIO, "%s is gone, but %s is there; %s", path, wal, recovery);
         return STORE_DAMAGED;
     }
-    return create(path, first);
+    return sqlite_new_make(path, first);
 }
 
 int sqlite_file_open(const char *path, const struct store_change *first, sqlite3 **ret_db)
@@ -383,6 +288,7 @@ int sqlite_file_open(const char *path, const struct store_change *first, sqlite3
         (void)sqlite3_close(db);
         return r;
     }
+    sqlite_new_sweep(path);
     *ret_db = db;
     return 0;
 }

@@ -1,4 +1,4 @@
-/* Opening the SQLite file: making it, migrating it, and judging whether it can be trusted. */
+/* Opening the SQLite file, and judging whether it can be trusted. */
 #pragma once
 
 #include <assert.h>
@@ -12,6 +12,9 @@ static_assert(STORE_OPS_MAX <= SQLITE_FILE_CHANGE_ROWS, "a row an operation");
 
 /* As store_sqlite_open(); *ret_db is ready to be written. */
 int sqlite_file_open(const char *path, const struct store_change *first, sqlite3 **ret_db);
+
+/* Brings a file to this version of the schema, a step a transaction. */
+int sqlite_file_migrate(sqlite3 *db, const char *path, int version);
 
 /* Whether the content is whole: 0, or STORE_DAMAGED with a text that names path. */
 int sqlite_file_check(sqlite3 *db, const char *path);

@@ -135,11 +135,23 @@ def test_kill_at_each_step(disk, make_plane, figure, full):
             break
         assert code == -signal.SIGKILL, plane.log()
         plane.start()
+        assert "is a backup" not in plane.log()
+        assert {path.name for path in disk.directory.iterdir()} == {"mesh.db", "mesh.db-wal"}
         answered += acts.check(plane)
         plane.stop()
         check_file(plane)
-    assert step > 40
+    assert step > 25
     figure(f"{rounds - 1} of {step - 1} steps, {answered} answered changes, 0 lost")
+
+
+def test_founding_where_no_file_can_be_renamed_without_replacing(disk, make_plane):
+    plane = on(disk, make_plane)
+    disk.set(fail_calls=RENAME, fail_from=1, fail_count=99, fail_errno=errno.EINVAL)
+    plane.start()
+    assert {path.name for path in disk.directory.iterdir()} == {"mesh.db", "mesh.db-wal"}
+    plane.join(1)
+    plane.restart()
+    assert len(plane.nodes()) == 1
 
 
 def cut_points(steps, wanted):

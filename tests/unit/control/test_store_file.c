@@ -8,6 +8,7 @@
 
 #include "control/store/schema.h"
 #include "control/store/sqlite.h"
+#include "control/store/sqlite_new.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
 #include "lib/base/strbuf.h"
@@ -429,6 +430,46 @@ static void a_new_file_has_its_first_change_set_from_the_beginning(void **state)
     store_change_deinit(&first);
 }
 
+/* ---- making -------------------------------------------------------------------------------- */
+
+static void a_file_that_was_made_and_not_opened_is_no_backup(void **state)
+{
+    struct store_bed *f = *state;
+
+    assert_int_equal(sqlite_new_make(f->path, NULL), 0);
+    assert_int_equal(store_sqlite_look(f->path), STORE_SQLITE_OTHER);
+    assert_int_equal(sqlite_new_make(f->path, NULL), 0); /* another one was faster */
+    assert_int_equal(open_code(f->path), 0);
+}
+
+static void leftovers_of_making_go_and_nothing_else_does(void **state)
+{
+    static const struct {
+        const char *name;
+        bool stays;
+    } cases[] = {
+        {"mesh.db.founding-aB3xyz", false}, {"mesh.db.founding-000000", false},
+        {"mesh.db.founding-aB3xy", true},   {"mesh.db.founding-aB3xyz1", true},
+        {"mesh.db.founding-aB3x.z", true},  {"mesh.db.backup", true},
+        {"mesh.db.aB3xyz", true},           {"esh.db.founding-aB3xyz", true},
+        {"mesh.db.founding", true},         {"mesh.db", true},
+    };
+    struct store_bed *f = *state;
+
+    assert_int_equal(open_code(f->path), 0);
+    for (size_t i = 0; i < ARRAY_LEN(cases) - 1; i++) {
+        AUTO_FREE char *path = mem_printf("%s/%s", f->dir, cases[i].name);
+
+        assert_int_equal(file_write_atomic(path, "x", 1, 0600), 0);
+    }
+    assert_int_equal(open_code(f->path), 0);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_FREE char *path = mem_printf("%s/%s", f->dir, cases[i].name);
+
+        assert_int_equal(unlink(path), cases[i].stays ? 0 : -1);
+    }
+}
+
 #define OPENED(test) cmocka_unit_test_setup_teardown(test, store_bed_make_sqlite, store_bed_drop)
 #define CLOSED(test) cmocka_unit_test_setup_teardown(test, store_bed_make, store_bed_drop)
 
@@ -456,6 +497,8 @@ int main(void)
         CLOSED(the_missing_directory_is_named),
         CLOSED(the_log_has_its_room_from_the_start),
         CLOSED(a_new_file_has_its_first_change_set_from_the_beginning),
+        CLOSED(a_file_that_was_made_and_not_opened_is_no_backup),
+        CLOSED(leftovers_of_making_go_and_nothing_else_does),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
