@@ -2,6 +2,8 @@
  * file says its version in user_version; a new one has version 0. Pure. */
 #pragma once
 
+#define SCHEMA_WITH_ROWS 3 /* a change's row follows from its revision */
+
 /* Of this program. */
 int schema_version(void);
 /* SQL that is run in one transaction; from is 0 to schema_version() - 1. */

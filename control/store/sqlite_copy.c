@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control/store/sqlite.h"
+#include "control/store/sqlite_check.h"
 #include "control/store/sqlite_file.h"
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -26,7 +27,7 @@ static int check(const char *path, unsigned char *bytes, sqlite3_int64 n)
         sqlite3_deserialize(db, "main", bytes, n, n, SQLITE_DESERIALIZE_READONLY) != SQLITE_OK)
         r = sqlite_file_fail(db, path, "check the copy of");
     else
-        r = sqlite_file_check(db, path);
+        r = sqlite_check_whole(db, path);
     (void)sqlite3_close(db);
     return r;
 }

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <libgen.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #include "control/store/schema.h"
 #include "control/store/sqlite.h"
+#include "control/store/sqlite_check.h"
 #include "control/store/sqlite_new.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
@@ -19,10 +21,24 @@
 /* "QMsh": says in the file's header whose it is (file(1) and we read it there). */
 #define APPLICATION_ID 0x514d7368
 
-static const char recovery[] =
-    "restore the file from a backup, or move it away to begin a new cluster (then run 'quiltctl "
-    "node accept-cluster' on every node; over TLS move the pki directory away, too, and give every "
-    "node a new token)";
+/* ---- what is said -------------------------------------------------------------------------- */
+
+int sqlite_file_damaged(const char *fmt, ...)
+{
+    char words[ERR_TEXT_MAX];
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(words, sizeof words, fmt, args);
+    va_end(args);
+    (void)err_fail(EIO,
+                   "%srestore the file from a backup and remove its -wal and -shm ('man "
+                   "quilt-mesh-control', BACKUP), or move all three away to begin a new cluster "
+                   "(then 'quiltctl node accept-cluster' on every node; over TLS move the pki "
+                   "directory away, too, and give every node a new token)",
+                   words);
+    return STORE_DAMAGED;
+}
 
 /* What the system has said last of the file, or of its log (SQLite's own answer is 0 for these). */
 static int errno_of(sqlite3 *db, int pointer)
@@ -54,8 +70,11 @@ int sqlite_file_fail(sqlite3 *db, const char *path, const char *doing)
     switch (sqlite3_errcode(db) & 0xff) {
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
-        (void)err_fail(EIO, "%s %s: %s; %s", doing, path, sqlite3_errmsg(db), recovery);
-        return STORE_DAMAGED;
+    case SQLITE_ERROR: /* our own words do not fit what is there */
+    case SQLITE_CONSTRAINT:
+    case SQLITE_SCHEMA:
+    case SQLITE_MISMATCH:
+        return sqlite_file_damaged("%s %s: %s; ", doing, path, sqlite3_errmsg(db));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
         return err_fail(EBUSY,
@@ -92,9 +111,10 @@ int store_sqlite_distrust(const char *path)
 {
     AUTO_FREE char *why = mem_strdup(err_text());
 
-    (void)err_fail(EIO, "%s is damaged: %s; %s", path, why, recovery);
-    return STORE_DAMAGED;
+    return sqlite_file_damaged("%s is damaged: %s; ", path, why);
 }
+
+/* ---- its version --------------------------------------------------------------------------- */
 
 static int run(sqlite3 *db, const char *path, const char *sql)
 {
@@ -118,25 +138,13 @@ static int read_int(sqlite3 *db, const char *path, const char *sql, int *ret)
     return r;
 }
 
-static int open_handle(const char *path, sqlite3 **ret_db)
-{
-    sqlite3 *db = NULL;
-
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
-        SQLITE_OK) {
-        int r = sqlite_file_fail(db, path, "open");
-
-        (void)sqlite3_close(db);
-        return r;
-    }
-    *ret_db = db;
-    return 0;
-}
-
 static int read_version(sqlite3 *db, const char *path, int *ret_version)
 {
     int r = read_int(db, path, "PRAGMA user_version", ret_version);
 
+    if (r == 0 && *ret_version < 1)
+        return sqlite_file_damaged("%s says that it is of schema %d, which there never was; ", path,
+                                   *ret_version);
     if (r == 0 && *ret_version > schema_version())
         return err_fail(ENOTSUP,
                         "%s was written by a newer version (schema %d, this one knows %d); start "
@@ -175,26 +183,6 @@ static int bring_up_to_date(sqlite3 *db, const char *path, int version)
 
 /* ---- judging ------------------------------------------------------------------------------- */
 
-int sqlite_file_check(sqlite3 *db, const char *path)
-{
-    sqlite3_stmt *statement = NULL;
-    const char *verdict;
-    int r = 0;
-
-    if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &statement, NULL) != SQLITE_OK ||
-        sqlite3_step(statement) != SQLITE_ROW) {
-        r = sqlite_file_fail(db, path, "check");
-    } else {
-        verdict = (const char *)sqlite3_column_text(statement, 0);
-        if (!verdict || strcmp(verdict, "ok") != 0) {
-            (void)err_fail(EIO, "%s is damaged: %s; %s", path, verdict ? verdict : "?", recovery);
-            r = STORE_DAMAGED;
-        }
-    }
-    (void)sqlite3_finalize(statement);
-    return r;
-}
-
 static int check_owner(sqlite3 *db, const char *path)
 {
     int id = 0;
@@ -202,8 +190,14 @@ static int check_owner(sqlite3 *db, const char *path)
 
     if (r != 0 || id == APPLICATION_ID)
         return r;
-    (void)err_fail(EINVAL, "%s is an SQLite file of another program; %s", path, recovery);
-    return STORE_DAMAGED;
+    return sqlite_file_damaged("%s is an SQLite file of another program; ", path);
+}
+
+static int check_content(sqlite3 *db, const char *path, int version)
+{
+    int r = sqlite_check_whole(db, path);
+
+    return r == 0 ? sqlite_check_story(db, path, version) : r;
 }
 
 /* The order matters: exclusive before the first access means no shared memory file and nobody
@@ -225,13 +219,15 @@ static int prepare(sqlite3 *db, const char *path)
                 "PRAGMA cache_size=-8192; PRAGMA wal_autocheckpoint=0;"
                 "BEGIN IMMEDIATE; COMMIT");
     if (r == 0)
-        r = sqlite_file_check(db, path);
+        r = check_content(db, path, version);
     if (r == 0)
         r = bring_up_to_date(db, path, version);
     /* For a CHECK with a list SQLite makes a table for each row that it writes. What we write there
      * are words of our own; what is in the file has just been checked. */
     return r != 0 ? r : run(db, path, "PRAGMA ignore_check_constraints=ON");
 }
+
+/* ---- what lies there ----------------------------------------------------------------------- */
 
 /* SQLite opens for reading alone what it may not write, and says of the log that it is no file. */
 static int check_access(const char *path)
@@ -253,29 +249,84 @@ static int check_place(const char *path, const char *wal)
     return r;
 }
 
-/* 0: it can be opened. Makes it when there is none, but never in place of one that was lost. */
+static int check_kind(const char *path, const struct stat *st)
+{
+    if (S_ISDIR(st->st_mode))
+        return err_fail(EISDIR, "open %s: it is a directory; --db-path names the file in it", path);
+    if (!S_ISREG(st->st_mode))
+        return err_fail(EINVAL, "open %s: it is no regular file", path);
+    if (st->st_size == 0)
+        return sqlite_file_damaged("%s is empty, which it never is when it is whole; ", path);
+    return 0;
+}
+
+/* It may be that there is none, but not that one was lost. */
+static int check_missing(const char *path, const char *wal)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0)
+        return err_fail(ENOENT, "open %s: it is a link to what is not there", path);
+    if (access(wal, F_OK) == 0)
+        return sqlite_file_damaged("%s is gone, but %s is there; ", path, wal);
+    return 0;
+}
+
+/* 0: it can be opened. Makes it when there is none. */
 static int ensure_file(const char *path, const struct store_change *first)
 {
     AUTO_FREE char *wal = mem_printf("%s-wal", path);
     struct stat st;
+    int r;
 
     if (stat(path, &st) == 0) {
-        if (st.st_size > 0)
-            return check_place(path, wal);
-        (void)err_fail(EIO, "%s is empty, which it never is when it is whole; %s", path, recovery);
-        return STORE_DAMAGED;
+        r = check_kind(path, &st);
+        return r != 0 ? r : check_place(path, wal);
     }
     if (errno != ENOENT)
         return file_fail(errno, "open", path);
-    if (access(wal, F_OK) == 0) {
-        (void)err_fail(EIO, "%s is gone, but %s is there; %s", path, wal, recovery);
-        return STORE_DAMAGED;
+    r = check_missing(path, wal);
+    return r != 0 ? r : sqlite_new_make(path, first);
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+/* Until all is known to be well, closing leaves the log as it is. */
+static int set_closing(sqlite3 *db, bool puts_back)
+{
+    return sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !puts_back, NULL) == SQLITE_OK
+               ? 0
+               : err_fail(EIO, "SQLite cannot leave a log alone");
+}
+
+static int open_handle(const char *path, sqlite3 **ret_db)
+{
+    sqlite3 *db = NULL;
+    int r =
+        sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK
+            ? set_closing(db, false)
+            : sqlite_file_fail(db, path, "open");
+
+    if (r != 0) {
+        (void)sqlite3_close(db);
+        return r;
     }
-    return sqlite_new_make(path, first);
+    *ret_db = db;
+    return 0;
+}
+
+/* To look into a log SQLite makes one where there is none. */
+static void remove_empty(const char *wal)
+{
+    struct stat st;
+
+    if (stat(wal, &st) == 0 && st.st_size == 0)
+        (void)unlink(wal);
 }
 
 int sqlite_file_open(const char *path, const struct store_change *first, sqlite3 **ret_db)
 {
+    AUTO_FREE char *wal = mem_printf("%s-wal", path);
     sqlite3 *db = NULL;
     int r = ensure_file(path, first);
 
@@ -284,7 +335,10 @@ int sqlite_file_open(const char *path, const struct store_change *first, sqlite3
     if (r != 0)
         return r;
     r = prepare(db, path);
+    if (r == 0)
+        r = set_closing(db, true);
     if (r != 0) {
+        remove_empty(wal);
         (void)sqlite3_close(db);
         return r;
     }

@@ -16,8 +16,9 @@ int sqlite_file_open(const char *path, const struct store_change *first, sqlite3
 /* Brings a file to this version of the schema, a step a transaction. */
 int sqlite_file_migrate(sqlite3 *db, const char *path, int version);
 
-/* Whether the content is whole: 0, or STORE_DAMAGED with a text that names path. */
-int sqlite_file_check(sqlite3 *db, const char *path);
+/* Starts an error text with these words, which end in "; " or ", or ", and how to recover. Returns
+ * STORE_DAMAGED. */
+int sqlite_file_damaged(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Starts an error text with this words, the path and SQLite's. STORE_DAMAGED when the file's
  * content is at fault, else a negative errno. */

@@ -16,7 +16,7 @@ def test_a_backup_is_for_the_own_host_only_and_restores_the_mesh(bed):
     mesh.control.stop()
     first.run("sh", "-e", "-c", f"""cd /var/lib/quilt-mesh/.
         install -m 0600 -o $(stat -c %u .) -g $(stat -c %g .) {COPY} quilt-mesh.db.new &&
-            rm -f quilt-mesh.db-wal && mv quilt-mesh.db.new quilt-mesh.db""")
+            rm -f quilt-mesh.db-wal quilt-mesh.db-shm && mv quilt-mesh.db.new quilt-mesh.db""")
     mesh.start_control()
     wait_for(lambda: all(node["status"] == "up" for node in mesh.listed().values()), 20, "both to be up")
     assert {name: (node["node_id"], node["subnet"]) for name, node in mesh.listed().items()} == {

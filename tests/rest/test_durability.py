@@ -245,6 +245,24 @@ def test_a_file_of_another_program_is_exit_65(make_plane):
     assert "another program" in plane.log()
 
 
+@pytest.mark.parametrize("sql", ["DROP TABLE records", "PRAGMA user_version=0", "PRAGMA user_version=-1"])
+def test_a_file_without_its_tables_or_version_is_exit_65(make_plane, sql):
+    plane = make_plane().start()
+    assert plane.stop() == 0
+    database = sqlite3.connect(plane.db)
+    database.execute(sql)
+    database.close()
+    assert plane.spawn().wait_exit() == 65
+    assert "restore the file from a backup" in plane.log()
+
+
+def test_a_directory_in_the_place_of_the_file_is_told(make_plane):
+    plane = make_plane()
+    plane.db.mkdir()
+    assert plane.spawn().wait_exit() == 1
+    assert "it is a directory; --db-path names the file in it" in plane.log()
+
+
 def test_a_file_that_vanishes_ends_the_control_plane(plane):
     plane.join(1)
     plane.db.unlink()

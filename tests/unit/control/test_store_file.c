@@ -178,16 +178,15 @@ static void a_file_of_the_first_version_is_brought_up_to_date(void **state)
 }
 
 /* What no two may hold the file does not hold to: who opens it does. */
-static void a_record_or_a_key_that_is_there_twice_is_found_at_start(void **state)
+static void a_key_that_is_there_twice_is_found_at_start(void **state)
 {
     static const char *const doubles[] = {
-        "INSERT INTO records VALUES(NULL, 'node', 'a', 1, 1, NULL, '{}')",
-        "INSERT INTO records VALUES(NULL, 'node', 'x', 1, 1, '10.0.0.1', '{}')",
-        "UPDATE records SET id = 'a' WHERE id = 'b'",
+        "UPDATE records SET key = '10.0.0.1' WHERE id = 'b'",
     };
     static const char *const fine[] = {
-        "INSERT INTO records VALUES(NULL, 'lease', 'a', 1, 1, '10.0.0.1', '{}')",
-        "INSERT INTO records VALUES(NULL, 'node', 'x', 1, 1, NULL, '{}')",
+        "UPDATE records SET kind = 'lease', key = '10.0.0.1' WHERE id = 'b';"
+        "UPDATE changes SET kind = 'lease' WHERE id = 'b'",
+        "UPDATE records SET key = NULL WHERE id = 'a'",
     };
     struct store_bed *f = *state;
     AUTO_FREE char *whole = NULL;
@@ -430,6 +429,73 @@ static void a_new_file_has_its_first_change_set_from_the_beginning(void **state)
     store_change_deinit(&first);
 }
 
+/* ---- records and changes that are not of one story ----------------------------------------- */
+
+/* a was created at revision 1 and updated at 3, b created at 2, c created at 4 and deleted at 5. */
+static void make_story(struct store_bed *f)
+{
+    assert_int_equal(bed_create(f->store, "node", "a", "{}"), STORE_DONE);
+    assert_int_equal(bed_create(f->store, "node", "b", "{}"), STORE_DONE);
+    assert_int_equal(bed_update(f->store, "a", 1, "{}"), STORE_DONE);
+    assert_int_equal(bed_create(f->store, "node", "c", "{}"), STORE_DONE);
+    assert_int_equal(bed_delete(f->store, "c", 4), STORE_DONE);
+    store_free(TAKE_PTR(f->store));
+}
+
+static void what_contradicts_the_log_of_changes_is_found_at_start(void **state)
+{
+    static const struct {
+        const char *sql, *says;
+    } cases[] = {
+        {"UPDATE records SET revision = 9 WHERE id = 'a'",
+         "node a is of revision 9, and the latest change of all is 5"},
+        {"DELETE FROM changes", "node a is of revision 3, and the latest change of all is 0"},
+        {"UPDATE records SET created_revision = 3 WHERE id = 'b'",
+         "node b was changed at revision 2 and made at 3"},
+        {"UPDATE records SET created_revision = 0 WHERE id = 'b'",
+         "node b was changed at revision 2 and made at 0"},
+        {"UPDATE changes SET row = 99 WHERE revision = 2", "the change in row 99 is of revision 2"},
+        {"UPDATE changes SET row = -8, revision = -1 WHERE revision = 2",
+         "the change in row -8 is of revision -1"},
+        {"DELETE FROM changes WHERE revision = 4",
+         "of the changes from revision 1 to 5 some are missing"},
+        {"UPDATE records SET revision = 1 WHERE id = 'a'",
+         "the latest change of node a, update at revision 3, is not what it is"},
+        {"DELETE FROM records WHERE id = 'b'",
+         "the latest change of node b, create at revision 2, is not what it is"},
+        {"INSERT INTO records VALUES(NULL, 'node', 'c', 4, 4, NULL, '{}')",
+         "the latest change of node c, delete at revision 5, is not what it is"},
+        {"INSERT INTO records VALUES(NULL, 'node', 'x', 4, 4, NULL, '{}')",
+         "the changes since revision 1 tell of 2 records, but there are 3"},
+        {"INSERT INTO records VALUES(NULL, 'node', 'b', 2, 2, NULL, '{}')",
+         "the changes since revision 1 tell of 2 records, but there are 3"},
+        {"DROP TABLE records", "no such table: records"},
+        {"DROP TABLE changes", "no such table: changes"},
+        {"DROP TABLE probe", "no such table: probe"},
+        {"ALTER TABLE records DROP COLUMN key", "has no column named key"},
+        {"PRAGMA user_version=0", "says that it is of schema 0, which there never was"},
+        {"PRAGMA user_version=-1", "says that it is of schema -1, which there never was"},
+        {"PRAGMA user_version=1", "already exists"},
+    };
+    struct store_bed *f = *state;
+    AUTO_FREE char *whole = NULL, *wal = mem_printf("%s-wal", f->path);
+    size_t n = 0;
+
+    make_story(f);
+    assert_int_equal(file_read(f->path, 1 << 20, &whole, &n), 0);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(file_write_atomic(f->path, whole, n, 0600), 0);
+        run_sql(f->path, cases[i].sql);
+        assert_int_equal(open_code(f->path), STORE_DAMAGED);
+        assert_says(f->path);
+        assert_says(cases[i].says);
+        assert_says("restore the file from a backup");
+        (void)unlink(wal);
+    }
+    assert_int_equal(file_write_atomic(f->path, whole, n, 0600), 0);
+    assert_int_equal(open_code(f->path), 0);
+}
+
 /* ---- making -------------------------------------------------------------------------------- */
 
 static void a_file_that_was_made_and_not_opened_is_no_backup(void **state)
@@ -470,6 +536,22 @@ static void leftovers_of_making_go_and_nothing_else_does(void **state)
     }
 }
 
+static void what_is_no_file_is_told(void **state)
+{
+    struct store_bed *f = *state;
+    AUTO_FREE char *target = mem_printf("%s/there", f->dir);
+
+    assert_int_equal(open_code(f->dir), -EISDIR);
+    assert_says("it is a directory; --db-path names the file in it");
+    assert_int_equal(mkfifo(f->path, 0600), 0);
+    assert_int_equal(open_code(f->path), -EINVAL);
+    assert_says("it is no regular file");
+    assert_int_equal(unlink(f->path), 0);
+    assert_int_equal(symlink(target, f->path), 0);
+    assert_int_equal(open_code(f->path), -ENOENT);
+    assert_says("it is a link to what is not there");
+}
+
 #define OPENED(test) cmocka_unit_test_setup_teardown(test, store_bed_make_sqlite, store_bed_drop)
 #define CLOSED(test) cmocka_unit_test_setup_teardown(test, store_bed_make, store_bed_drop)
 
@@ -480,7 +562,7 @@ int main(void)
         OPENED(a_second_process_is_told_that_it_is_locked),
         OPENED(the_latest_ten_thousand_changes_are_kept_for_people),
         CLOSED(a_file_of_the_first_version_is_brought_up_to_date),
-        OPENED(a_record_or_a_key_that_is_there_twice_is_found_at_start),
+        OPENED(a_key_that_is_there_twice_is_found_at_start),
         OPENED(a_change_that_is_none_is_found_at_start),
         CLOSED(a_change_that_is_none_is_not_brought_up_to_date),
         OPENED(a_file_of_a_later_version_is_refused),
@@ -497,8 +579,10 @@ int main(void)
         CLOSED(the_missing_directory_is_named),
         CLOSED(the_log_has_its_room_from_the_start),
         CLOSED(a_new_file_has_its_first_change_set_from_the_beginning),
+        OPENED(what_contradicts_the_log_of_changes_is_found_at_start),
         CLOSED(a_file_that_was_made_and_not_opened_is_no_backup),
         CLOSED(leftovers_of_making_go_and_nothing_else_does),
+        CLOSED(what_is_no_file_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
