@@ -106,6 +106,14 @@ static int open_state(struct agent *a)
     return 0;
 }
 
+static void on_met(void *data, int ifindex, uint32_t addr, struct mac mac)
+{
+    struct agent *a = data;
+
+    if (a->fastpath)
+        fastpath_meet(a->fastpath, ifindex, addr, mac);
+}
+
 static int start_overlay(struct agent *a)
 {
     const struct overlay_config config = {
@@ -116,6 +124,7 @@ static int start_overlay(struct agent *a)
         .can_route = can_route,
         .is_routing = is_routing,
         .looked = on_looked,
+        .met = on_met,
         .data = a,
     };
 

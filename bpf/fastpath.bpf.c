@@ -66,7 +66,7 @@ static __always_inline int deliver(struct __sk_buff *skb, const struct fastpath_
 /* The outer headers: ready in the record, but for what differs from packet to packet. */
 static __always_inline void write_outer(struct __sk_buff *skb, const struct fastpath_config *c,
                                         const struct fastpath_peer *peer, void *data,
-                                        __u8 inner_tos, __u32 hash)
+                                        __u8 inner_tos, __u32 hash, __u16 id)
 {
     const __u64 *from = (const __u64 *)peer->headers;
     __u64 *to = data;
@@ -80,7 +80,7 @@ static __always_inline void write_outer(struct __sk_buff *skb, const struct fast
         to[i] = from[i];
     ip->tos = ecn == ECN_CE ? ECN_ECT0 : ecn; /* INET_ECN_encapsulate */
     ip->tot_len = bpf_htons(length);
-    ip->id = bpf_get_prandom_u32();
+    ip->id = bpf_htons(id);
     ip->check = ~fold(peer->ip_sum + bpf_htons(ip->tos) + ip->tot_len + ip->id);
     hash ^= hash << 16; /* udp_flow_src_port */
     udp->source = bpf_htons((((__u64)hash * c->source_port_count) >> 32) + c->source_port_min);
@@ -104,6 +104,37 @@ static __always_inline __u32 flow_hash(const struct __sk_buff *skb, const struct
     return (hash ^ hash >> 15) * 0x846ca68b;
 }
 
+/* So long a beat is good for: 2 to 20 seconds, by the kernel's clock. */
+#define BEAT_JIFFIES 2048
+/* Of the outer identifications each CPU has a part of its own; the eighth shares the first one's.
+ */
+#define IDS_OF_CPU 8192
+
+/* Sends the frame, whose MAC addresses are still to be written. With each beat one packet goes by
+ * the kernel's neighbour entry, which is kept alive by that: so the kernel sees whether the next
+ * hop is still there, as it does for any other traffic. */
+static __always_inline int send_to_hop(const struct fastpath_config *c,
+                                       const struct fastpath_peer *peer, void *frame)
+{
+    struct bpf_redir_neigh next = {.nh_family = AF_INET, .ipv4_nh = peer->next_hop_be};
+    __u32 index = fastpath_hop_index(bpf_ntohl(peer->next_hop_be));
+    struct fastpath_hop *hop = bpf_map_lookup_elem(&hops, &index);
+    __u64 now = bpf_jiffies64();
+
+    if (!hop || hop->next_hop_be != peer->next_hop_be || hop->ifindex != peer->ifindex)
+        return bpf_redirect_neigh(peer->ifindex, &next, sizeof next, 0);
+    if (hop->seen_beat != c->beat) {
+        hop->seen_at = now;
+        hop->seen_beat = c->beat;
+        return bpf_redirect_neigh(peer->ifindex, &next, sizeof next, 0);
+    }
+    if (now - hop->seen_at > BEAT_JIFFIES)
+        return bpf_redirect_neigh(peer->ifindex, &next, sizeof next, 0);
+    *(__u64 *)frame = hop->macs;
+    *(__u32 *)(frame + sizeof hop->macs) = hop->macs_rest;
+    return bpf_redirect(peer->ifindex, 0);
+}
+
 static __always_inline int send_to_peer(struct __sk_buff *skb, const struct fastpath_config *c,
                                         const struct fastpath_peer *peer, __u32 slot, __u8 tos,
                                         __u32 hash)
@@ -111,8 +142,7 @@ static __always_inline int send_to_peer(struct __sk_buff *skb, const struct fast
     const __u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 |
                         BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN) |
                         ADJ_ROOM_ENCAP_L2_ETH | BPF_F_ADJ_ROOM_NO_CSUM_RESET;
-    struct bpf_redir_neigh next = {.nh_family = AF_INET, .ipv4_nh = peer->next_hop_be};
-    __u64 packets = packets_in(skb), bytes = skb->len - FASTPATH_ETH_SIZE;
+    __u64 packets = packets_in(skb), bytes = skb->len - FASTPATH_ETH_SIZE, before;
     void *data;
 
     if (bpf_skb_adjust_room(skb, FASTPATH_OVERHEAD, BPF_ADJ_ROOM_MAC, flags) < 0)
@@ -120,11 +150,11 @@ static __always_inline int send_to_peer(struct __sk_buff *skb, const struct fast
     data = (void *)(long)skb->data;
     if (data + FASTPATH_INNER_OFFSET + sizeof(struct iphdr) > (void *)(long)skb->data_end)
         return TC_ACT_SHOT; /* cannot be: it was as long before */
-    write_outer(skb, c, peer, data, tos, hash);
+    before = count_tx(&peer_counts, peer->slot, packets, bytes);
+    write_outer(skb, c, peer, data, tos, hash, before + bpf_get_smp_processor_id() * IDS_OF_CPU);
     decrease_ttl(data + FASTPATH_INNER_OFFSET);
-    count_tx(&peer_counts, peer->slot, packets, bytes);
     count_tx(&endpoint_counts, slot, packets, bytes);
-    return bpf_redirect_neigh(peer->ifindex, &next, sizeof next, 0);
+    return send_to_hop(c, peer, data);
 }
 
 static __always_inline int send_to_neighbour(struct __sk_buff *skb, __u32 target_be,

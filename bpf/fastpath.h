@@ -4,15 +4,16 @@
  *
  *     config      one record        the agent's: who this node is, and whether the path is on
  *     peers       index -> record   the agent's: how to reach a peer, and what it may send
+ *     hops        index -> record   the agent's: the MAC addresses of next hops
  *     endpoints   index -> record   the runtime's: which device a container is behind
  *     peer_counts, endpoint_counts  slot -> counts, one set a CPU; the programs count
  *     passes      reason -> count   packets that were left to the kernel, and why
  *
- * Peers and endpoints are arrays, for a hash costs each packet more than all else that is done here
- * with its headers. The index is some bits of the subnet or address; a record says whose it is, and
- * all zeros mean that there is none. Where two would have the same index, one of them is left to
- * the kernel. A record may be read while it is written: what belongs together and changes together
- * (a peer's headers) is taken away first, and who still reads it is waited for.
+ * Peers, hops and endpoints are arrays, for a hash costs each packet more than all else that is
+ * done here with its headers. The index is some bits of the subnet or address; a record says whose
+ * it is, and all zeros mean that there is none. Where two would have the same index, one of them is
+ * left to the kernel. A record may be read while it is written: what belongs together and changes
+ * together (a peer's headers) is taken away first, and who still reads it is waited for.
  */
 #pragma once
 
@@ -20,11 +21,12 @@
 
 /* Part of the directory that all is pinned in. Another number whenever a record's form or meaning
  * changes: programs never meet records of another form. */
-#define FASTPATH_LAYOUT 2
+#define FASTPATH_LAYOUT 3
 
 /* Powers of two. */
 #define FASTPATH_ENDPOINTS_MAX 16384
 #define FASTPATH_PEERS_MAX 16384
+#define FASTPATH_HOPS_MAX 4096
 /* Beyond these many, they share sets of counts. */
 #define FASTPATH_PEER_SLOTS 4096
 #define FASTPATH_ENDPOINT_SLOTS 1024
@@ -51,8 +53,9 @@ struct fastpath_config {
     __u16 source_port_count; /* the kernel's ip_local_port_range, as vxlan uses it */
     __u8 vtep_mac[6];        /* what peers send to */
     __u32 subnet_shift;      /* the bits of an address inside of any node's subnet */
+    __u32 beat;              /* another number each second while somebody keeps the hops true */
 };
-_Static_assert(sizeof(struct fastpath_config) == 36, "the programs and loaders agree");
+_Static_assert(sizeof(struct fastpath_config) == 40, "the programs and loaders agree");
 
 struct fastpath_peer {
     __u32 subnet_be;
@@ -70,6 +73,25 @@ _Static_assert(sizeof(struct fastpath_peer) == 92, "the programs and loaders agr
 static inline __u32 fastpath_peer_index(__u32 addr, __u32 subnet_shift)
 {
     return addr >> (subnet_shift & 31) & (FASTPATH_PEERS_MAX - 1);
+}
+
+/* A next hop on the link, as the kernel's neighbour entry has it. Without a record, or with one
+ * that nobody has kept true lately, the kernel is asked for each packet. */
+struct fastpath_hop {
+    __u32 next_hop_be;
+    __u32 ifindex;
+    __u64 macs;      /* its MAC address, then the device's own: the first 8 bytes of a frame, */
+    __u32 macs_rest; /* and the next 4 */
+    /* The programs' own: the beat that was seen last, and when, in jiffies. 0: none yet. */
+    __u32 seen_beat;
+    __u64 seen_at;
+};
+_Static_assert(sizeof(struct fastpath_hop) == 32, "the programs and loaders agree");
+
+/* Of the next hop's address, in host order. */
+static inline __u32 fastpath_hop_index(__u32 addr)
+{
+    return addr & (FASTPATH_HOPS_MAX - 1);
 }
 
 struct fastpath_endpoint {

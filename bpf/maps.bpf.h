@@ -46,6 +46,13 @@ struct {
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, FASTPATH_HOPS_MAX);
+    __type(key, __u32);
+    __type(value, struct fastpath_hop);
+} hops SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, FASTPATH_ENDPOINTS_MAX);
     __type(key, __u32);
     __type(value, struct fastpath_endpoint);
@@ -114,14 +121,18 @@ static __always_inline __u64 packets_in(const struct __sk_buff *skb)
     return skb->gso_segs ?: 1;
 }
 
-static __always_inline void count_tx(void *map, __u32 slot, __u64 packets, __u64 bytes)
+/* Returns how many packets went before on this CPU. */
+static __always_inline __u64 count_tx(void *map, __u32 slot, __u64 packets, __u64 bytes)
 {
     struct fastpath_counts *counts = bpf_map_lookup_elem(map, &slot);
+    __u64 before;
 
     if (!counts)
-        return;
-    counts->tx_packets += packets;
+        return 0;
+    before = counts->tx_packets;
+    counts->tx_packets = before + packets;
     counts->tx_bytes += bytes;
+    return before;
 }
 
 static __always_inline void count_rx(void *map, __u32 slot, __u64 packets, __u64 bytes)

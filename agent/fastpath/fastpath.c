@@ -20,6 +20,8 @@
 #define SWEEP_MS 30000
 #define RETRY_MIN_MS 1000
 #define RETRY_MAX_MS 60000
+/* Twice as often as the programs want it at least. */
+#define BEAT_MS 1000
 
 /* ---- what is said -------------------------------------------------------------------------- */
 
@@ -60,6 +62,8 @@ static int write_config(struct fastpath *fp, bool is_enabled)
     if (r < 0)
         return r;
     config = fastpath_make_config(&fp->want, is_enabled, (uint16_t)port_min, (uint16_t)port_max);
+    config.beat = have.beat;
+    fp->config = config;
     if (memcmp(&config, &have, sizeof config) == 0)
         return 0;
     r = map_put(fp->set->maps[SET_CONFIG], &zero, &config);
@@ -186,6 +190,10 @@ static int look_at_all(struct fastpath *fp)
         return r;
     r = fastpath_write_peers(fp, &all, &fp->want, &ways);
     if (r == 0)
+        r = hops_look(&fp->hops, fp->nl, &ways, fp->want.peer_count);
+    if (r == 0)
+        r = hops_write(&fp->hops, fp->set->maps[SET_HOPS], &fp->writes);
+    if (r == 0)
         r = write_config(fp, policies == 0);
     if (r == 0)
         r = take_devices(fp, &ways);
@@ -207,6 +215,9 @@ static int look_at_some(struct fastpath *fp, const struct focus *focus)
 
     if (r == 0) {
         r = fastpath_write_peers(fp, focus, &some, &ways);
+        if (r == 0)
+            r = hops_look_more(&fp->hops, fp->nl, &ways, some.peer_count, fp->set->maps[SET_HOPS],
+                               &fp->writes);
         if (r == 0)
             r = take_more_devices(fp, &ways);
         if (r == 0 && ways.problem)
@@ -243,9 +254,25 @@ static void give_up(struct fastpath *fp)
     loop_timer_set_in(fp->sweep, backoff_next_ms(&fp->retry, random_u64()));
 }
 
+/* The programs go by the hops' records as long as there is somebody who keeps them true. */
+static void on_beat(void *data)
+{
+    struct fastpath *fp = data;
+    uint32_t zero = 0;
+
+    if (!fp->is_enabled)
+        return;
+    fp->config.beat = fp->config.beat + 1 ?: 1;
+    if (map_put(fp->set->maps[SET_CONFIG], &zero, &fp->config) < 0)
+        give_up(fp);
+    else
+        loop_timer_set_in(fp->beat, BEAT_MS);
+}
+
 static void on_look(void *data)
 {
     struct fastpath *fp = data;
+    bool was_enabled = fp->is_enabled;
     int r;
 
     if (!fp->set || !fp->has_want)
@@ -258,6 +285,8 @@ static void on_look(void *data)
     backoff_reset(&fp->retry);
     if (fp->is_enabled)
         say_used(fp);
+    if (fp->is_enabled && !was_enabled)
+        on_beat(fp);
 }
 
 static void on_sweep(void *data)
@@ -328,6 +357,8 @@ static int open_kernel(struct fastpath *fp, struct loop *loop)
     if (r == 0)
         r = loop_add_timer(loop, on_sweep, fp, &fp->sweep);
     if (r == 0)
+        r = loop_add_timer(loop, on_beat, fp, &fp->beat);
+    if (r == 0)
         r = xfrm_monitor_new(loop, on_policies, fp, &fp->policies);
     return r;
 }
@@ -374,6 +405,7 @@ void fastpath_free(struct fastpath *fp)
 {
     if (!fp)
         return;
+    loop_source_free(fp->beat);
     loop_source_free(fp->sweep);
     loop_source_free(fp->look);
     change_monitor_free(fp->policies);
@@ -382,6 +414,7 @@ void fastpath_free(struct fastpath *fp)
     set_free(fp->set);
     overlay_want_deinit(&fp->want);
     overlay_paths_deinit(&fp->paths);
+    hops_deinit(&fp->hops);
     free(fp->devices);
     free(fp->reason);
     free(fp);
@@ -405,6 +438,14 @@ void fastpath_set_want(struct fastpath *fp, const struct overlay_want *want)
     fp->has_want = true;
     overlay_paths_follow(&fp->paths, &fp->want);
     look_soon(fp);
+}
+
+void fastpath_meet(struct fastpath *fp, int ifindex, uint32_t addr, struct mac mac)
+{
+    if (!fp->set || !hops_meet(&fp->hops, ifindex, addr, mac))
+        return;
+    if (hops_write_one(&fp->hops, ifindex, addr, fp->set->maps[SET_HOPS], &fp->writes) < 0)
+        give_up(fp);
 }
 
 /* From every device: nobody remembers which had it. */

@@ -28,6 +28,9 @@ void fastpath_free(struct fastpath *fastpath);
 /* What the overlay should be; copied. */
 void fastpath_set_want(struct fastpath *fastpath, const struct overlay_want *want);
 
+/* What the kernel knows of a neighbour now: its MAC address; zeros: nothing any more. */
+void fastpath_meet(struct fastpath *fastpath, int ifindex, uint32_t addr, struct mac mac);
+
 /* Takes programs, maps and records away. Nothing there: fine. */
 int fastpath_remove(struct fastpath *fastpath);
 

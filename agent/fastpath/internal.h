@@ -2,6 +2,7 @@
 #pragma once
 
 #include "agent/fastpath/fastpath.h"
+#include "agent/fastpath/hops.h"
 #include "agent/fastpath/records.h"
 #include "agent/fastpath/ways.h"
 #include "agent/overlay/focus.h"
@@ -17,13 +18,16 @@ struct fastpath {
     struct change_monitor *policies;
     struct loop_source *look;
     struct loop_source *sweep;
+    struct loop_source *beat;
     struct backoff retry; /* of looks that fail while nothing happens */
     struct overlay_want want;
     bool has_want;
     struct focus due; /* what the next look is about */
     struct overlay_paths paths;
     struct fastpath_slots slots;
-    int *devices; /* owned; that have our program */
+    struct hops hops;
+    struct fastpath_config config; /* as it was written last */
+    int *devices;                  /* owned; that have our program */
     size_t device_count;
     bool has_looked;
     bool is_enabled;   /* at the last look */

@@ -119,6 +119,27 @@ struct fastpath_peer fastpath_make_peer(const struct overlay_want *want,
     return record;
 }
 
+/* ---- a next hop ---------------------------------------------------------------------------- */
+
+struct fastpath_hop fastpath_make_hop(uint32_t next_hop, int ifindex, struct mac mac,
+                                      struct mac device_mac)
+{
+    struct fastpath_hop record = {.next_hop_be = htonl(next_hop), .ifindex = (uint32_t)ifindex};
+    uint8_t frame[2 * ETH_ALEN];
+
+    memcpy(frame, mac.bytes, ETH_ALEN);
+    memcpy(frame + ETH_ALEN, device_mac.bytes, ETH_ALEN);
+    memcpy(&record.macs, frame, sizeof record.macs);
+    memcpy(&record.macs_rest, frame + sizeof record.macs, sizeof record.macs_rest);
+    return record;
+}
+
+bool fastpath_hop_is_same(const struct fastpath_hop *a, const struct fastpath_hop *b)
+{
+    return a->next_hop_be == b->next_hop_be && a->ifindex == b->ifindex && a->macs == b->macs &&
+           a->macs_rest == b->macs_rest;
+}
+
 /* ---- indexes and slots ---------------------------------------------------------------------- */
 
 #define SHARED_SLOT (FASTPATH_PEER_SLOTS - 1)

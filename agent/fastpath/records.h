@@ -37,12 +37,18 @@ const struct fastpath_entry *fastpath_entries_find(const struct fastpath_entries
 /* is_enabled false: all is left to the kernel. ports: the kernel's ip_local_port_range, from which
  * it takes VXLAN's source ports. */
 struct fastpath_config fastpath_make_config(const struct overlay_want *want, bool is_enabled,
-                                            uint16_t port_min, uint16_t port_max);
+                                            uint16_t port_min, uint16_t port_max); /* no beat */
 
 /* A peer's record; its slot is left 0. mtu_bytes: what our own overlay device takes. */
 struct fastpath_peer fastpath_make_peer(const struct overlay_want *want,
                                         const struct overlay_peer *peer,
                                         const struct fastpath_way *way, uint32_t mtu_bytes);
+
+/* Of a next hop (host order) on a device; both have MAC addresses. */
+struct fastpath_hop fastpath_make_hop(uint32_t next_hop, int ifindex, struct mac mac,
+                                      struct mac device_mac);
+/* But for what the programs note in them. */
+bool fastpath_hop_is_same(const struct fastpath_hop *a, const struct fastpath_hop *b);
 
 /* Sets of counts, by whether a peer has it. The last is everybody's who came too late. */
 struct fastpath_slots {

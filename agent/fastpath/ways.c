@@ -41,6 +41,13 @@ bool ways_has_device(const struct ways *ways, int ifindex)
     return false;
 }
 
+struct mac ways_mac_of(const struct ways *ways, int ifindex)
+{
+    const struct link_info *link = find_link(ways, ifindex);
+
+    return link ? link->mac : (struct mac){{0}};
+}
+
 /* Whether packets can be taken in and sent on by this device: Ethernet that is no tunnel. */
 static bool can_use(const struct link_info *link)
 {

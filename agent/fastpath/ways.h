@@ -23,3 +23,5 @@ int ways_look(struct nl *nl, const struct overlay_want *want, struct overlay_pat
 void ways_deinit(struct ways *ways);
 
 bool ways_has_device(const struct ways *ways, int ifindex);
+/* Zeros: there is no such device (any more). */
+struct mac ways_mac_of(const struct ways *ways, int ifindex);

@@ -117,6 +117,15 @@ static void on_neigh_event(struct overlay *o, const struct nl_event *event)
         look_at(o, vtep);
 }
 
+static void on_other_neigh_event(struct overlay *o, const struct nl_event *event)
+{
+    const struct mac none = {{0}};
+
+    if (!event->is_fdb)
+        o->config.met(o->config.data, event->ifindex, event->addr,
+                      event->is_removal ? none : event->mac);
+}
+
 static void look_at_unknown(struct overlay *o)
 {
     for (size_t i = 0; i < o->paths.count && !o->due.is_all; i++)
@@ -154,6 +163,8 @@ static void on_kernel_event(const struct nl_event *event, void *data)
     case NL_EVENT_NEIGH:
         if (is_device)
             on_neigh_event(o, event);
+        else
+            on_other_neigh_event(o, event);
         break;
     case NL_EVENT_NETCONF:
         if (is_device)

@@ -25,6 +25,9 @@ struct overlay_config {
     bool (*is_routing)(void *data);
     /* After each look. */
     void (*looked)(void *data);
+    /* What the kernel knows of a neighbour on another device than the overlay's, by IPv4: its MAC
+     * address; zeros: nothing any more. */
+    void (*met)(void *data, int ifindex, uint32_t addr, struct mac mac);
     void *data;
 };
 

@@ -22,7 +22,7 @@
 #define SET_DIR BPFFS_DIR "/" TEXT(FASTPATH_LAYOUT)
 #define PATH_SIZE 128
 
-static const char *const map_names[] = {"config",      "peers",           "endpoints",
+static const char *const map_names[] = {"config",      "peers",           "hops",  "endpoints",
                                         "peer_counts", "endpoint_counts", "passes"};
 static_assert(ARRAY_LEN(map_names) == SET_MAP_COUNT, "a name for each map");
 
@@ -252,8 +252,9 @@ static int print_debug(enum libbpf_print_level level, const char *format, va_lis
 static void fill_maps(struct fastpath *skeleton, struct bpf_map *ret_maps[static SET_MAP_COUNT])
 {
     struct bpf_map *maps[SET_MAP_COUNT] = {
-        skeleton->maps.config,      skeleton->maps.peers,           skeleton->maps.endpoints,
-        skeleton->maps.peer_counts, skeleton->maps.endpoint_counts, skeleton->maps.passes};
+        skeleton->maps.config,    skeleton->maps.peers,       skeleton->maps.hops,
+        skeleton->maps.endpoints, skeleton->maps.peer_counts, skeleton->maps.endpoint_counts,
+        skeleton->maps.passes};
 
     memcpy(ret_maps, maps, sizeof maps);
 }

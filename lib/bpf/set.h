@@ -1,8 +1,8 @@
 /* The fast path's programs and maps: one set on a host, pinned, so that it outlives whoever loaded
  * it. The agent loads it, the runtime opens it where it is.
  *
- *     /sys/fs/bpf/quilt/2/            the layout of the records (FASTPATH_LAYOUT)
- *         config peers endpoints peer_counts endpoint_counts passes
+ *     /sys/fs/bpf/quilt/3/            the layout of the records (FASTPATH_LAYOUT)
+ *         config peers hops endpoints peer_counts endpoint_counts passes
  *         from_container to_container          the programs
  *         from_container_old to_container_old  those before them; devices may still have these
  *
@@ -19,6 +19,7 @@
 enum set_map {
     SET_CONFIG,
     SET_PEERS,
+    SET_HOPS,
     SET_ENDPOINTS,
     SET_PEER_COUNTS,
     SET_ENDPOINT_COUNTS,

@@ -2,6 +2,7 @@
 And the fast path's records follow what changes beneath them."""
 import json
 import re
+import signal
 import time
 
 import pytest
@@ -183,6 +184,61 @@ def test_a_new_mac_address_of_a_peers_underlay_device_stops_nothing(mesh):
     wait_for(lambda: ping(mesh.containers[0], mesh.containers[1].ip), 5, "a ping after the change")
 
 
+def next_hop(node, peer):
+    """What the fast path knows of a peer as the next hop."""
+    index = int(peer.ip.rpartition(".")[2]) + 256 * int(peer.ip.split(".")[2]) & 4095
+    key = [str(byte) for byte in index.to_bytes(4, "little")]
+    told = json.loads(node.out("/usr/sbin/bpftool", "-j", "map", "lookup", "pinned", "/sys/fs/bpf/quilt/3/hops",
+                               "key", *key))
+    record = bytes(int(byte, 16) for byte in told["value"])
+    return {"addr": ".".join(map(str, record[:4])), "mac": record[8:14].hex(":"), "device_mac": record[14:20].hex(":"),
+            "beat": int.from_bytes(record[20:24], "little")}
+
+
+def mac_of(node):
+    return json.loads(node.net("ip", "-j", "link", "show", "eth0").stdout)[0]["address"]
+
+
+def move(node, peer, mac):
+    """The peer has another MAC address, and the node's kernel knows; nothing else is said on the wire."""
+    peer.run("sysctl", "-q", "net.ipv4.conf.eth0.arp_notify=0")
+    peer.net("ip", "link", "set", "eth0", "address", mac)
+    node.net("ip", "neigh", "replace", peer.ip, "lladdr", mac, "dev", "eth0", "nud", "reachable")
+
+
+def test_the_mac_address_of_a_next_hop_is_followed_at_once(mesh):
+    node, peer = mesh.nodes
+    first, second = mesh.containers[:2]
+    assert ping(first, second.ip)
+    assert next_hop(node, peer) | {"beat": 0} == {"addr": peer.ip, "mac": mac_of(peer), "device_mac": mac_of(node),
+                                                  "beat": 0}
+    before = carried(node)["tx"]
+    move(node, peer, "02:00:00:00:77:78")
+    wait_for(lambda: next_hop(node, peer)["mac"] == "02:00:00:00:77:78", 1, "the next hop's new MAC address")
+    assert ping(first, second.ip)
+    assert carried(node)["tx"] > before
+    node.net("ip", "neigh", "del", peer.ip, "dev", "eth0")
+    assert ping(first, second.ip), "the kernel finds it again"
+    wait_for(lambda: next_hop(node, peer)["mac"] == "02:00:00:00:77:78", 2, "the next hop to be known again")
+
+
+def test_the_kernel_is_asked_for_the_next_hop_each_second_and_always_while_the_agent_is_away(mesh):
+    node, peer = mesh.nodes
+    first, second = mesh.containers[:2]
+    with Flow(first, second) as flow:
+        beat = next_hop(node, peer)["beat"]
+        wait_for(lambda: next_hop(node, peer)["beat"] not in (0, beat), 5, "a packet that asks")
+    assert flow.lost == 0, flow.report
+    agent = mesh.agents["node1"]
+    agent.signal(signal.SIGSTOP)
+    try:
+        move(node, peer, "02:00:00:00:77:79")
+        wait_for(lambda: ping(first, second.ip, deadline_s=1), 30, "the kernel's own neighbour entry to be used")
+    finally:
+        agent.signal(signal.SIGCONT)
+    wait_for(lambda: next_hop(node, peer)["mac"] == "02:00:00:00:77:79", 5, "the agent to follow")
+
+
 def test_the_way_to_a_peer_follows_its_route(mesh):
     node, peer = mesh.nodes
     before = passed(node, "no_way")
@@ -262,7 +318,7 @@ def test_pins_that_are_removed_by_hand_come_back(mesh):
     node = mesh.nodes[0]
     node.run("sh", "-c", "rm -r /sys/fs/bpf/quilt")
     node.net("ip", "link", "set", "eth0", "alias", "look")  # an event, instead of the half minute
-    wait_for(lambda: node.run("test", "-e", "/sys/fs/bpf/quilt/2/config", check=False).returncode == 0, 5, "pins")
+    wait_for(lambda: node.run("test", "-e", "/sys/fs/bpf/quilt/3/config", check=False).returncode == 0, 5, "pins")
     mesh.runtimes["node1"].kill()
     mesh.runtimes["node1"].start().wait_ready()
     start = carried(node)["tx"]

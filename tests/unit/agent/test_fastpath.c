@@ -91,6 +91,23 @@ static void what_was_found_to_pass_is_the_mtu_where_it_is_less(void **state)
     assert_int_equal(fastpath_make_peer(&want, &peer, &way, 1450).mtu, 1450);
 }
 
+static void a_next_hops_record_is_the_beginning_of_a_frame(void **state)
+{
+    const struct mac its = {{1, 2, 3, 4, 5, 6}}, own = {{7, 8, 9, 10, 11, 12}};
+    const uint8_t frame[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+    struct fastpath_hop hop = fastpath_make_hop(0xc0a80101, 7, its, own), other = hop;
+
+    assert_int_equal(ntohl(hop.next_hop_be), 0xc0a80101);
+    assert_int_equal(hop.ifindex, 7);
+    assert_memory_equal(&hop.macs, frame, sizeof hop.macs);
+    assert_memory_equal(&hop.macs_rest, frame + sizeof hop.macs, sizeof hop.macs_rest);
+    other.seen_beat = 3;
+    other.seen_at = 4;
+    assert_true(fastpath_hop_is_same(&hop, &other));
+    other = fastpath_make_hop(0xc0a80101, 7, own, own);
+    assert_false(fastpath_hop_is_same(&hop, &other));
+}
+
 /* ---- slots and differences ----------------------------------------------------------------- */
 
 static struct fastpath_entry entry(uint32_t vtep, uint32_t slot)
@@ -215,6 +232,7 @@ int main(void)
         cmocka_unit_test(the_config_says_who_this_node_is),
         cmocka_unit_test(a_peers_headers_are_ready_but_for_what_each_packet_has_of_its_own),
         cmocka_unit_test(what_was_found_to_pass_is_the_mtu_where_it_is_less),
+        cmocka_unit_test(a_next_hops_record_is_the_beginning_of_a_frame),
         cmocka_unit_test(the_smaller_mtu_counts_of_the_way_and_of_the_overlay),
         cmocka_unit_test(a_peer_keeps_its_slot_and_a_new_one_gets_the_first_free_one),
         cmocka_unit_test(a_slot_that_was_freed_is_the_next_ones),
