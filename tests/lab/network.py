@@ -32,6 +32,9 @@ class Lab:
         self.switch = Host(self, "switch")
         self.switch.net("ip", "link", "add", "switch", "type", "bridge", "stp_state", "0",
                         "forward_delay", "0", "mcast_snooping", "0")
+        # Or each frame would pass the netfilter hooks of IP on its way through the bridge, too.
+        self.switch.net("sysctl", "-q", "-e", "-w", *(f"net.bridge.bridge-nf-call-{what}=0"
+                                                      for what in ("iptables", "ip6tables", "arptables")))
         self.switch.net("ip", "link", "set", "switch", "up")
 
     def bin_path(self):
