@@ -156,12 +156,13 @@ static int start_runtime(struct agent *a)
 
 #define PAPERS_LOOK_MS 30000
 
-/* Who has neither CAs, nor a certificate that tells of one, needs a token that does. */
+/* Who has neither CAs, nor a memory of them or a certificate that tells of one, needs a token that
+ * does. */
 static int check_guide(const struct agent *a)
 {
-    struct sha256 unused;
+    struct sha256 unused[PAPERS_PINS_MAX];
 
-    if (a->papers->trust || papers_own_pin(a->papers, &unused))
+    if (a->papers->trust || papers_pins(a->papers, unused) > 0)
         return 0;
     if (join_token_is_given(&a->config->token))
         return join_token_read(&a->config->token, NULL, NULL);
@@ -184,6 +185,7 @@ static void on_papers_due(void *data)
 static int start_papers(struct agent *a)
 {
     const struct papers_config config = {.state_dir = a->config->state_dir,
+                                         .remembered = &a->state.ca_pins,
                                          .ca_file = a->config->ca_file,
                                          .cert_file = a->config->cert_file,
                                          .key_file = a->config->key_file};
@@ -251,6 +253,8 @@ int agent_init(struct agent *a, const struct agent_config *config)
     if (r == 0)
         r = mesh_init(a);
     if (r == 0)
+        r = mesh_load_state(a);
+    if (r == 0)
         r = start_papers(a);
     if (r == 0)
         r = start_overlay(a);
@@ -266,9 +270,7 @@ int agent_init(struct agent *a, const struct agent_config *config)
         r = status_server_new(a, &a->server);
     if (r != 0)
         return r;
-    r = mesh_start_from_state(a);
-    if (r < 0)
-        return r;
+    mesh_start_from_state(a);
     overlay_look(a->overlay);
     return 0;
 }

@@ -261,6 +261,11 @@ static void note_access_token(struct agent *a)
     memcpy(a->state.access_token, token.id, sizeof a->state.access_token);
 }
 
+static void on_trusted(void *data)
+{
+    saving_soon(data);
+}
+
 /* Only what is on disk is shown. */
 static void on_disowned(void *data)
 {
@@ -376,6 +381,7 @@ const struct control_client_events mesh_events = {
     .intervals = on_intervals,
     .report = on_report,
     .tell = on_tell,
+    .trusted = on_trusted,
     .disowned = on_disowned,
     .origin = on_origin,
     .list = on_list,
@@ -448,18 +454,20 @@ static void use_known(struct agent *a)
     use_identity(a);
 }
 
-int mesh_start_from_state(struct agent *a)
+int mesh_load_state(struct agent *a)
 {
     int outcome = saving_load(a);
 
-    if (outcome < 0)
-        return outcome;
-    if (outcome != 0)
+    if (outcome > 0)
         say_loaded(a, outcome);
+    return outcome < 0 ? outcome : 0;
+}
+
+void mesh_start_from_state(struct agent *a)
+{
     if (a->state.identity.node_id[0])
         use_known(a);
     make_token(a);
-    return 0;
 }
 
 int mesh_init(struct agent *a)

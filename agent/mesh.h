@@ -10,9 +10,11 @@ extern const struct control_client_events mesh_events;
 int mesh_init(struct agent *agent);
 void mesh_deinit(struct agent *agent);
 
-/* Reads the state file; with an identity in it, what was known last is wanted at once. Needs
- * overlay and runtime. Negative when the disk fails; damage is logged, and the node starts anew. */
-int mesh_start_from_state(struct agent *agent);
+/* Reads the state file. Negative when the disk fails; damage is logged, and the node starts anew.
+ */
+int mesh_load_state(struct agent *agent);
+/* With an identity in it, what was known last is wanted at once. Needs overlay and runtime. */
+void mesh_start_from_state(struct agent *agent);
 /* The operator says that the control plane is right. One that was refused: registers with it as if
  * it were the first, wishing for the same subnet. One whose list is doubted: forgets who is missing
  * from it, unless they may still be coming over. False when there is neither. */

@@ -354,12 +354,23 @@ int papers_pin(struct papers *p, const char *pem, const struct sha256 *pins, siz
     return r != 0 ? r : store_trust(p, TAKE_PTR(trust));
 }
 
-bool papers_own_pin(const struct papers *p, struct sha256 *ret_pin)
+/* Some certificates do not tell who made them. */
+static bool tells_issuer(const struct papers *p)
 {
     const struct sha256 none = {0};
 
-    if (!p->cert || sha256_equal(&tls_cert_facts(p->cert)->issuer_spki, &none))
-        return false;
-    *ret_pin = tls_cert_facts(p->cert)->issuer_spki;
-    return true;
+    return p->cert && !sha256_equal(&tls_cert_facts(p->cert)->issuer_spki, &none);
+}
+
+/* The control plane may show a certificate of another CA than it makes the nodes' with. */
+size_t papers_pins(const struct papers *p, struct sha256 ret_pins[static PAPERS_PINS_MAX])
+{
+    const struct tls_pins *remembered = p->config.remembered;
+    size_t count = remembered ? remembered->count : 0;
+
+    if (count > 0)
+        memcpy(ret_pins, remembered->items, count * sizeof ret_pins[0]);
+    if (tells_issuer(p))
+        ret_pins[count++] = tls_cert_facts(p->cert)->issuer_spki;
+    return count;
 }

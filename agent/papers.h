@@ -22,6 +22,7 @@ struct papers_config {
     const char *ca_file;   /* given, or NULL; all are borrowed */
     const char *cert_file; /* and with it */
     const char *key_file;
+    const struct tls_pins *remembered; /* of the CAs that were known before; NULL: none */
 };
 
 /* Others read it. */
@@ -59,8 +60,10 @@ int papers_take_cas(struct papers *papers, const char *pem, bool *ret_is_new);
 /* CAs that anybody may have told: only those with one of the pins count, and all others are
  * forgotten. 0, TLS_NOT_PINNED, or negative, with a text. */
 int papers_pin(struct papers *papers, const char *pem, const struct sha256 *pins, size_t count);
-/* The pin of the CA that made the node's own certificate; false: it does not tell. */
-bool papers_own_pin(const struct papers *papers, struct sha256 *ret_pin);
+/* By what the CAs can be found again when their file is lost: those that are remembered, and the
+ * one that made the node's own certificate. How many. */
+#define PAPERS_PINS_MAX (TLS_BUNDLE_CAS_MAX + 1)
+size_t papers_pins(const struct papers *papers, struct sha256 ret_pins[static PAPERS_PINS_MAX]);
 
 /* What proved the node until now is worth nothing any more, or known to others. */
 int papers_make_key(struct papers *papers);

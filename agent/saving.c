@@ -38,6 +38,15 @@ static struct agent_found found_of(const struct peer *peer)
     return found;
 }
 
+/* While none is known, those that were known last may be wanted yet. */
+static void note_ca_pins(struct agent *a)
+{
+    if (a->papers && a->papers->config.ca_file)
+        a->state.ca_pins.count = 0;
+    else if (a->papers && a->papers->trust)
+        a->state.ca_pins = tls_trust_pins(a->papers->trust);
+}
+
 static int save_whole(struct agent *a)
 {
     size_t room = peers_count(&a->peers) + 1;
@@ -57,6 +66,7 @@ static int save_whole(struct agent *a)
         if (peer->found_bytes > 0)
             found[state->found_count++] = found_of(peer);
     }
+    note_ca_pins(a);
     json = agent_state_to_json(state);
     r = state_file_save(&a->file, json);
     state->peers = NULL;

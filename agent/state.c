@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/base/base32.h"
 #include "lib/base/error.h"
 #include "lib/base/parse.h"
 
@@ -19,6 +20,19 @@ void agent_state_deinit(struct agent_state *state)
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
+/* As access tokens write them. */
+static void add_ca_pins(struct strbuf *out, const struct tls_pins *pins)
+{
+    strbuf_adds(out, ",\"ca_pins\":[");
+    for (size_t i = 0; i < pins->count; i++) {
+        char pin[BASE32_LEN(SHA256_SIZE) + 1];
+
+        base32_encode(pins->items[i].bytes, SHA256_SIZE, pin);
+        strbuf_addf(out, "%s\"%s\"", i > 0 ? "," : "", pin);
+    }
+    strbuf_adds(out, "]");
+}
+
 char *agent_state_to_json(const struct agent_state *state)
 {
     AUTO_FREE char *identity = api_register_reply_to_json(&state->identity);
@@ -29,6 +43,7 @@ char *agent_state_to_json(const struct agent_state *state)
                 ip4_format(state->host_ip, host_ip), state->new_token);
     strbuf_adds(&out, ",\"access_token\":");
     strbuf_add_json(&out, state->access_token);
+    add_ca_pins(&out, &state->ca_pins);
     if (state->identity.node_id[0])
         strbuf_addf(&out, ",\"identity\":%s", identity);
     strbuf_adds(&out, ",\"peers\":[");
@@ -163,6 +178,29 @@ static int read_access_token(const json_t *content, struct agent_state *ret)
     return 0;
 }
 
+/* An earlier release has written none. */
+static int read_ca_pins(const json_t *content, struct agent_state *ret)
+{
+    const json_t *list;
+    json_t *item;
+    size_t i;
+    int r = json_get_array(content, "ca_pins", &list);
+
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    if (json_array_size(list) > ARRAY_LEN(ret->ca_pins.items))
+        return err_fail(EINVAL, "ca_pins: more than %zu", ARRAY_LEN(ret->ca_pins.items));
+    json_array_foreach (list, i, item) {
+        const char *text = json_string_value(item);
+
+        if (!text ||
+            base32_decode(text, strlen(text), ret->ca_pins.items[i].bytes, SHA256_SIZE) != 0)
+            return err_fail(EINVAL, "ca_pins[%zu]: is none", i);
+    }
+    ret->ca_pins.count = json_array_size(list);
+    return 0;
+}
+
 static int read_identity(const json_t *content, struct agent_state *ret)
 {
     const json_t *identity = json_object_get(content, "identity");
@@ -185,6 +223,8 @@ static int read_content(const json_t *content, struct agent_state *ret)
         r = read_new_token(content, ret);
     if (r == 0)
         r = read_access_token(content, ret);
+    if (r == 0)
+        r = read_ca_pins(content, ret);
     if (r == 0)
         r = read_identity(content, ret);
     if (r == 0)

@@ -1,8 +1,8 @@
 /* What the agent remembers over restarts: who it is in the mesh and whom it knew last, so that it
  * can work while the control plane is away, also after a reboot.
  *
- *     {"format":1,"host_ip":...,"new_token":"...","access_token":"...","identity":{...},"peers":[...],
- *      "found":[{"node_id":"...","bytes":1400}]}
+ *     {"format":1,"host_ip":...,"new_token":"...","access_token":"...","ca_pins":["..."],
+ *      "identity":{...},"peers":[...],"found":[{"node_id":"...","bytes":1400}]}
  *
  * identity is missing until the node has been registered once.
  */
@@ -10,6 +10,7 @@
 
 #include "lib/api/access_token.h"
 #include "lib/api/register.h"
+#include "lib/tls/trust.h"
 
 /* The largest packet that was found to get to a peer, where that is less than should. */
 struct agent_found {
@@ -24,6 +25,9 @@ struct agent_state {
     /* The id of the access token that was there when the node was let in last: it does not bring
      * back a node that was revoked since. "": there was none. */
     char access_token[ACCESS_TOKEN_ID_SIZE];
+    /* The CAs that the control plane is known by: should their file be lost, they are told from
+     * others by this. Not of given ones. */
+    struct tls_pins ca_pins;
     /* As the control plane answered last; node_token stays when a later answer has none. node_id
      * "": it has not yet. */
     struct api_register_reply identity;

@@ -6,8 +6,8 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 
-/* Of a token, and of the node's own certificate. */
-#define PINS_MAX (ACCESS_TOKEN_PINS_MAX + 1)
+/* Of a token, and of the node's own files. */
+#define PINS_MAX (ACCESS_TOKEN_PINS_MAX + PAPERS_PINS_MAX)
 
 static char *ca_path(const struct control_client *c)
 {
@@ -16,8 +16,9 @@ static char *ca_path(const struct control_client *c)
 
 /* ---- pinned -------------------------------------------------------------------------------- */
 
-/* What the CA may be known by: by the access token, and, when no CA is known, by the node's own
- * certificate. How many; negative with a text: the token cannot be read, and there is nothing else.
+/* What the CA may be known by: by the access token, and, when no CA is known, by what the node
+ * still has of one. How many; negative with a text: the token cannot be read, and there is nothing
+ * else.
  */
 static int find_pins(const struct control_client *c, struct sha256 ret_pins[static PINS_MAX])
 {
@@ -25,12 +26,12 @@ static int find_pins(const struct control_client *c, struct sha256 ret_pins[stat
     AUTO_ACCESS_TOKEN struct access_token token = {.pin_count = 0};
     int r =
         join_token_is_given(c->config.token) ? join_token_read(c->config.token, NULL, &token) : 0;
-    int count = (int)token.pin_count;
+    size_t count = token.pin_count;
 
     memcpy(ret_pins, token.pins, sizeof token.pins);
-    if (!papers->trust && papers_own_pin(papers, &ret_pins[count]))
-        count++;
-    return count > 0 ? count : r;
+    if (!papers->trust)
+        count += papers_pins(papers, ret_pins + count);
+    return count > 0 ? (int)count : r;
 }
 
 /* A pin of a CA that is known already leads nowhere new. */
@@ -67,8 +68,11 @@ int authority_narrow(struct control_client *c, const struct access_token *token)
         return 0;
     pem = tls_trust_to_pem(papers->trust);
     r = papers_pin(papers, pem, token->pins, token->pin_count);
+    if (r != 0)
+        return r;
     files = papers_files(papers);
-    return r == 0 ? http_client_renew(c->http, &files) : r;
+    c->config.events->trusted(c->config.data);
+    return http_client_renew(c->http, &files);
 }
 
 static int fill_pin(struct control_client *c, struct job *job, struct ask *ask)
@@ -98,14 +102,24 @@ static void on_pin(struct control_client *c, struct job *job, const struct http_
                             err_text()));
         return;
     }
-    log_info("the control plane's CA is the one of the token",
+    log_info(join_token_is_given(c->config.token)
+                 ? "the control plane's CA is the one of the token"
+                 : "the control plane's CA is one that this node knew before",
              LOG_S("url", c->config.urls[job->url_index]));
+    c->config.events->trusted(c->config.data);
     client_use_papers(c);
     job_note_success(job);
     job_finish(job, CONTROL_OK);
 }
 
 /* ---- followed ------------------------------------------------------------------------------ */
+
+void authority_tell_new(struct control_client *c)
+{
+    log_info("the CAs of the control plane are others now",
+             LOG_U("count", tls_trust_count(c->config.papers->trust)));
+    c->config.events->trusted(c->config.data);
+}
 
 static int fill_ca(struct control_client *c, struct job *job, struct ask *ask)
 {
@@ -124,8 +138,7 @@ static void on_ca(struct control_client *c, struct job *job, const struct http_r
     }
     memcpy(c->ca_looked, c->ca_told, sizeof c->ca_looked);
     if (is_new)
-        log_info("the CAs of the control plane are others now",
-                 LOG_U("count", tls_trust_count(c->config.papers->trust)));
+        authority_tell_new(c);
     job_note_success(job);
     job_finish(job, CONTROL_OK);
 }

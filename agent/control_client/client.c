@@ -104,7 +104,7 @@ static char *untrusted_text(const char *words)
 {
     return mem_printf("%s; nothing was sent to it. If it is the right control plane, its CA was "
                       "replaced without this node: start the agent with a new access token "
-                      "(--token-file)",
+                      "(--token-file; 'quiltctl token create' makes one)",
                       words);
 }
 

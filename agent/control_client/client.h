@@ -35,6 +35,8 @@ struct control_client_events {
     void (*report)(void *data, struct api_heartbeat *report);
     /* Appends members of the owner's to it, each with a comma before it. */
     void (*tell)(void *data, struct strbuf *out);
+    /* The CAs in papers are others now. */
+    void (*trusted)(void *data);
     /* What proved this node is not taken any more, and it is about to join anew: it wants another
      * new_token and another key, on disk, for somebody else may have the old ones. */
     void (*disowned)(void *data);

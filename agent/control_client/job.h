@@ -137,3 +137,5 @@ bool authority_knows(const struct control_client *client, const struct access_to
 /* Only the token's CAs count from now on, before it is shown, unless they were given; the cluster's
  * others are told again to who is let in. 0, TLS_NOT_PINNED, or negative, with a text. */
 int authority_narrow(struct control_client *client, const struct access_token *token);
+/* CAs that were told by who had been verified are in force. */
+void authority_tell_new(struct control_client *client);

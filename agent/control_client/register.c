@@ -127,8 +127,7 @@ static void take_cas(struct control_client *c, const struct api_register_reply *
     if (reply->ca && papers_take_cas(c->config.papers, reply->ca, &is_new) < 0)
         log_error("the control plane's CAs cannot be kept", LOG_ERR());
     if (is_new)
-        log_info("the CAs of the control plane are others now",
-                 LOG_U("count", tls_trust_count(c->config.papers->trust)));
+        authority_tell_new(c);
 }
 
 /* Who has no stream yet has nothing to lose by a new connection. */

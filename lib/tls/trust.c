@@ -80,6 +80,15 @@ const struct tls_cert *tls_trust_ca(const struct tls_trust *trust, size_t index)
 
 /* ---- pins ---------------------------------------------------------------------------------- */
 
+struct tls_pins tls_trust_pins(const struct tls_trust *trust)
+{
+    struct tls_pins pins = {.count = trust->count};
+
+    for (size_t i = 0; i < trust->count; i++)
+        pins.items[i] = trust->cas[i]->facts.spki;
+    return pins;
+}
+
 bool tls_trust_has_pin(const struct tls_trust *trust, const struct sha256 *pin)
 {
     for (size_t i = 0; i < trust->count; i++)

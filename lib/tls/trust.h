@@ -23,6 +23,13 @@ char *tls_trust_to_pem(const struct tls_trust *trust);
 size_t tls_trust_count(const struct tls_trust *trust);
 const struct tls_cert *tls_trust_ca(const struct tls_trust *trust, size_t index);
 
+/* SPKI hashes of CAs. */
+struct tls_pins {
+    struct sha256 items[TLS_BUNDLE_CAS_MAX];
+    size_t count;
+};
+/* Of all of them. */
+struct tls_pins tls_trust_pins(const struct tls_trust *trust);
 /* Whether one of the CAs has this SPKI hash. */
 bool tls_trust_has_pin(const struct tls_trust *trust, const struct sha256 *pin);
 /* Whether none of the CAs would go by tls_trust_keep_pinned(). */

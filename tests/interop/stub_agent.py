@@ -17,12 +17,15 @@ class StubAgent:
         self.process = None
 
     def start(self, plane, token, *options):
-        self.token_file.write_text(token)
-        self.token_file.chmod(0o600)
+        """token: what it is given; None: nothing."""
+        if token:
+            self.token_file.write_text(token)
+            self.token_file.chmod(0o600)
+            options = ["--token-file", self.token_file, *options]
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [AGENT, "--control-plane", f"https://127.0.0.1:{plane.port}", "--token-file", self.token_file,
-                 "--host-ip", "192.168.1.9", "--hostname", "node9", "--dataplane", "none", "--state-dir", self.state,
+                [AGENT, "--control-plane", f"https://127.0.0.1:{plane.port}", "--host-ip", "192.168.1.9",
+                 "--hostname", "node9", "--dataplane", "none", "--state-dir", self.state,
                  "--status-addr", "127.0.0.1:0", *options], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         return self
 

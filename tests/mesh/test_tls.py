@@ -62,7 +62,8 @@ def test_a_restart_needs_no_token_and_ignores_the_one_that_is_given_again(mesh):
 
 @pytest.mark.parametrize("spoil", [
     "rm tls/node-key.pem", "echo no key > tls/node-key.pem", "rm tls/node.pem", "truncate -s 100 tls/node.pem",
-    "rm tls/ca.pem", "echo no CA > tls/ca.pem", "rm tls/node-key.pem tls/node.pem", "rm agent.json agent.json.1",
+    "rm tls/ca.pem", "echo no CA > tls/ca.pem", "rm tls/node-key.pem tls/node.pem", "rm -r tls",
+    "rm agent.json agent.json.1",  # the last: it has no token of its own from then on
 ])
 def test_a_node_recovers_from_lost_and_damaged_files_without_a_token(mesh, spoil):
     node, agent = mesh.nodes[2], mesh.agents["node3"]

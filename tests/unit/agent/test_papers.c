@@ -230,13 +230,34 @@ static void the_own_certificate_tells_the_pin_of_its_ca(void **state)
     AUTO_PAPERS struct papers *papers = open_papers(bed);
     const struct sha256 right = pin_of(bed->ca);
     AUTO_FREE char *cert = NULL;
-    struct sha256 pin;
+    struct sha256 pins[PAPERS_PINS_MAX];
 
-    assert_false(papers_own_pin(papers, &pin));
+    assert_int_equal(papers_pins(papers, pins), 0);
     cert = certify(bed->ca, papers);
     assert_int_equal(papers_take_cert(papers, cert), 0);
-    assert_true(papers_own_pin(papers, &pin));
-    assert_memory_equal(&pin, &right, sizeof pin);
+    assert_int_equal(papers_pins(papers, pins), 1);
+    assert_memory_equal(pins, &right, sizeof right);
+}
+
+static void cas_whose_file_is_lost_are_known_by_what_is_remembered(void **state)
+{
+    const struct bed *bed = *state;
+    AUTO_PAPERS struct papers *papers = open_papers(bed), *again = NULL;
+    AUTO_FREE char *cert = certify(bed->ca, papers);
+    struct tls_pins remembered;
+    const struct papers_config config = {.state_dir = bed->dir, .remembered = &remembered};
+    struct sha256 pins[PAPERS_PINS_MAX];
+    bool is_new;
+
+    assert_int_equal(papers_take_cas(papers, bed->both_pem, &is_new), 0);
+    assert_int_equal(papers_take_cert(papers, cert), 0);
+    remembered = tls_trust_pins(papers->trust);
+    assert_int_equal(unlink(papers->ca_file), 0);
+    assert_int_equal(papers_open(&config, &again), 0);
+    assert_null(again->trust);
+    assert_int_equal(papers_pins(again, pins), 3);
+    assert_int_equal(papers_pin(again, bed->both_pem, pins, 3), 0);
+    assert_string_equal(again->ca_sha256, papers->ca_sha256);
 }
 
 static void a_new_key_leaves_no_certificate(void **state)
@@ -529,6 +550,7 @@ int main(void)
         TEST(what_cannot_be_used_is_not_taken),
         TEST(of_cas_that_anybody_told_only_the_pinned_count),
         TEST(the_own_certificate_tells_the_pin_of_its_ca),
+        TEST(cas_whose_file_is_lost_are_known_by_what_is_remembered),
         TEST(a_new_key_leaves_no_certificate),
         TEST(nothing_is_left_of_who_leaves),
         TEST(what_is_damaged_is_put_aside_and_does_without),

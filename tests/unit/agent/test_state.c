@@ -13,6 +13,7 @@ static struct agent_state make_state(unsigned int peers)
     struct agent_state state = {
         .new_token = NEW_TOKEN,
         .access_token = "abcd0123",
+        .ca_pins = {.items = {{{1, 2, 3}}, {{4, 5, 6}}}, .count = 2},
         .identity = {.node_id = "11111111-2222-4333-8444-555555555555",
                      .subnet = {.addr = 0x0a2a0100, .len = 24},
                      .node_token = "aa55",
@@ -46,6 +47,8 @@ static void assert_same(const struct agent_state *a, const struct agent_state *b
 {
     assert_string_equal(a->new_token, b->new_token);
     assert_string_equal(a->access_token, b->access_token);
+    assert_int_equal(a->ca_pins.count, b->ca_pins.count);
+    assert_memory_equal(&a->ca_pins.items, &b->ca_pins.items, sizeof a->ca_pins.items);
     assert_string_equal(a->identity.node_id, b->identity.node_id);
     assert_string_equal(a->identity.node_token, b->identity.node_token);
     assert_true(ip4_prefix_equal(a->identity.subnet, b->identity.subnet));
@@ -115,6 +118,13 @@ static void what_is_missing_or_of_another_format_is_named(void **state)
     assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"new_token\":1}", "new_token");
     assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"access_token\":\"123456789\"}",
                    "access_token");
+    assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"ca_pins\":1}", "ca_pins");
+    assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"ca_pins\":[7]}", "ca_pins[0]");
+    assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"ca_pins\":[\"abc\"]}",
+                   "ca_pins[0]");
+    assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"ca_pins\":"
+                   "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]}",
+                   "ca_pins: more than 16");
     assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"identity\":1}", "object");
     assert_refused("{\"format\":1,\"host_ip\":\"192.168.1.3\",\"identity\":{}}", "node_id");
 }
@@ -142,6 +152,7 @@ static void a_file_of_before_there_were_such_tokens_is_read(void **state)
     assert_int_equal(agent_state_from_json(content, &after), 0);
     assert_string_equal(after.new_token, "");
     assert_string_equal(after.access_token, "");
+    assert_int_equal(after.ca_pins.count, 0);
     agent_state_deinit(&after);
 }
 
