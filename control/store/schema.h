@@ -3,6 +3,7 @@
 #pragma once
 
 #define SCHEMA_WITH_ROWS 3 /* a change's row follows from its revision */
+#define SCHEMA_WITH_WAL 4  /* the file says which log it needs */
 
 /* Of this program. */
 int schema_version(void);

@@ -12,19 +12,12 @@
 #include "control/store/index.h"
 #include "control/store/sqlite_copy.h"
 #include "control/store/sqlite_file.h"
-#include "control/store/wal_room.h"
 #include "lib/base/error.h"
-#include "lib/base/log.h"
 
 /* Changes that are kept at least for people to look at; the latest also carries the revision. The
  * oldest go so many at a time: each time costs pages that a commit does not need. */
 #define CHANGES_KEPT 10000
 #define CHANGES_STEP 1000
-/* The write-ahead log goes back into the file when it has this many pages (10 MiB). The more of
- * them a checkpoint finds changed twice, the less it has to write. */
-#define WAL_PAGES_MAX 2500
-/* What the log grows to until then: a page has a header there, and the last commit goes beyond. */
-#define WAL_ROOM_BYTES ((size_t)(WAL_PAGES_MAX + 250) * (4096 + 24))
 
 enum sql {
     SQL_BEGIN,
@@ -73,11 +66,12 @@ static const struct {
 struct store_sqlite {
     struct store store;
     char *path;
-    sqlite3 *db;
+    sqlite3 *db; /* the log's */
+    struct sqlite_log log;
     sqlite3_stmt *statements[SQL_COUNT];
     struct index *index;
     uint64_t revision; /* of the latest committed change */
-    int wal_pages;
+    bool is_broken;    /* what the file holds is unknown */
 };
 
 static struct store_sqlite *self(struct store *store)
@@ -214,45 +208,51 @@ static int check_in_place(struct store_sqlite *s)
     return has_moved ? err_fail(ESTALE, "%s was moved or deleted while it was in use", s->path) : 0;
 }
 
-/* What is in the log is durable, so a full disk is no harm here: a later attempt will do. Any other
- * failure leaves it open what the file holds. */
-static int checkpoint(struct store_sqlite *s)
-{
-    int code, r;
-
-    if (s->wal_pages < WAL_PAGES_MAX)
-        return 0;
-    code = sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    r = sqlite_file_outcome(s->db, s->path, code);
-    return r == STORE_FULL ? 0 : r;
-}
-
 /* Nothing of the group is in the file, so it is to be nowhere. */
-static void refuse_all(struct store_sqlite *s, struct store_change *first)
+static void give_up(struct store_sqlite *s)
 {
     roll_back(s);
+    sqlite_log_spoil(&s->log);
     index_undo(s->index);
+}
+
+static void refuse_all(struct store_change *first)
+{
     for (struct store_change *c = first; c; c = store_change_next(c)) {
         c->outcome = STORE_FULL;
         c->revision = 0;
     }
 }
 
-static int commit(struct store *store, struct store_change *first)
+static int try_commit(struct store_sqlite *s, struct store_change *first)
 {
-    struct store_sqlite *s = self(store);
     int r = check_in_place(s);
 
     if (r == 0)
+        r = sqlite_log_check_in_place(&s->log);
+    if (r == 0)
+        r = sqlite_log_renew(&s->log);
+    if (r == 0)
         r = write_group(s, first, &s->revision);
-    if (r < 0)
-        return r;
-    if (r == STORE_FULL) {
-        refuse_all(s, first);
-        return 0;
-    }
-    index_keep(s->index);
-    return checkpoint(s);
+    if (r == STORE_FULL)
+        give_up(s);
+    return r;
+}
+
+/* A log that has no room to grow has some again when it has gone back into the file. */
+static int commit(struct store *store, struct store_change *first)
+{
+    struct store_sqlite *s = self(store);
+    int r = try_commit(s, first);
+
+    if (r == STORE_FULL)
+        r = try_commit(s, first);
+    s->is_broken = r < 0;
+    if (r == STORE_FULL)
+        refuse_all(first);
+    else if (r == 0)
+        index_keep(s->index);
+    return r < 0 ? r : 0;
 }
 
 static int copy(struct store *store, char **ret_bytes, size_t *ret_n)
@@ -260,14 +260,6 @@ static int copy(struct store *store, char **ret_bytes, size_t *ret_n)
     struct store_sqlite *s = self(store);
 
     return sqlite_copy(s->db, s->path, SQLITE_COPY_PLAIN, ret_bytes, ret_n);
-}
-
-static int on_wal(void *data, sqlite3 *db, const char *name, int pages)
-{
-    struct store_sqlite *s = data;
-
-    s->wal_pages = pages;
-    return SQLITE_OK;
 }
 
 /* ---- loading ------------------------------------------------------------------------------- */
@@ -354,7 +346,8 @@ static void sqlite_store_free(struct store *store)
 
     for (size_t i = 0; i < SQL_COUNT; i++)
         (void)sqlite3_finalize(s->statements[i]);
-    (void)sqlite3_close(s->db); /* puts the log back into the file; if it cannot, the log stays */
+    if (s->db)
+        sqlite_file_close(&s->log, !s->is_broken);
     index_free(s->index);
     free(s->path);
     free(s);
@@ -370,26 +363,30 @@ static int prepare_all(struct store_sqlite *s)
     return 0;
 }
 
-int store_sqlite_open(const char *path, const struct store_change *first, struct store **ret_store)
+static int open_store(struct store_sqlite *s, const struct store_change *first)
 {
-    static const struct store_ops ops = {load, commit, copy, sqlite_store_free};
-    sqlite3 *db = NULL;
-    struct store_sqlite *s;
-    int r = sqlite_file_open(path, first, &db);
+    int r = sqlite_file_open(s->path, first, &s->log);
 
     if (r != 0)
         return r;
-    s = NEW(struct store_sqlite);
-    *s = (struct store_sqlite){
-        .store = {&ops}, .path = mem_strdup(path), .db = db, .index = index_new()};
-    (void)sqlite3_wal_hook(db, on_wal, s);
+    s->db = s->log.db;
     r = prepare_all(s);
     if (r == 0)
         r = read_revision(s);
     if (r == 0)
         r = fill_index(s);
-    if (r == 0 && wal_room_make(path, WAL_ROOM_BYTES) < 0)
-        log_warn("writes will be slower at first", LOG_ERR());
+    s->is_broken = r != 0;
+    return r;
+}
+
+int store_sqlite_open(const char *path, const struct store_change *first, struct store **ret_store)
+{
+    static const struct store_ops ops = {load, commit, copy, sqlite_store_free};
+    struct store_sqlite *s = NEW(struct store_sqlite);
+    int r;
+
+    *s = (struct store_sqlite){.store = {&ops}, .path = mem_strdup(path), .index = index_new()};
+    r = open_store(s, first);
     if (r != 0) {
         sqlite_store_free(&s->store);
         return r;

@@ -51,6 +51,8 @@ static const struct {
      "    (SELECT count(*) AS there FROM records"
      "      WHERE revision >= (SELECT min(revision) FROM changes))"
      "  WHERE told <> there"},
+    {SCHEMA_WITH_WAL, "SELECT printf('the table wal has %d rows', count(*))"
+                      "  FROM wal HAVING count(*) <> 1"},
 };
 
 /* *ret_text: of the first row, owned; NULL: there is none. */

@@ -16,7 +16,7 @@
 #define HEADER_SIZE 100
 
 /* A second handle, on the copy: what it says is said of the bytes and not of what the first one has
- * in its cache. */
+ * in its cache. A copy has no log, and needs none. */
 static int check(const char *path, unsigned char *bytes, sqlite3_int64 n)
 {
     sqlite3 *db = NULL;
@@ -24,7 +24,8 @@ static int check(const char *path, unsigned char *bytes, sqlite3_int64 n)
 
     if (sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) !=
             SQLITE_OK ||
-        sqlite3_deserialize(db, "main", bytes, n, n, SQLITE_DESERIALIZE_READONLY) != SQLITE_OK)
+        sqlite3_deserialize(db, "main", bytes, n, n, 0) != SQLITE_OK ||
+        sqlite3_exec(db, "UPDATE wal SET need = 0", NULL, NULL, NULL) != SQLITE_OK)
         r = sqlite_file_fail(db, path, "check the copy of");
     else
         r = sqlite_check_whole(db, path);

@@ -173,12 +173,23 @@ int sqlite_file_migrate(sqlite3 *db, const char *path, int version)
     return r;
 }
 
-static int bring_up_to_date(sqlite3 *db, const char *path, int version)
+/* What a step writes may be lost with the log as anything may; so the log is begun first, as soon
+ * as there is a place to say so. A full disk is no harm where nothing has to be written. */
+static int bring_up_to_date(sqlite3 *db, const char *path, int version, struct sqlite_log *log)
 {
+    int r;
+
     if (version < schema_version())
         log_info("bringing the database up to date", LOG_S("path", path), LOG_I("schema", version),
                  LOG_I("to", schema_version()));
-    return sqlite_file_migrate(db, path, schema_version());
+    r = sqlite_file_migrate(db, path, SCHEMA_WITH_WAL);
+    if (r == 0)
+        r = sqlite_log_renew(log);
+    if (r == STORE_FULL && version < schema_version())
+        r = err_fail(ENOSPC, "bring %s up to date: no room on its disk", path);
+    if (r == STORE_FULL)
+        return 0;
+    return r != 0 ? r : sqlite_file_migrate(db, path, schema_version());
 }
 
 /* ---- judging ------------------------------------------------------------------------------- */
@@ -193,6 +204,33 @@ static int check_owner(sqlite3 *db, const char *path)
     return sqlite_file_damaged("%s is an SQLite file of another program; ", path);
 }
 
+/* Exclusive before the first access, so that there is no shared memory file. What SQLite finds
+ * senseless then may be so because of the log. */
+static int lock(sqlite3 *db, const char *path, bool is_copy)
+{
+    int r = run(db, path, "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT");
+    int judged = is_copy || r < 0 ? 0 : sqlite_log_judge(path);
+
+    return judged != 0 ? judged : r;
+}
+
+/* A backup gets a log with its first opening. A journal on the disk would be taken for a crash's if
+ * it were left beside another file; what changes is a few bytes of one sector. */
+static int make_logged(sqlite3 *db, const char *path, bool is_copy)
+{
+    int r = is_copy ? run(db, path, "PRAGMA journal_mode=MEMORY") : 0;
+    int is_logged = 0;
+
+    if (r == 0)
+        r = run(db, path, "PRAGMA journal_mode=WAL");
+    if (r == 0)
+        r = read_int(db, path, "SELECT journal_mode = 'wal' FROM pragma_journal_mode", &is_logged);
+    if (r == 0 && !is_logged)
+        r = err_fail(ENOTSUP, "open %s: SQLite keeps no log for it; is it on a disk of this host?",
+                     path);
+    return r;
+}
+
 static int check_content(sqlite3 *db, const char *path, int version)
 {
     int r = sqlite_check_whole(db, path);
@@ -200,13 +238,12 @@ static int check_content(sqlite3 *db, const char *path, int version)
     return r == 0 ? sqlite_check_story(db, path, version) : r;
 }
 
-/* The order matters: exclusive before the first access means no shared memory file and nobody
- * else; whose file it is, and of which version, before anything is written to it; and WAL is what
- * the rest builds on. Checkpoints are ours (automatic ones ignore their errors). */
-static int prepare(sqlite3 *db, const char *path)
+/* The order matters: nothing is looked at that somebody else may change, and nothing written to a
+ * file that is not ours, whole, of a known version and beside its log. */
+static int prepare(sqlite3 *db, const char *path, bool is_copy, struct sqlite_log *log)
 {
     int version = 0;
-    int r = run(db, path, "PRAGMA locking_mode=EXCLUSIVE");
+    int r = lock(db, path, is_copy);
 
     if (r == 0)
         r = check_owner(db, path);
@@ -214,14 +251,14 @@ static int prepare(sqlite3 *db, const char *path)
         r = read_version(db, path, &version);
     if (r == 0)
         r = run(db, path,
-                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF;"
-                "PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0;"
-                "PRAGMA cache_size=-8192; PRAGMA wal_autocheckpoint=0;"
-                "BEGIN IMMEDIATE; COMMIT");
+                "PRAGMA synchronous=FULL; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
+                "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0; PRAGMA cache_size=-8192");
     if (r == 0)
         r = check_content(db, path, version);
     if (r == 0)
-        r = bring_up_to_date(db, path, version);
+        r = make_logged(db, path, is_copy);
+    if (r == 0)
+        r = bring_up_to_date(db, path, version, log);
     /* For a CHECK with a list SQLite makes a table for each row that it writes. What we write there
      * are words of our own; what is in the file has just been checked. */
     return r != 0 ? r : run(db, path, "PRAGMA ignore_check_constraints=ON");
@@ -247,6 +284,33 @@ static int check_place(const char *path, const char *wal)
     if (r == 0 && real && faccessat(AT_FDCWD, dirname(real), W_OK | X_OK, AT_EACCESS) < 0)
         r = file_fail(errno, "create", wal);
     return r;
+}
+
+static bool has_content(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && st.st_size > 0;
+}
+
+/* SQLite would play what lies beside the file into it, whatever it is of. The log is looked for
+ * first: a process that has just opened the backup has made it a file that is none, and then a log.
+ */
+static int check_company(const char *path, const char *wal, bool *ret_is_copy)
+{
+    AUTO_FREE char *journal = mem_printf("%.*sjournal", (int)strlen(wal) - 3, wal);
+    bool is_logged = has_content(wal);
+
+    *ret_is_copy = store_sqlite_look(path) == STORE_SQLITE_COPY;
+    if (*ret_is_copy && is_logged)
+        return sqlite_file_damaged("%s is a backup that was put in place, and %s beside it is the "
+                                   "log of the file before it; remove that, or ",
+                                   path, wal);
+    if (has_content(journal))
+        return sqlite_file_damaged("%s beside %s is of another program or of another file; remove "
+                                   "it, or ",
+                                   journal, path);
+    return 0;
 }
 
 static int check_kind(const char *path, const struct stat *st)
@@ -275,7 +339,7 @@ static int check_missing(const char *path, const char *wal)
 /* 0: it can be opened. Makes it when there is none. */
 static int ensure_file(const char *path, const struct store_change *first)
 {
-    AUTO_FREE char *wal = mem_printf("%s-wal", path);
+    AUTO_FREE char *wal = sqlite_log_path(path);
     struct stat st;
     int r;
 
@@ -315,6 +379,28 @@ static int open_handle(const char *path, sqlite3 **ret_db)
     return 0;
 }
 
+int sqlite_file_open(const char *path, const struct store_change *first, struct sqlite_log *log)
+{
+    AUTO_FREE char *wal = sqlite_log_path(path);
+    sqlite3 *db = NULL;
+    bool is_copy = false;
+    int r = ensure_file(path, first);
+
+    if (r == 0)
+        r = check_company(path, wal, &is_copy);
+    if (r == 0)
+        r = open_handle(path, &db);
+    if (r != 0)
+        return r;
+    sqlite_log_init(log, db, path);
+    r = prepare(db, path, is_copy, log);
+    if (r != 0)
+        sqlite_file_close(log, false);
+    else
+        sqlite_new_sweep(path);
+    return r;
+}
+
 /* To look into a log SQLite makes one where there is none. */
 static void remove_empty(const char *wal)
 {
@@ -324,25 +410,12 @@ static void remove_empty(const char *wal)
         (void)unlink(wal);
 }
 
-int sqlite_file_open(const char *path, const struct store_change *first, sqlite3 **ret_db)
+void sqlite_file_close(struct sqlite_log *log, bool is_whole)
 {
-    AUTO_FREE char *wal = mem_printf("%s-wal", path);
-    sqlite3 *db = NULL;
-    int r = ensure_file(path, first);
-
-    if (r == 0)
-        r = open_handle(path, &db);
-    if (r != 0)
-        return r;
-    r = prepare(db, path);
-    if (r == 0)
-        r = set_closing(db, true);
-    if (r != 0) {
-        remove_empty(wal);
-        (void)sqlite3_close(db);
-        return r;
-    }
-    sqlite_new_sweep(path);
-    *ret_db = db;
-    return 0;
+    if (is_whole && log->is_begun)
+        (void)set_closing(log->db, true);
+    else
+        remove_empty(log->wal_path);
+    (void)sqlite3_close(log->db);
+    sqlite_log_deinit(log);
 }

@@ -4,14 +4,18 @@
 #include <assert.h>
 #include <sqlite3.h>
 
+#include "control/store/sqlite_log.h"
 #include "control/store/store.h"
 
 /* A row of the log of changes: the revision times this, and which operation of its change set. */
 #define SQLITE_FILE_CHANGE_ROWS 8
 static_assert(STORE_OPS_MAX <= SQLITE_FILE_CHANGE_ROWS, "a row an operation");
 
-/* As store_sqlite_open(); *ret_db is ready to be written. */
-int sqlite_file_open(const char *path, const struct store_change *first, sqlite3 **ret_db);
+/* As store_sqlite_open(); log (at the place where it stays) has the handle, which is ready to be
+ * written. Nothing of the file is changed, nor of its log, when it is refused. */
+int sqlite_file_open(const char *path, const struct store_change *first, struct sqlite_log *log);
+/* is_whole: all that was written is known to be so, and the log goes back into the file. */
+void sqlite_file_close(struct sqlite_log *log, bool is_whole);
 
 /* Brings a file to this version of the schema, a step a transaction. */
 int sqlite_file_migrate(sqlite3 *db, const char *path, int version);

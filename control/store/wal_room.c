@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -24,13 +23,13 @@
 /* At most this part of what is free. */
 #define SHARE_OF_FREE 16
 
-static int has_room(int fd, size_t bytes, bool *ret_has)
+int wal_room_left(const char *path, uint64_t *ret_bytes)
 {
     struct statvfs disk;
 
-    if (fstatvfs(fd, &disk) < 0)
-        return err_sys(errno, "look how much is free");
-    *ret_has = (uint64_t)disk.f_bavail * disk.f_frsize / SHARE_OF_FREE >= bytes;
+    if (statvfs(path, &disk) < 0)
+        return err_sys(errno, "look how much is free beside %s", path);
+    *ret_bytes = disk.f_blocks > 0 ? (uint64_t)disk.f_bavail * disk.f_frsize : UINT64_MAX;
     return 0;
 }
 
@@ -52,22 +51,19 @@ static int write_zeros(int fd, off_t from, off_t to)
 static int lengthen(int fd, size_t bytes)
 {
     struct stat st;
-    bool has = false;
-    int r;
 
     if (fstat(fd, &st) < 0)
         return err_sys(errno, "stat");
-    if (st.st_size >= (off_t)bytes)
-        return 0;
-    r = has_room(fd, bytes, &has);
-    return r == 0 && has ? write_zeros(fd, st.st_size, (off_t)bytes) : r;
+    return st.st_size < (off_t)bytes ? write_zeros(fd, st.st_size, (off_t)bytes) : 0;
 }
 
-int wal_room_make(const char *path, size_t bytes)
+int wal_room_make(const char *wal_path, size_t least, size_t most)
 {
-    AUTO_FREE char *wal = mem_printf("%s-wal", path);
-    AUTO_CLOSE int fd = open(wal, O_WRONLY | O_CLOEXEC);
-    int r = fd < 0 ? err_sys(errno, "open") : lengthen(fd, bytes);
+    AUTO_CLOSE int fd = open(wal_path, O_WRONLY | O_CLOEXEC);
+    uint64_t left = 0;
+    int r = fd < 0 ? err_sys(errno, "open") : wal_room_left(wal_path, &left);
 
-    return r < 0 ? err_wrap(r, "make room in %s", wal) : 0;
+    if (r == 0)
+        r = lengthen(fd, left / SHARE_OF_FREE >= most ? most : least);
+    return r < 0 ? err_wrap(r, "make room in %s", wal_path) : 0;
 }

@@ -288,6 +288,35 @@ DAMAGES = {
 }
 
 
+LOG_DAMAGES = {
+    "the log is gone": lambda path: path.unlink(),
+    "the log is cut": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "the log is empty": lambda path: os.truncate(path, 0),
+    "the log is zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "a page of the log is zeros": lambda path: overwrite(path, 4096, bytes(4096)),
+}
+
+
+def check_damaged_logs(plane):
+    """As a crash leaves file and log, and then something is done to the log."""
+    wal = plane.db.with_name("mesh.db-wal")
+    plane.start()
+    for number in range(100, 110):
+        plane.join(number)
+    plane.kill()
+    file, log = plane.db.read_bytes(), wal.read_bytes()
+    for name, damage in LOG_DAMAGES.items():
+        damage(wal)
+        assert plane.spawn().wait_exit() == 65, f"{name}: {plane.log()}"
+        lines = [line for line in plane.log().splitlines() if "level=error" in line]
+        assert len(lines) == 1 and str(wal) in lines[0] and "UPDATE wal" in lines[0], lines
+        assert plane.db.read_bytes() == file, f"{name}: the refused file was changed"
+        wal.write_bytes(log)
+    plane.start()
+    assert len(plane.nodes()) == 70
+    plane.stop()
+
+
 def delete_a_record(path):
     database = sqlite3.connect(path)
     database.execute("DELETE FROM records WHERE kind = 'lease' AND id = (SELECT min(id) FROM records "
@@ -312,14 +341,15 @@ def test_damaged_file(make_plane, tmp_path, figure):
         assert len(lines) == 1 and str(plane.db) in lines[0] and "restore" in lines[0], lines
         assert plane.db.read_bytes() == damaged, f"{name}: the refused file was changed"
     plane.db.write_bytes(whole)
+    check_damaged_logs(plane)
     plane.start()
     plane.db.unlink()
     with contextlib.suppress(OSError, http.client.HTTPException):
-        assert plane.register(100).status != 200
+        assert plane.register(500).status != 200
     assert plane.wait_exit() == 1
     assert plane.spawn().wait_exit() == 65 and "restore" in plane.log(), plane.log()
     assert not plane.db.exists(), "a new empty one in the place of the lost one"
-    figure(f"{len(DAMAGES) + 1} damages refused with 65 and one line; deleted while running: ended, "
+    figure(f"{len(DAMAGES) + len(LOG_DAMAGES) + 1} damages refused with 65 and one line; deleted while running: ended, "
            "not acknowledged, and not begun anew")
 
 

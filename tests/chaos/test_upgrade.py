@@ -29,6 +29,7 @@ def facts_of(plane, scratch):
         "next": "next" in objects and "next_by_kind" in objects,
         "padded": one("SELECT count(*) FROM records WHERE body ->> '$.padding' IS NOT NULL"),
         "records": one("SELECT count(*) FROM records"),
+        "wal": "wal" in objects,
         "rows": "row" in [row[1] for row in database.execute("PRAGMA table_info(records)")],
         "form": "form" in [row[1] for row in database.execute("PRAGMA table_info(subnets)")],
         "nodes": dict(database.execute("SELECT node_id, subnet FROM nodes"))}
@@ -42,6 +43,7 @@ def check_form(facts, newest):
     assert 1 <= version <= newest + 1
     assert facts["reservations"] == (version >= 2)
     assert facts["rows"] == (version >= 3)
+    assert facts["wal"] == (version >= 4)
     assert facts["next"] == facts["form"] == is_next
     assert facts["padded"] == (facts["records"] if is_next else 0)
 
@@ -78,7 +80,7 @@ FIRST_RELEASE = """
       at INTEGER NOT NULL, PRIMARY KEY(revision, kind, id)) STRICT, WITHOUT ROWID;
     INSERT INTO records SELECT kind, id, created_revision, revision, key, body FROM later_records;
     INSERT INTO changes SELECT revision, kind, id, verb, at FROM later_changes;
-    DROP TABLE later_records; DROP TABLE later_changes;
+    DROP TABLE later_records; DROP TABLE later_changes; DROP TABLE wal;
     CREATE VIEW nodes AS SELECT id AS node_id, body ->> '$.hostname' AS hostname,
       body ->> '$.host_ip' AS host_ip, body ->> '$.subnet' AS subnet,
       body ->> '$.status' AS status, body ->> '$.has_left' AS has_left,

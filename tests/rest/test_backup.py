@@ -83,6 +83,22 @@ def test_a_backup_that_was_put_in_place_is_told_once(plane, restored, tmp_path):
     assert "is a backup" not in other.log()
 
 
+def test_a_backup_beside_the_log_of_before_is_exit_65(plane, tmp_path):
+    plane.join(1)
+    path = backup(plane, tmp_path / "copy")
+    plane.join(2)
+    plane.kill()
+    wal = plane.db.with_name("mesh.db-wal")
+    log = wal.read_bytes()
+    shutil.copy(path, plane.db)
+    assert plane.spawn().wait_exit() == 65
+    assert f"{wal} beside it is the log of the file before it; remove that" in plane.log()
+    assert plane.db.read_bytes() == path.read_bytes() and wal.read_bytes() == log
+    wal.unlink()
+    plane.start()
+    assert [node["hostname"] for node in plane.nodes()] == ["node1"]
+
+
 def test_a_backup_changes_nothing_and_says_what_it_did(plane, tmp_path):
     plane.join(1)
     revision, size = plane.metric("quilt_control_revision"), plane.db.stat().st_size

@@ -150,13 +150,33 @@ def test_a_file_without_its_cluster_is_exit_65(make_plane):
     assert "node accept-cluster" in plane.log()
 
 
-def test_a_lost_log_does_not_found_another_cluster(make_plane):
+def test_a_lost_log_is_exit_65_and_does_not_found_another_cluster(make_plane):
     plane = make_plane().start()
     cluster = plane.ask("GET", "/api/nodes").json()["cluster_id"]
+    plane.join(1)
     plane.kill()
     plane.db.with_name("mesh.db-wal").unlink()
+    assert plane.spawn().wait_exit() == 65
+    assert f"{plane.db}-wal, which has the latest changes, is gone" in plane.log()
+    command = f"sqlite3 '{plane.db}' 'UPDATE wal SET need = 0'"
+    assert command in plane.log()
+    database = sqlite3.connect(plane.db)
+    database.execute(command.split("' '")[1].rstrip("'"))
+    database.commit()
+    database.close()
     plane.start()
-    assert plane.ask("GET", "/api/nodes").json()["cluster_id"] == cluster
+    assert plane.ask("GET", "/api/nodes").json() == {"cluster_id": cluster, "nodes": [], "revision": 1}
+
+
+def test_a_log_that_is_deleted_in_use_ends_the_control_plane_and_loses_nothing(plane):
+    plane.join(1)
+    plane.db.with_name("mesh.db-wal").unlink()
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        assert plane.register(2).status != 200
+    assert plane.wait_exit() == 1
+    assert "was moved or deleted while it was in use; what was in it has been put into the file" in plane.log()
+    plane.start()
+    assert [node["hostname"] for node in plane.nodes()] == ["node1"]
 
 
 @pytest.fixture

@@ -1,7 +1,11 @@
 /* Where the store tests begin, and what they say to a store. */
 #include "tests/unit/control/store_bed.h"
 
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "control/store/memory.h"
@@ -126,4 +130,69 @@ int bed_delete(struct store *store, const char *id, uint64_t if_revision)
 
     store_add_delete(&change, "node", id, if_revision);
     return bed_commit_one(store, &change);
+}
+
+/* ---- the file, from outside ---------------------------------------------------------------- */
+
+void bed_crash(struct store_bed *f, int nodes)
+{
+    int status = 1;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        assert_int_equal(store_sqlite_open(f->path, NULL, &f->store), 0);
+        for (int i = 1; i <= nodes; i++) {
+            char id[16];
+
+            (void)snprintf(id, sizeof id, "n%d", i);
+            assert_int_equal(bed_create(f->store, "node", id, "{}"), STORE_DONE);
+        }
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
+void bed_run_sql(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+int64_t bed_read_number(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *row = NULL;
+    int64_t number;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &row, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+    number = sqlite3_column_int64(row, 0);
+    assert_int_equal(sqlite3_finalize(row), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    return number;
+}
+
+void bed_overwrite(const char *path, off_t at, size_t n)
+{
+    AUTO_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
+    AUTO_FREE char *bytes = mem_alloc(n);
+
+    memset(bytes, 0xa5, n);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, bytes, n, at), n);
+}
+
+int bed_open_code(const char *path)
+{
+    struct store *store = NULL;
+    int r = store_sqlite_open(path, NULL, &store);
+
+    store_free(store);
+    return r;
 }

@@ -30,3 +30,14 @@ int bed_create(struct store *store, const char *kind, const char *id, const char
 int bed_create_keyed(struct store *store, const char *kind, const char *id, const char *key);
 int bed_update(struct store *store, const char *id, uint64_t if_revision, const char *body);
 int bed_delete(struct store *store, const char *id, uint64_t if_revision);
+
+/* In another process, which ends without closing the store: the file and its log are as a crash
+ * leaves them. Nodes are created one at a time, n1, n2, ... */
+void bed_crash(struct store_bed *f, int nodes);
+
+/* As another program does it that has the file open alone. */
+void bed_run_sql(const char *path, const char *sql);
+int64_t bed_read_number(const char *path, const char *sql);
+void bed_overwrite(const char *path, off_t at, size_t n);
+/* What opening gives; the store is closed again. */
+int bed_open_code(const char *path);

@@ -2,11 +2,14 @@
  * it. */
 #include <errno.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "control/store/memory.h"
 #include "control/store/sqlite.h"
+#include "control/store/wal_look.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
 #include "lib/base/strbuf.h"
@@ -15,10 +18,22 @@
 #include "tests/unit/control/store_bed.h"
 
 static int pwrite_errno;
+static bool fails_growing_only; /* of the file; the log has its room */
+
+static bool is_growing_file(int fd, off_t at)
+{
+    struct stat st;
+    char link[64], name[256] = "";
+
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    assert_true(readlink(link, name, sizeof name - 1) > 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    return !strstr(name, "-wal") && at >= st.st_size;
+}
 
 static ssize_t failing_pwrite(int fd, const void *bytes, size_t n, off_t at)
 {
-    if (pwrite_errno == 0)
+    if (pwrite_errno == 0 || (fails_growing_only && !is_growing_file(fd, at)))
         return pwrite(fd, bytes, n, at);
     errno = pwrite_errno;
     return -1;
@@ -35,6 +50,7 @@ static void replace_pwrite(sqlite3_syscall_ptr fn)
 static int setup_failing(void **state)
 {
     pwrite_errno = 0;
+    fails_growing_only = false;
     replace_pwrite((sqlite3_syscall_ptr)failing_pwrite);
     return store_bed_make_sqlite(state);
 }
@@ -73,6 +89,65 @@ static void a_quota_that_is_used_up_is_a_full_disk(void **state)
     assert_int_equal(bed_create(f->store, "node", "c", "{}"), STORE_DONE);
     store_bed_reopen(f);
     assert_records(f->store, "node/a@1/1={} node/c@2/2={} ", 2);
+}
+
+/* What a refused group has written behind the log's end is of salts that never come again. */
+static void a_group_that_was_refused_leaves_nothing_for_the_next_ones(void **state)
+{
+    struct store_bed *f = *state;
+    AUTO_FREE char *wal = mem_printf("%s-wal", f->path);
+    uint32_t before, after;
+
+    assert_int_equal(bed_create(f->store, "node", "a", "{}"), STORE_DONE);
+    assert_int_equal(wal_read_salt(wal, &before), 0);
+    pwrite_errno = ENOSPC;
+    assert_int_equal(bed_create(f->store, "node", "b", "{}"), STORE_FULL);
+    pwrite_errno = 0;
+    assert_int_equal(bed_create(f->store, "node", "c", "{}"), STORE_DONE);
+    assert_int_equal(wal_read_salt(wal, &after), 0);
+    assert_true(after - before >= 1 && after - before <= 2);
+}
+
+static void a_full_disk_at_the_start_refuses_changes_until_there_is_room(void **state)
+{
+    struct store_bed *f = *state;
+
+    assert_int_equal(bed_create(f->store, "node", "a", "{}"), STORE_DONE);
+    store_free(TAKE_PTR(f->store));
+    pwrite_errno = ENOSPC;
+    assert_int_equal(store_sqlite_open(f->path, NULL, &f->store), 0);
+    assert_records(f->store, "node/a@1/1={} ", 1);
+    assert_int_equal(bed_create(f->store, "node", "b", "{}"), STORE_FULL);
+    pwrite_errno = 0;
+    assert_int_equal(bed_create(f->store, "node", "b", "{}"), STORE_DONE);
+    store_bed_reopen(f);
+    assert_records(f->store, "node/a@1/1={} node/b@2/2={} ", 2);
+}
+
+/* The log is long, and goes back into a file that cannot grow. */
+static void a_full_disk_when_the_log_goes_back_refuses_changes_until_there_is_room(void **state)
+{
+    struct store_bed *f = *state;
+    AUTO_FREE char *body = mem_zalloc(500001);
+    int done = 0, refused = 0;
+
+    memset(body, ' ', 500000);
+    body[0] = '{';
+    body[1] = '}';
+    fails_growing_only = true;
+    pwrite_errno = ENOSPC;
+    for (char id[] = "a"; id[0] <= 'z'; id[0]++) {
+        int outcome = bed_create(f->store, "node", id, body);
+
+        done += outcome == STORE_DONE;
+        refused += outcome == STORE_FULL;
+    }
+    assert_in_range(done, 18, 22);
+    assert_int_equal(done + refused, 26);
+    pwrite_errno = 0;
+    assert_int_equal(bed_create(f->store, "node", "new", "{}"), STORE_DONE);
+    store_free(TAKE_PTR(f->store));
+    assert_int_equal(bed_read_number(f->path, "SELECT count(*) FROM nodes"), done + 1);
 }
 
 /* Of the group that found no room nothing is left: neither what it made, nor what it changed. */
@@ -223,6 +298,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         FAILING(a_full_disk_refuses_the_group_and_recovers_by_itself),
         FAILING(a_quota_that_is_used_up_is_a_full_disk),
+        FAILING(a_group_that_was_refused_leaves_nothing_for_the_next_ones),
+        FAILING(a_full_disk_at_the_start_refuses_changes_until_there_is_room),
+        FAILING(a_full_disk_when_the_log_goes_back_refuses_changes_until_there_is_room),
         FAILING(a_group_that_was_refused_can_come_again),
         FAILING(both_stores_tell_the_same_story_with_full_disks_and_restarts_in_between),
         FAILING(a_broken_disk_leaves_the_outcome_unknown),
