@@ -18,8 +18,10 @@
 #include "lib/base/strbuf.h"
 
 /* The log goes back into the file when it has this many pages (10 MiB). The more of them a
- * checkpoint finds changed twice, the less it has to write. */
+ * checkpoint finds changed twice, the less it has to write. (A test has fewer.) */
+#ifndef LOG_PAGES_MAX
 #define LOG_PAGES_MAX 2500
+#endif
 /* What it grows to until then: a page has a header there, and the last commit goes beyond. */
 #define ROOM_BYTES ((size_t)(LOG_PAGES_MAX + LOG_PAGES_MAX / 10) * (4096 + 24))
 /* A log without room for this, or a disk without for the file to grow by it, counts as full, so
