@@ -175,6 +175,13 @@ static void on_event(const struct nl_event *event, void *data)
         reconcile_ask(rc, look);
 }
 
+static void on_nft_message(void *data, const struct nlmsghdr *message)
+{
+    struct reconcile *rc = data;
+
+    nft_known_take(&rc->nft, message);
+}
+
 static void on_nft_event(void *data)
 {
     struct reconcile *rc = data;
@@ -198,6 +205,8 @@ static int listen_to_kernel(struct reconcile *rc, struct loop *loop)
         return r;
     nl_monitor_ignore(rc->monitor, rc->kernel->nl);
     r = nft_monitor_new(loop, on_nft_event, rc, &rc->nft_monitor);
+    if (r == 0)
+        change_monitor_read(rc->nft_monitor, on_nft_message, rc);
     return r < 0 ? r : xfrm_monitor_new(loop, on_xfrm_event, rc, &rc->xfrm_monitor);
 }
 
@@ -214,6 +223,7 @@ int reconcile_init(struct reconcile *rc, struct loop *loop, struct kernel *kerne
                              .policy = *policy,
                              .changed_fn = changed_fn,
                              .changed_data = changed_data,
+                             .nft = {.table = FIREWALL_TABLE},
                              .mtu_bytes = RECONCILE_MTU_DEFAULT};
     rc->peers.members = &rc->members;
     r = loop_add_timer(loop, run_soon, rc, &rc->soon);

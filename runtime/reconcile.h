@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "lib/net/nft_known.h"
 #include "runtime/firewall.h"
 #include "runtime/guard.h"
 #include "runtime/kernel.h"
@@ -61,11 +62,10 @@ struct reconcile {
     bool is_short_cut_shut;     /* for its table cannot be kept right */
     struct ip4_prefix *refused; /* routes that the kernel did not take, sorted */
     size_t refused_count;
-    bool is_firewall_known;   /* the table is there, with the members that were last written */
-    bool is_frames_known;     /* likewise the table of frames */
-    bool are_chains_known;    /* and its chains are on the devices of endpoints that are there */
-    bool is_generation_known; /* the first was right when nftables were of this generation */
-    uint32_t generation;
+    bool is_firewall_known; /* the table is there, with the members that were last written */
+    bool is_frames_known;   /* likewise the table of frames */
+    bool are_chains_known;  /* and its chains are on the devices of endpoints that are there */
+    struct nft_known nft;   /* the first was right, and nobody has changed it since */
     uint64_t repairs[KERNEL_OBJECT_COUNT];
 };
 

@@ -3,7 +3,7 @@
  * between the two daemons.
  *
  *     entries that came and went, endpoints ── members ── the few elements that differ ──> sets
- *     somebody else has changed nftables    ── the whole table listed, compared, repaired
+ *     somebody else has changed one of ours ── the whole table listed, compared, repaired
  */
 #include <linux/netfilter.h>
 #include <stdlib.h>
@@ -124,20 +124,20 @@ static bool is_generation(struct reconcile *rc, uint32_t expected)
 
 bool reconcile_firewall_is_current(struct reconcile *rc)
 {
-    return rc->is_firewall_known && rc->is_generation_known && is_generation(rc, rc->generation);
+    return rc->is_firewall_known && rc->nft.is_known && is_generation(rc, rc->nft.generation);
 }
 
 /* What cannot be told is a reason to look, no failure. */
 void reconcile_begin_write(struct reconcile *rc)
 {
-    rc->is_generation_known = rc->is_generation_known && is_generation(rc, rc->generation);
+    rc->nft.is_known = rc->nft.is_known && is_generation(rc, rc->nft.generation);
 }
 
 /* So many more than before: nobody but us has changed anything. */
 void reconcile_end_write(struct reconcile *rc, int transactions)
 {
-    rc->generation += (uint32_t)transactions;
-    rc->is_generation_known = rc->is_generation_known && is_generation(rc, rc->generation);
+    rc->nft.generation += (uint32_t)transactions;
+    rc->nft.is_known = rc->nft.is_known && is_generation(rc, rc->nft.generation);
 }
 
 /* ---- writing members ----------------------------------------------------------------------- */
@@ -304,8 +304,8 @@ static int ensure_table(struct reconcile *rc)
     r = compare_and_write(rc, &spec);
     free((void *)spec.peers);
     rc->is_firewall_known = r >= 0;
-    rc->is_generation_known = r == 0;
-    rc->generation = generation;
+    rc->nft.is_known = r == 0;
+    rc->nft.generation = generation;
     if (r >= 0)
         members_written(&rc->members);
     return r;
@@ -357,7 +357,7 @@ int reconcile_firewall_now(struct reconcile *rc)
 {
     int r;
 
-    rc->are_peers_known = rc->is_generation_known = false;
+    rc->are_peers_known = rc->nft.is_known = false;
     r = ensure(rc, true);
     return r < 0 ? r : 0;
 }

@@ -1,5 +1,7 @@
-/* Hearing that something has changed. What it was is not read: the owner compares anyway. */
+/* Hearing that something has changed. What it was need not be read: the owner compares anyway. */
 #pragma once
+
+#include <linux/netlink.h>
 
 #include "lib/base/loop.h"
 
@@ -9,4 +11,7 @@ struct change_monitor;
  * anything, or told more than could be heard. */
 int change_monitor_new(struct loop *loop, int protocol, int group, loop_fn fn, void *data,
                        struct change_monitor **ret_monitor);
+/* Has each message read before fn is called; NULL: some were lost. */
+typedef void (*change_read_fn)(void *data, const struct nlmsghdr *message);
+void change_monitor_read(struct change_monitor *monitor, change_read_fn read, void *data);
 void change_monitor_free(struct change_monitor *monitor);

@@ -8,6 +8,7 @@
 #include "lib/net/message.h"
 #include "lib/net/neigh.h"
 #include "lib/net/netlink_event.h"
+#include "lib/net/nft_known.h"
 #include "lib/net/route.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -22,6 +23,7 @@ static void read_with_all(const struct nlmsghdr *message)
     struct route_path path;
     struct route_fib fib;
     struct nl_event event;
+    struct nft_known known = {.table = "quilt"};
 
     (void)nl_verdict_parse(message, &verdict);
     (void)link_parse(message, &link);
@@ -32,6 +34,7 @@ static void read_with_all(const struct nlmsghdr *message)
     (void)route_path_parse(message, &path);
     (void)route_fib_parse(message, &fib);
     (void)nl_event_parse(message, &event);
+    nft_known_take(&known, message);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)

@@ -109,6 +109,62 @@ static void what_others_do_to_members_is_found_and_undone(void **state)
     bed_assert_right(bed);
 }
 
+/* Each step is taken when the firewall is known to be right; whether it was looked at before. */
+struct story {
+    struct bed *bed;
+    struct loop_source *timer;
+    int64_t deadline_ms;
+    size_t step;
+    bool has_looked[4];
+};
+
+static void take_step(struct story *s)
+{
+    static const char *const commands[] = {
+        "add table inet foreign; add set inet foreign peers { type ipv4_addr; }",
+        "add element inet foreign peers { 192.0.2.1 }",
+        "delete table inet foreign; add element inet quilt peers { 192.0.2.1 : 1:1 }",
+    };
+
+    s->has_looked[s->step] = s->bed->rc.last_run_ms != 0;
+    s->bed->rc.last_run_ms = 0;
+    if (s->step == ARRAY_LEN(commands))
+        loop_exit(s->bed->loop, 0);
+    else
+        lab_do("nft", commands[s->step++]);
+}
+
+static void poll_current(void *data)
+{
+    struct story *s = data;
+    struct reconcile *rc = &s->bed->rc;
+
+    if (clock_boot_ms() > s->deadline_ms)
+        loop_exit(s->bed->loop, 1);
+    if (reconcile_firewall_is_current(rc) && !loop_timer_is_armed(rc->soon))
+        take_step(s);
+    loop_timer_set_in(s->timer, 1);
+}
+
+static void what_others_do_to_their_tables_is_no_reason_to_look(void **state)
+{
+    struct bed *bed = *state;
+    struct story s = {.bed = bed, .deadline_ms = clock_boot_ms() + 5000};
+    AUTO_FREE char *set = NULL;
+
+    bed_look(bed);
+    assert_ok(loop_add_timer(bed->loop, poll_current, &s, &s.timer));
+    loop_timer_set_in(s.timer, 1);
+    assert_int_equal(loop_run(bed->loop), 0);
+    loop_source_free(s.timer);
+    assert_true(s.has_looked[0]);
+    assert_false(s.has_looked[1]);
+    assert_false(s.has_looked[2]);
+    assert_true(s.has_looked[3]);
+    set = lab_run("nft", "list", "map", "inet", "quilt", "peers", NULL);
+    assert_null(strstr(set, "192.0.2.1"));
+}
+
 /* ---- the short cut --------------------------------------------------------------------------- */
 
 /* What has come to the hooks of other tables since it was asked last. */
@@ -349,6 +405,7 @@ int main(void)
         TEST(peers_follow_the_overlays_entries),
         TEST(peers_that_move_and_endpoints_that_come_make_the_table_that_was_wanted),
         TEST(what_others_do_to_members_is_found_and_undone),
+        TEST(what_others_do_to_their_tables_is_no_reason_to_look),
         TEST(containers_of_a_node_reach_each_other_past_all_hooks),
         TEST(without_the_short_cut_all_goes_by_the_hooks),
         TEST(trying_the_short_cut_leaves_nothing_and_removes_what_was_left),
