@@ -132,6 +132,10 @@ class Host:
     def route(self, destination="10.42.2.0/24"):
         return self.out("ip", "route", "show", destination).strip()
 
+    def wait_frames(self, text):
+        """The table of frames follows a few milliseconds later."""
+        wait_for(lambda: text in self.out("nft list table netdev quilt"), f"{text} in netdev quilt")
+
     def dump(self):
         """All that is ours in the kernel, with indices and handles: made anew is seen as other."""
         text = "".join(self.out("ip", "-d", *what) for what in
@@ -167,4 +171,5 @@ def fixture_host(tmp_path):
 def fixture_node(host):
     host.start()
     host.ok("ConfigureNodeSubnet", subnet="10.42.1.0/24")
+    host.wait_frames("map hops")
     return host

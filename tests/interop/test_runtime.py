@@ -51,10 +51,12 @@ def test_a_bad_subnet_is_refused_in_words_and_changes_nothing(node, fields, word
 
 def test_routes_are_injected_replaced_listed_and_removed(node):
     node.overlay()
+    node.wait_frames("chain vxlan100")
     node.ok("InjectRoute", destination="10.42.2.0/24", via_interface="vxlan100")
     assert node.route() == "10.42.2.0/24 dev vxlan100 proto 81 scope link"
     node.ok("InjectRoute", destination="10.42.2.0/24", via_interface="vxlan100", gateway="10.42.2.0")
     assert node.route() == "10.42.2.0/24 via 10.42.2.0 dev vxlan100 proto 81 onlink"
+    node.wait_frames("10.42.2.0 : 10.42.2.0")
     before = node.dump()
     node.ok("InjectRoute", destination="10.42.2.0/24", via_interface="vxlan100", gateway="10.42.2.0")
     assert node.dump() == before
@@ -103,7 +105,7 @@ def test_a_routes_mtu_is_given_changed_kept_and_taken_away(node):
 ])
 def test_a_bad_route_is_refused_in_words_and_changes_nothing(node, fields, words):
     node.overlay()
-    wait_for(lambda: "chain vxlan100" in node.out("nft", "list", "table", "netdev", "quilt"), "the overlay's chain")
+    node.wait_frames("chain vxlan100")
     good = {"destination": "10.42.2.0/24", "via_interface": "vxlan100"}
     before, state = node.dump(), node.state()
     assert words in node.fails("InjectRoute", **(fields and {**good, **fields}))
@@ -152,10 +154,10 @@ def injections(numbers, **other):
 
 def test_many_routes_are_changed_in_one_call_and_survive_a_kill(node):
     node.overlay()
-    wait_for(lambda: "chain vxlan100" in node.out("nft", "list", "table", "netdev", "quilt"), "the overlay's chain")
+    node.wait_frames("chain vxlan100")
     assert node.call("ChangeRoutes", inject=injections(range(2, 255))).success
     assert len(node.out("ip", "route", "show", "proto", "81").splitlines()) == 253
-    wait_for(lambda: "10.42.254.0" in node.out("nft", "list", "map", "netdev", "quilt", "hops"), "the last hop")
+    node.wait_frames("10.42.254.0")
     before = node.dump()
     assert node.call("ChangeRoutes", inject=injections(range(2, 255))).success
     assert node.dump() == before
