@@ -14,6 +14,7 @@
 #define OVERLAY MESH_DEVICE_NAME
 #define OTHER_VXLAN_PORT 8472 /* what VXLAN had before RFC 7348 */
 #define BEFORE_TRACKING (-300)
+#define ROOM_BITS_MAX 16
 
 #define PEERS FIREWALL_PEERS
 #define ORIGINS FIREWALL_ORIGINS
@@ -124,16 +125,35 @@ static json_t *endpoint_members(const struct firewall_spec *spec)
     return members;
 }
 
+/* Twice as many as there can be. A set that is told its size is a plain hash table, which is looked
+ * up in half the time of one that may grow (net/netfilter/nft_set_hash.c); each member that it has
+ * room for takes some ten bytes. */
+static uint32_t room(int bits)
+{
+    return UINT32_C(2) << (bits < 0 ? 0 : bits > ROOM_BITS_MAX ? ROOM_BITS_MAX : bits);
+}
+
+uint32_t firewall_peer_room(const struct firewall_spec *spec)
+{
+    return room(spec->subnet.len - spec->cluster.len);
+}
+
+uint32_t firewall_endpoint_room(const struct firewall_spec *spec)
+{
+    return room(32 - spec->subnet.len);
+}
+
 json_t *firewall_sets(const struct firewall_spec *spec)
 {
+    uint32_t peers = firewall_peer_room(spec);
     json_t *sets = json_array();
 
-    words_add_map(sets, &inet, PEERS, "classid", peer_members(spec));
-    words_add_set(sets, &inet, ORIGINS, json_pack("[s, s]", "ipv4_addr", "classid"),
+    words_add_map(sets, &inet, PEERS, "classid", peers, peer_members(spec));
+    words_add_set(sets, &inet, ORIGINS, json_pack("[s, s]", "ipv4_addr", "classid"), peers,
                   firewall_origin_members(spec));
     words_add_set(sets, &inet, ENDPOINTS,
                   json_pack("[s, s, s]", "ifname", "ipv4_addr", "ether_addr"),
-                  endpoint_members(spec));
+                  firewall_endpoint_room(spec), endpoint_members(spec));
     return sets;
 }
 

@@ -99,6 +99,9 @@ json_t *firewall_sets(const struct firewall_spec *spec);
 /* Of those sets the one of origins, and the condition that asks it, for the other table. */
 json_t *firewall_origin_members(const struct firewall_spec *spec);
 json_t *firewall_is_of_origin(const char *op, const struct firewall_spec *spec);
+/* For how many members sets are made: of something of each peer, and of each endpoint. */
+uint32_t firewall_peer_room(const struct firewall_spec *spec);
+uint32_t firewall_endpoint_room(const struct firewall_spec *spec);
 /* Makes a ruleset of the same table with empty sets. */
 json_t *firewall_without_members(const json_t *ruleset);
 

@@ -158,20 +158,21 @@ void words_add_counter(json_t *ruleset, const struct words_table *table, const c
 }
 
 void words_add_set(json_t *ruleset, const struct words_table *table, const char *name, json_t *type,
-                   json_t *members)
+                   uint32_t size, json_t *members)
 {
     words_add_entry(ruleset, "set",
-                    json_pack("{s:s, s:s, s:s, s:o, s:o}", "family", table->family, "name", name,
-                              "table", table->name, "type", type, "elem", members));
+                    json_pack("{s:s, s:s, s:s, s:o, s:I, s:o}", "family", table->family, "name",
+                              name, "table", table->name, "type", type, "size", (json_int_t)size,
+                              "elem", members));
 }
 
 void words_add_map(json_t *ruleset, const struct words_table *table, const char *name,
-                   const char *value_type, json_t *members)
+                   const char *value_type, uint32_t size, json_t *members)
 {
     words_add_entry(ruleset, "map",
-                    json_pack("{s:s, s:s, s:s, s:s, s:s, s:o}", "family", table->family, "name",
-                              name, "table", table->name, "type", "ipv4_addr", "map", value_type,
-                              "elem", members));
+                    json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:o}", "family", table->family,
+                              "name", name, "table", table->name, "type", "ipv4_addr", "map",
+                              value_type, "size", (json_int_t)size, "elem", members));
 }
 
 void words_add_chain(json_t *ruleset, const struct words_table *table, const char *name)

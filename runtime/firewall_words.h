@@ -54,11 +54,12 @@ struct words_hook {
 void words_add_entry(json_t *ruleset, const char *type, json_t *body);
 void words_add_table(json_t *ruleset, const struct words_table *table);
 void words_add_counter(json_t *ruleset, const struct words_table *table, const char *name);
-/* type: of its keys. A map's keys are IPv4 addresses. members are taken over. */
+/* type: of its keys. A map's keys are IPv4 addresses. size: the most members that it may have.
+ * members are taken over. */
 void words_add_set(json_t *ruleset, const struct words_table *table, const char *name, json_t *type,
-                   json_t *members);
+                   uint32_t size, json_t *members);
 void words_add_map(json_t *ruleset, const struct words_table *table, const char *name,
-                   const char *value_type, json_t *members);
+                   const char *value_type, uint32_t size, json_t *members);
 void words_add_chain(json_t *ruleset, const struct words_table *table, const char *name);
 void words_add_base_chain(json_t *ruleset, const struct words_table *table,
                           const struct words_hook *hook);

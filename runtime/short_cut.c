@@ -31,7 +31,7 @@ static json_t *is_whole_and_alive(void)
 }
 
 /* The kernel knows a packet's protocol only when version and lengths are right: without, no rule
- * that asks for it matches. */
+ * that asks for it, or for ports, matches. */
 static json_t *is_protocol(const char *op, int protocol)
 {
     return word_match(op, word_meta("l4proto"), json_integer(protocol));
@@ -48,7 +48,8 @@ static json_t *is_no_ip4_or_tagged(void)
     return word_match("!=", word_field("ether", "type"), json_string("ip"));
 }
 
-/* Of what is UDP. */
+/* Whatever the protocol: of one that is not UDP one packet in 65,536 is taken for what it is not,
+ * and goes the long way. One too short to have ports does so, too. */
 static json_t *is_no_vxlan(void)
 {
     return word_match("!=", word_field("th", "dport"), json_integer(MESH_VXLAN_PORT));
@@ -81,13 +82,10 @@ static void add_from_container(json_t *ruleset, const struct words_table *table,
                                const struct firewall_spec *spec)
 {
     words_add_chain(ruleset, table, FROM_CONTAINER);
+    words_add_rule(ruleset, table, FROM_CONTAINER, is_length("<=", spec), is_no_vxlan(),
+                   word_go(ONWARD), NULL);
     words_add_rule(ruleset, table, FROM_CONTAINER, is_protocol("==", IPPROTO_TCP), word_go(ONWARD),
                    NULL);
-    words_add_rule(ruleset, table, FROM_CONTAINER, is_length(">", spec), word_verdict("accept"),
-                   NULL);
-    words_add_rule(ruleset, table, FROM_CONTAINER, is_protocol("!=", IPPROTO_UDP), word_go(ONWARD),
-                   NULL);
-    words_add_rule(ruleset, table, FROM_CONTAINER, is_no_vxlan(), word_go(ONWARD), NULL);
 }
 
 static void add_onward(json_t *ruleset, const struct words_table *table,
@@ -116,10 +114,10 @@ static void add_from_overlay(json_t *ruleset, const struct words_table *table,
                              const struct firewall_spec *spec)
 {
     words_add_chain(ruleset, table, FROM_OVERLAY);
+    words_add_rule(ruleset, table, FROM_OVERLAY, is_length("<=", spec),
+                   is_protocol("!=", IPPROTO_RAW), word_go(ARRIVE), NULL);
     words_add_rule(ruleset, table, FROM_OVERLAY, is_protocol("==", IPPROTO_TCP), word_go(ARRIVE),
                    NULL);
-    words_add_rule(ruleset, table, FROM_OVERLAY, is_protocol("!=", IPPROTO_TCP),
-                   is_length("<=", spec), word_go(ARRIVE), NULL);
 }
 
 void short_cut_add_entry(json_t *door, const struct words_table *table, const char *chain,
@@ -169,10 +167,13 @@ static json_t *device_members(const struct member_list *devices)
 void short_cut_add(json_t *ruleset, const struct words_table *table,
                    const struct firewall_spec *spec)
 {
+    uint32_t peers = firewall_peer_room(spec);
+
     words_add_set(ruleset, table, FIREWALL_ORIGINS, json_pack("[s, s]", "ipv4_addr", "classid"),
-                  firewall_origin_members(spec));
-    words_add_map(ruleset, table, SHORT_CUT_HOPS, "ipv4_addr", hop_members(spec->hops));
-    words_add_map(ruleset, table, SHORT_CUT_DEVICES, "iface_index", device_members(spec->devices));
+                  peers, firewall_origin_members(spec));
+    words_add_map(ruleset, table, SHORT_CUT_HOPS, "ipv4_addr", peers, hop_members(spec->hops));
+    words_add_map(ruleset, table, SHORT_CUT_DEVICES, "iface_index", firewall_endpoint_room(spec),
+                  device_members(spec->devices));
     add_arrive(ruleset, table);
     add_onward(ruleset, table, spec);
     add_from_container(ruleset, table, spec);
@@ -190,7 +191,7 @@ json_t *short_cut_probe(const struct words_table *table)
     json_t *ruleset = json_array();
 
     words_add_table(ruleset, table);
-    words_add_map(ruleset, table, SHORT_CUT_DEVICES, "iface_index", json_array());
+    words_add_map(ruleset, table, SHORT_CUT_DEVICES, "iface_index", 1, json_array());
     add_arrive(ruleset, table);
     return ruleset;
 }

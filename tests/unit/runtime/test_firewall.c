@@ -390,10 +390,8 @@ static void the_short_cut_reads_so(void **unused)
                  "ip saddr == 10.42.1.5; ether saddr == 02:51:0a:2a:01:05; pkttype == host; "
                  "ip hdrlength == 5; nh+48/24 & 12582910 == 2-254; goto short_cut\n");
     assert_chain(ruleset, "short_cut",
-                 "l4proto == 6; goto onward\n"
-                 "length > 1450; accept\n"
-                 "l4proto != 17; goto onward\n"
-                 "th dport != 4789; goto onward\n");
+                 "length <= 1450; th dport != 4789; goto onward\n"
+                 "l4proto == 6; goto onward\n");
     assert_chain(ruleset, "onward",
                  "fwd to @hops[ip daddr & 255.255.255.0] device vxlan100\n"
                  "goto arrive\n");
@@ -404,11 +402,23 @@ static void the_short_cut_reads_so(void **unused)
                  "nh+48/24 & 12582910 == 2-254; ip saddr & 255.255.255.0 . priority == @origins; "
                  "goto from_overlay\n");
     assert_chain(ruleset, "from_overlay",
-                 "l4proto == 6; goto arrive\n"
-                 "l4proto != 6; length <= 1450; goto arrive\n");
+                 "length <= 1450; l4proto != 255; goto arrive\n"
+                 "l4proto == 6; goto arrive\n");
     assert_members(ruleset, "map", "hops", "10.42.2.0, 10.42.2.0");
     assert_members(ruleset, "map", "veths", "10.42.1.1, qv0a2a0101");
     assert_members(ruleset, "set", "origins", "10.42.2.0 . c0a8:10b; 10.42.3.0 . c0a8:10c");
+}
+
+/* Of a cluster of 256 subnets with 256 addresses each, twice. */
+static void sets_have_room_for_all_that_there_can_be(void **unused)
+{
+    struct firewall_spec spec = node();
+
+    assert_int_equal(firewall_peer_room(&spec), 512);
+    assert_int_equal(firewall_endpoint_room(&spec), 512);
+    spec.subnet = spec.cluster = (struct ip4_prefix){0};
+    assert_int_equal(firewall_peer_room(&spec), 2);
+    assert_int_equal(firewall_endpoint_room(&spec), 131072);
 }
 
 static void without_an_overlay_the_short_cut_ends_on_this_node(void **unused)
@@ -461,6 +471,7 @@ int main(void)
         cmocka_unit_test(frames_are_of_ip4_or_dropped),
         cmocka_unit_test(a_door_is_known_among_others_by_its_device_and_its_rules),
         cmocka_unit_test(the_short_cut_reads_so),
+        cmocka_unit_test(sets_have_room_for_all_that_there_can_be),
         cmocka_unit_test(without_an_overlay_the_short_cut_ends_on_this_node),
         cmocka_unit_test(without_its_members_a_table_is_that_of_a_node_alone),
         cmocka_unit_test(peers_are_sorted_and_each_is_there_once),
