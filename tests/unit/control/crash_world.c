@@ -119,8 +119,11 @@ void world_check(struct world *w, struct store *store)
     if (store_load(store, note_node, w, &revision) != 0)
         fail_at(w, "what was opened cannot be loaded");
     text = tell(w);
-    if (revision != w->story.acknowledged && revision != w->story.under_way)
+    if (revision != w->story.acknowledged && revision != w->story.under_way) {
+        print_error("revision %" PRIu64 ", and not %" PRIu64 " or %" PRIu64 "\n", revision,
+                    w->story.acknowledged, w->story.under_way);
         fail_at(w, "what was acknowledged is lost");
+    }
     if (strcmp(text, w->texts[revision]) != 0) {
         print_error("%s\ninstead of\n%s\n", text, w->texts[revision]);
         fail_at(w, "what is there was never true");

@@ -42,7 +42,7 @@ size_t cut_disk_pieces(size_t block);
 void cut_disk_cut(size_t block, cut_arrives_fn arrives, void *data, struct cut *ret_cut);
 
 /* After so many more writes there is no room, for none or only for those that make a file longer;
- * -1: there is room. */
+ * -1: there is room. What a write finds there already needs none. */
 void cut_disk_fill(int after_writes, bool for_longer_only);
 
 /* Puts the files in the place of all that the directory has. */
