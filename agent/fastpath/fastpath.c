@@ -473,6 +473,7 @@ int fastpath_remove(struct fastpath *fp)
     int r = set_open(&pinned);
 
     set_free(TAKE_PTR(fp->set));
+    fp->is_enabled = false; /* so there is no beat any more */
     fp->peer_count = fp->device_count = 0;
     if (r < 0)
         return r;
