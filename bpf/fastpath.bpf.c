@@ -104,10 +104,12 @@ static __always_inline __u32 flow_hash(const struct __sk_buff *skb, const struct
     return (hash ^ hash >> 15) * 0x846ca68b;
 }
 
-/* So long a beat is good for: 2 to 20 seconds, by the kernel's clock. */
+/* So old a beat may be when it is met first: there may have been no packet to a hop for hours. */
+#define BEAT_AGE_NS 2000000000ULL
+/* So long it is good for then: 2 to 20 seconds, by the kernel's clock. */
 #define BEAT_JIFFIES 2048
-/* Of the outer identifications each CPU has a part of its own; the eighth shares the first one's.
- */
+/* CPUs count on from there, each for itself: so far apart the first eight of them begin with the
+ * outer identifications. */
 #define IDS_OF_CPU 8192
 
 /* Sends the frame, whose MAC addresses are still to be written. With each beat one packet goes by
@@ -124,8 +126,10 @@ static __always_inline int send_to_hop(const struct fastpath_config *c,
     if (!hop || hop->next_hop_be != peer->next_hop_be || hop->ifindex != peer->ifindex)
         return bpf_redirect_neigh(peer->ifindex, &next, sizeof next, 0);
     if (hop->seen_beat != c->beat) {
-        hop->seen_at = now;
-        hop->seen_beat = c->beat;
+        if (bpf_ktime_get_boot_ns() - c->beat_at_ns <= BEAT_AGE_NS) {
+            hop->seen_at = now;
+            hop->seen_beat = c->beat;
+        }
         return bpf_redirect_neigh(peer->ifindex, &next, sizeof next, 0);
     }
     if (now - hop->seen_at > BEAT_JIFFIES)

@@ -21,7 +21,7 @@
 
 /* Part of the directory that all is pinned in. Another number whenever a record's form or meaning
  * changes: programs never meet records of another form. */
-#define FASTPATH_LAYOUT 3
+#define FASTPATH_LAYOUT 4
 
 /* Powers of two. */
 #define FASTPATH_ENDPOINTS_MAX 16384
@@ -54,8 +54,9 @@ struct fastpath_config {
     __u8 vtep_mac[6];        /* what peers send to */
     __u32 subnet_shift;      /* the bits of an address inside of any node's subnet */
     __u32 beat;              /* another number each second while somebody keeps the hops true */
+    __u64 beat_at_ns;        /* when it came, by CLOCK_BOOTTIME */
 };
-_Static_assert(sizeof(struct fastpath_config) == 40, "the programs and loaders agree");
+_Static_assert(sizeof(struct fastpath_config) == 48, "the programs and loaders agree");
 
 struct fastpath_peer {
     __u32 subnet_be;

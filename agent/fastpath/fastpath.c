@@ -7,6 +7,7 @@
 
 #include "agent/fastpath/internal.h"
 #include "agent/fastpath/ways.h"
+#include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
@@ -63,6 +64,7 @@ static int write_config(struct fastpath *fp, bool is_enabled)
         return r;
     config = fastpath_make_config(&fp->want, is_enabled, (uint16_t)port_min, (uint16_t)port_max);
     config.beat = have.beat;
+    config.beat_at_ns = have.beat_at_ns;
     fp->config = config;
     if (memcmp(&config, &have, sizeof config) == 0)
         return 0;
@@ -263,6 +265,7 @@ static void on_beat(void *data)
     if (!fp->is_enabled)
         return;
     fp->config.beat = fp->config.beat + 1 ?: 1;
+    fp->config.beat_at_ns = (uint64_t)clock_boot_ms() * 1000000;
     if (map_put(fp->set->maps[SET_CONFIG], &zero, &fp->config) < 0)
         give_up(fp);
     else

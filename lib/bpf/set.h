@@ -1,7 +1,7 @@
 /* The fast path's programs and maps: one set on a host, pinned, so that it outlives whoever loaded
  * it. The agent loads it, the runtime opens it where it is.
  *
- *     /sys/fs/bpf/quilt/3/            the layout of the records (FASTPATH_LAYOUT)
+ *     /sys/fs/bpf/quilt/4/            the layout of the records (FASTPATH_LAYOUT)
  *         config peers hops endpoints peer_counts endpoint_counts passes
  *         from_container to_container          the programs
  *         from_container_old to_container_old  those before them; devices may still have these

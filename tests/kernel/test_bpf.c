@@ -14,7 +14,7 @@
 #include "lib/net/tc.h"
 #include "tests/kernel/lab.h"
 
-#define DIR BPFFS_DIR "/3/"
+#define DIR BPFFS_DIR "/4/"
 #define TCX_INGRESS ((enum bpf_attach_type)46)
 
 /* A BPF file system of the test's own, not mounted yet. */

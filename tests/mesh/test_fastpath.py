@@ -3,6 +3,7 @@ And the fast path's records follow what changes beneath them."""
 import json
 import re
 import signal
+import struct
 import time
 
 import pytest
@@ -184,13 +185,23 @@ def test_a_new_mac_address_of_a_peers_underlay_device_stops_nothing(mesh):
     wait_for(lambda: ping(mesh.containers[0], mesh.containers[1].ip), 5, "a ping after the change")
 
 
+def record_of(node, name, index):
+    key = [str(byte) for byte in index.to_bytes(4, "little")]
+    told = json.loads(node.out("/usr/sbin/bpftool", "-j", "map", "lookup", "pinned", f"/sys/fs/bpf/quilt/4/{name}",
+                               "key", *key))
+    return bytes(int(byte, 16) for byte in told["value"])
+
+
+def beat(node):
+    """The agent's latest one, and how many seconds ago it was."""
+    number, at_ns = struct.unpack("<IQ", record_of(node, "config", 0)[36:48])
+    return number, time.clock_gettime(time.CLOCK_BOOTTIME) - at_ns / 1e9
+
+
 def next_hop(node, peer):
     """What the fast path knows of a peer as the next hop."""
-    index = int(peer.ip.rpartition(".")[2]) + 256 * int(peer.ip.split(".")[2]) & 4095
-    key = [str(byte) for byte in index.to_bytes(4, "little")]
-    told = json.loads(node.out("/usr/sbin/bpftool", "-j", "map", "lookup", "pinned", "/sys/fs/bpf/quilt/3/hops",
-                               "key", *key))
-    record = bytes(int(byte, 16) for byte in told["value"])
+    record = record_of(node, "hops",
+                       int(peer.ip.rpartition(".")[2]) + 256 * int(peer.ip.split(".")[2]) & 4095)
     return {"addr": ".".join(map(str, record[:4])), "mac": record[8:14].hex(":"), "device_mac": record[14:20].hex(":"),
             "beat": int.from_bytes(record[20:24], "little")}
 
@@ -237,6 +248,21 @@ def test_the_kernel_is_asked_for_the_next_hop_each_second_and_always_while_the_a
     finally:
         agent.signal(signal.SIGCONT)
     wait_for(lambda: next_hop(node, peer)["mac"] == "02:00:00:00:77:79", 5, "the agent to follow")
+
+
+def test_a_next_hop_that_was_idle_when_the_agent_went_away_is_asked_for(mesh):
+    node, peer = mesh.nodes
+    first, second = mesh.containers[:2]
+    wait_for(lambda: beat(node)[0] != next_hop(node, peer)["beat"], 5, "a beat that no packet has met")
+    agent = mesh.agents["node1"]
+    agent.signal(signal.SIGSTOP)
+    try:
+        wait_for(lambda: beat(node)[1] > 2.5, 5, "the latest beat to be old")
+        move(node, peer, "02:00:00:00:77:7a")
+        assert ping(first, second.ip, count=20, deadline_s=1), "none by the address of before"
+    finally:
+        agent.signal(signal.SIGCONT)
+    wait_for(lambda: next_hop(node, peer)["mac"] == "02:00:00:00:77:7a", 5, "the agent to follow")
 
 
 def test_the_way_to_a_peer_follows_its_route(mesh):
@@ -318,7 +344,7 @@ def test_pins_that_are_removed_by_hand_come_back(mesh):
     node = mesh.nodes[0]
     node.run("sh", "-c", "rm -r /sys/fs/bpf/quilt")
     node.net("ip", "link", "set", "eth0", "alias", "look")  # an event, instead of the half minute
-    wait_for(lambda: node.run("test", "-e", "/sys/fs/bpf/quilt/3/config", check=False).returncode == 0, 5, "pins")
+    wait_for(lambda: node.run("test", "-e", "/sys/fs/bpf/quilt/4/config", check=False).returncode == 0, 5, "pins")
     mesh.runtimes["node1"].kill()
     mesh.runtimes["node1"].start().wait_ready()
     start = carried(node)["tx"]
