@@ -114,6 +114,14 @@ static void on_met(void *data, int ifindex, uint32_t addr, struct mac mac)
         fastpath_meet(a->fastpath, ifindex, addr, mac);
 }
 
+static void on_missed(void *data)
+{
+    struct agent *a = data;
+
+    if (a->fastpath)
+        fastpath_miss(a->fastpath);
+}
+
 static int start_overlay(struct agent *a)
 {
     const struct overlay_config config = {
@@ -125,6 +133,7 @@ static int start_overlay(struct agent *a)
         .is_routing = is_routing,
         .looked = on_looked,
         .met = on_met,
+        .missed = on_missed,
         .data = a,
     };
 

@@ -451,6 +451,13 @@ void fastpath_meet(struct fastpath *fp, int ifindex, uint32_t addr, struct mac m
         give_up(fp);
 }
 
+void fastpath_miss(struct fastpath *fp)
+{
+    fp->due.is_all = true;
+    if (fp->set)
+        look_soon(fp);
+}
+
 /* From every device: nobody remembers which had it. */
 static int detach_all(const struct set *set)
 {

@@ -31,6 +31,9 @@ void fastpath_set_want(struct fastpath *fastpath, const struct overlay_want *wan
 /* What the kernel knows of a neighbour now: its MAC address; zeros: nothing any more. */
 void fastpath_meet(struct fastpath *fastpath, int ifindex, uint32_t addr, struct mac mac);
 
+/* Some of that may have been lost: all is looked at. */
+void fastpath_miss(struct fastpath *fastpath);
+
 /* Takes programs, maps and records away. Nothing there: fine. */
 int fastpath_remove(struct fastpath *fastpath);
 

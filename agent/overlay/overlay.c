@@ -176,6 +176,8 @@ static void on_kernel_event(const struct nl_event *event, void *data)
     case NL_EVENT_RULE:
     case NL_EVENT_ADDR: /* routes that prefer it go with it: older kernels do not tell of them */
     case NL_EVENT_OVERRUN:
+        if (event->type == NL_EVENT_OVERRUN)
+            o->config.missed(o->config.data);
         overlay_paths_forget_all(&o->paths);
         overlay_look(o);
         break;

@@ -28,6 +28,8 @@ struct overlay_config {
     /* What the kernel knows of a neighbour on another device than the overlay's, by IPv4: its MAC
      * address; zeros: nothing any more. */
     void (*met)(void *data, int ifindex, uint32_t addr, struct mac mac);
+    /* The kernel has told more than could be read: what met is for may be lost. */
+    void (*missed)(void *data);
     void *data;
 };
 

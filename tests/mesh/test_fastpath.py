@@ -265,6 +265,21 @@ def test_a_next_hop_that_was_idle_when_the_agent_went_away_is_asked_for(mesh):
     wait_for(lambda: next_hop(node, peer)["mac"] == "02:00:00:00:77:7a", 5, "the agent to follow")
 
 
+def test_a_next_hops_new_mac_address_is_found_when_the_kernel_has_told_too_much(mesh):
+    node, peer = mesh.nodes
+    agent = mesh.agents["node1"]
+    agent.signal(signal.SIGSTOP)
+    try:
+        flood = node.lab.dir / "flood"
+        flood.write_text("".join(f"neigh replace 192.0.2.1 lladdr 02:00:00:00:{i >> 8:02x}:{i & 255:02x} dev eth0\n"
+                                 for i in range(30000)) + "neigh del 192.0.2.1 dev eth0\n")
+        node.net("ip", "-batch", flood)
+        move(node, peer, "02:00:00:00:77:7b")
+    finally:
+        agent.signal(signal.SIGCONT)
+    wait_for(lambda: next_hop(node, peer)["mac"] == "02:00:00:00:77:7b", 5, "the agent to follow")
+
+
 def test_the_way_to_a_peer_follows_its_route(mesh):
     node, peer = mesh.nodes
     before = passed(node, "no_way")
