@@ -70,6 +70,7 @@ static void ask_control_plane(struct cli *cli, struct checkup *c)
         c->control_unasked = mem_strdup(err_text());
     else if (r < 0)
         c->control_error = mem_strdup(err_text());
+    c->is_control_ill = r == -EREMOTEIO;
 }
 
 static void look_at_cert(const struct cli *cli, struct checkup *c)

@@ -12,6 +12,7 @@ struct checkup {
     char *agent_error;
     char *runtime_error;
     char *control_error;
+    bool is_control_ill; /* it answered that it is not well, as control_error says */
     char *control_unasked;
     struct report_cert cert;
     bool has_cert;

@@ -233,9 +233,11 @@ static json_t *cert_to_json(const struct report_input *in)
 
 static json_t *control_to_json(const struct report_input *in)
 {
-    json_t *answers = in->control_unasked ? json_null() : json_boolean(!in->control_error);
+    json_t *answers =
+        in->control_unasked ? json_null() : json_boolean(!in->control_error || in->is_control_ill);
 
-    return json_pack("{s:s?, s:o}", "url", in->control_url, "answers", answers);
+    return json_pack("{s:s?, s:o, s:s?}", "url", in->control_url, "answers", answers, "error",
+                     in->control_error);
 }
 
 json_t *report_make(const struct report_input *in)
@@ -423,8 +425,10 @@ static void add_control_row(struct table *table, const json_t *control, const js
 {
     const json_t *answers = json_object_get(control, "answers");
     bool has_trouble = text_of(of_agent, "error")[0] != '\0';
-    bool is_well = !json_is_false(answers) && !has_trouble;
+    bool is_ill = text_of(control, "error")[0] != '\0';
+    bool is_well = !is_ill && !has_trouble;
     const char *words = json_is_false(answers)  ? " does not answer"
+                        : is_ill                ? " answers that it is not well"
                         : has_trouble           ? ", the agent has trouble"
                         : json_is_null(answers) ? ", not asked (needs root)"
                                                 : "";

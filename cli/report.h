@@ -22,6 +22,7 @@ struct report_input {
     const char *runtime_error;
     const char *control_url;
     const char *control_error;      /* NULL: the control plane is well, or: */
+    bool is_control_ill;            /* it answered, and control_error is its word */
     const char *control_unasked;    /* why it was not asked; NULL: it was */
     const struct report_cert *cert; /* NULL: the agent knows when it ends, if there is one, or: */
     const char *cert_error;         /* why it cannot be read */

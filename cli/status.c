@@ -14,6 +14,7 @@ static json_t *report_of(const struct cli *cli, const struct checkup *c)
                                               .runtime_error = c->runtime_error,
                                               .control_url = cli->control_plane,
                                               .control_error = c->control_error,
+                                              .is_control_ill = c->is_control_ill,
                                               .control_unasked = c->control_unasked,
                                               .cert = c->has_cert ? &c->cert : NULL,
                                               .cert_error = c->cert_error,

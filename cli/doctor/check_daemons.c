@@ -55,6 +55,22 @@ static void add_refused(const json_t *control, struct findings *findings)
                                "another, give its agent a new access token and state")});
 }
 
+static void add_ill(const struct facts *f, struct findings *findings)
+{
+    findings_add(
+        findings,
+        (struct finding){
+            .cause = "control-plane-ill",
+            .severity = SEVERITY_ERROR,
+            .what = mem_printf("the control plane %s answers that it is not well: packets "
+                               "pass, but nobody can join or leave",
+                               f->control_url ? f->control_url : ""),
+            .shows = mem_strdup(f->control_error),
+            .mend = mem_strdup("on its host: journalctl -u quilt-mesh-control says what it "
+                               "lacks; where that is room, make some: df -h shows the "
+                               "disk of its database, and it goes on by itself")});
+}
+
 static void check_control(const struct facts *f, struct findings *findings)
 {
     const json_t *control = json_object_get(f->agent, "control_plane");
@@ -66,6 +82,10 @@ static void check_control(const struct facts *f, struct findings *findings)
     /* Without the agent, where the control plane is was guessed. */
     if (!f->agent || (!f->control_error && facts_text(control, "error")[0] == '\0'))
         return;
+    if (f->is_control_ill) {
+        add_ill(f, findings);
+        return;
+    }
     findings_add(
         findings,
         (struct finding){
@@ -75,8 +95,9 @@ static void check_control(const struct facts *f, struct findings *findings)
                                "nobody can join or leave",
                                f->control_url ? f->control_url : ""),
             .shows = mem_strdup(f->control_error ? f->control_error : facts_text(control, "error")),
-            .mend = mem_strdup("on its host: systemctl restart quilt-mesh-control; from "
-                               "here TCP to its port must pass")});
+            .mend = mem_strdup("on its host: systemctl restart quilt-mesh-control; journalctl -u "
+                               "quilt-mesh-control says why, where it ends again; from here TCP "
+                               "to its port must pass")});
 }
 
 static void check_joined(const struct facts *f, struct findings *findings)

@@ -95,6 +95,23 @@ static bool is_clash(const struct facts *f, const struct route_entry *route,
            route->type == RTN_UNICAST;
 }
 
+/* As ip(8) writes it before the destination; routes of these kinds have no device. */
+static const char *route_kind(const struct route_entry *route)
+{
+    switch (route->type) {
+    case RTN_BLACKHOLE:
+        return "blackhole ";
+    case RTN_UNREACHABLE:
+        return "unreachable ";
+    case RTN_PROHIBIT:
+        return "prohibit ";
+    case RTN_THROW:
+        return "throw ";
+    default:
+        return "";
+    }
+}
+
 static void check_routes(const struct facts *f, struct findings *findings)
 {
     struct ip4_prefix cluster = facts_cluster(f);
@@ -102,7 +119,7 @@ static void check_routes(const struct facts *f, struct findings *findings)
     for (size_t i = 0; facts_has_links(f) && i < f->route_count; i++) {
         const struct route_entry *route = &f->routes[i];
         const struct link_info *link = facts_link(f, route->ifindex);
-        const char *device = link ? link->name : "?";
+        AUTO_FREE char *how = link ? mem_printf(" dev %s", link->name) : mem_strdup("");
         char dst[IP4_PREFIX_TEXT_SIZE], cidr[IP4_PREFIX_TEXT_SIZE];
 
         if (!is_clash(f, route, cluster))
@@ -117,10 +134,11 @@ static void check_routes(const struct facts *f, struct findings *findings)
                 .what = mem_printf("the host has a route of its own into the cluster's "
                                    "network %s",
                                    cidr),
-                .shows = mem_printf("%s dev %s proto %u", dst, device, route->protocol),
-                .mend = mem_printf("if nothing needs it: ip route del %s dev %s; otherwise "
-                                   "found the cluster anew with another --cluster-cidr",
-                                   dst, device)});
+                .shows =
+                    mem_printf("%s%s%s proto %u", route_kind(route), dst, how, route->protocol),
+                .mend = mem_printf("if nothing needs it: ip route del %s%s%s; otherwise found the "
+                                   "cluster anew with another --cluster-cidr",
+                                   route_kind(route), dst, how)});
         return;
     }
 }

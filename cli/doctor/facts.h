@@ -62,6 +62,7 @@ struct facts {
     const char *runtime_error;
     const char *control_url;
     const char *control_error;
+    bool is_control_ill; /* it answered, and control_error is its word */
     const struct report_cert *cert;
 
     /* What the kernel has. */

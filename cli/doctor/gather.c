@@ -25,6 +25,7 @@ static void take_daemons(const struct cli *cli, const struct checkup *c, struct 
     f->runtime_error = c->runtime_error;
     f->control_url = cli->control_plane;
     f->control_error = c->control_error;
+    f->is_control_ill = c->is_control_ill;
     f->cert = c->has_cert ? &c->cert : NULL;
 }
 

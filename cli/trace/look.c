@@ -162,6 +162,20 @@ static const char *device_name(struct way *w, int ifindex, struct link_info *lin
     return link_get_by_index(w->nl, ifindex, link) == 0 ? link->name : "?";
 }
 
+/* The kernel's own word for a blackhole is "Invalid argument". */
+static void add_no_way(struct way *w, const char *hop, int r, uint32_t to)
+{
+    char addr[IP4_TEXT_SIZE];
+
+    ip4_format(to, addr);
+    hops_add(w->hops, hop, HOP_BROKEN,
+             r == -ENETUNREACH
+                 ? mem_printf("there is no way to %s: no route, or a blackhole, unreachable or "
+                              "prohibit one, or such a rule; see ip route get %s, ip rule",
+                              addr, addr)
+                 : mem_strdup(err_text()));
+}
+
 static void look_at_route(struct way *w)
 {
     struct route_path path;
@@ -169,9 +183,10 @@ static void look_at_route(struct way *w)
     char to[IP4_TEXT_SIZE], gateway[IP4_TEXT_SIZE];
     const char *device;
     bool is_right;
+    int r = route_lookup(w->nl, w->flow->to, &path);
 
-    if (route_lookup(w->nl, w->flow->to, &path) < 0) {
-        hops_add(w->hops, "route", HOP_BROKEN, mem_strdup(err_text()));
+    if (r < 0) {
+        add_no_way(w, "route", r, w->flow->to);
         return;
     }
     device = device_name(w, path.ifindex, &link);
@@ -229,11 +244,13 @@ static void look_at_underlay(struct way *w)
     struct link_info link;
     char host[IP4_TEXT_SIZE], gateway[IP4_TEXT_SIZE];
     const char *device;
+    int r;
 
     if (w->look->host_ip == 0)
         return;
-    if (route_lookup(w->nl, w->look->host_ip, &path) < 0) {
-        hops_add(w->hops, "underlay route", HOP_BROKEN, mem_strdup(err_text()));
+    r = route_lookup(w->nl, w->look->host_ip, &path);
+    if (r < 0) {
+        add_no_way(w, "underlay route", r, w->look->host_ip);
         return;
     }
     device = device_name(w, path.ifindex, &link);
@@ -259,17 +276,21 @@ static const json_t *find_peer(const struct way *w)
     return NULL;
 }
 
-/* Runtimes are reached from afar over TLS only. */
+/* Runtimes are reached from afar over TLS only, and there where they were told to listen. */
 static int ask_far(const struct way *w, const json_t *peer, ProtobufCMessage **ret)
 {
     AUTO_FREE char *url = mem_printf("https://%s:" RUNTIME_PORT, text_of(peer, "host_ip"));
     struct cli far = *w->cli;
     const char *control = text_of(json_object_get(w->agent, "control_plane"), "url");
+    int r;
 
     if (strncmp(control, "https:", strlen("https:")) != 0)
         return err_fail(EOPNOTSUPP, "its runtime is on loopback, where there is no TLS");
     far.runtime = url;
-    return list_endpoints(&far, ret);
+    r = list_endpoints(&far, ret);
+    return r == -ECONNREFUSED
+               ? err_fail(ECONNREFUSED, "its runtime is on loopback only, or does not run")
+               : r;
 }
 
 static void look_at_far(struct way *w)

@@ -244,8 +244,8 @@ static const struct {
     {CURLE_COULDNT_CONNECT, ECONNREFUSED, "connect"},
     {CURLE_GOT_NOTHING, ECONNRESET, "the server closed the connection without an answer"},
     {CURLE_PARTIAL_FILE, ECONNRESET, "the server closed the connection amid its answer"},
-    {CURLE_SEND_ERROR, ECONNRESET, "send the request"},
-    {CURLE_RECV_ERROR, ECONNRESET, "receive the answer"},
+    {CURLE_SEND_ERROR, ECONNRESET, "the connection broke while the request was sent"},
+    {CURLE_RECV_ERROR, ECONNRESET, "the connection broke amid the answer"},
     {CURLE_SSL_CERTPROBLEM, EPROTO, NULL},
     {CURLE_WEIRD_SERVER_REPLY, EPROTO, NULL},
 };

@@ -183,6 +183,19 @@ def test_a_foreign_route_into_the_cluster_is_named(mesh):
         assert "10.42.128.0/17 dev eth0" in found["shows"]
 
 
+@pytest.mark.parametrize("kind", ["blackhole", "unreachable", "prohibit"])
+def test_a_route_without_a_device_is_named_and_its_mend_can_be_typed(mesh, kind):
+    node, peer = mesh.nodes
+    here, there = (next(c for c in mesh.containers if c.host is host) for host in (node, peer))
+    with fault(node, [f"ip route add {kind} {there.ip}/32"], [f"ip route flush exact {there.ip}/32"]):
+        found = only_finding(node)
+        assert (found["cause"], found["shows"]) == ("cidr-overlap", f"{kind} {there.ip}/32 proto 3")
+        traced = node.run("quiltctl", "trace", here.ip, there.ip, check=False).stdout
+        assert f"BROKEN   route           there is no way to {there.ip}: " in traced
+        node.run("sh", "-c", found["mend"].removeprefix("if nothing needs it: ").split(";")[0])
+        assert causes(node) == []
+
+
 def mac_of(node, name):
     return json.loads(node.net("ip", "-j", "link", "show", name).stdout)[0]["address"]
 
@@ -333,6 +346,22 @@ def test_an_absent_control_plane_is_the_only_finding(mesh):
     finally:
         mesh.control.start().wait_ready()
     wait_healthy(mesh.nodes[1])
+
+
+def test_a_control_plane_whose_disk_is_full_is_not_said_to_be_away(bed):
+    mesh = bed.mesh(hosts=2, is_started=False)
+    first, other = mesh.nodes
+    first.run("mkdir", "-p", "/var/lib/quilt-mesh")
+    first.run("mount", "-t", "tmpfs", "-o", "size=32m,mode=700", "quilt-test", "/var/lib/quilt-mesh")
+    mesh.start_all()
+    mesh.wait_settled()
+    first.run("dd", "if=/dev/zero", "of=/var/lib/quilt-mesh/full", "bs=4k", check=False)
+    first.run("quiltctl", "node", "reserve", "node7", "10.42.77.0/24", check=False)
+    found = only_finding(other)
+    assert found["cause"] == "control-plane-ill" and "no room" in found["shows"]
+    assert "answers that it is not well" in other.run("quiltctl", "status", check=False).stdout
+    first.run("rm", "/var/lib/quilt-mesh/full")
+    wait_healthy(other)
 
 
 def test_an_absent_agent_is_the_only_finding(mesh):

@@ -208,3 +208,10 @@ def test_who_asks_by_http_is_told_to_use_https(mesh):
     agent = spare_agent(mesh, ["--control-plane", mesh.control_url.replace("https", "http")], "plain")
     agent.wait_log("plain HTTP beyond this host").wait_log("this port speaks HTTPS only")
     assert agent.stop() == 0
+
+
+def test_a_trace_does_not_doubt_a_runtime_that_nobody_told_to_listen_beyond_loopback(mesh):
+    here, there = mesh.containers[:2]
+    traced = here.host.out("quiltctl", "trace", here.ip, there.ip)
+    assert ("unknown  far endpoint    cannot be asked from here (its runtime is on loopback only, or does not run): "
+            f"run the same command on {there.host.name}") in traced

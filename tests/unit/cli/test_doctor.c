@@ -64,7 +64,7 @@ struct row {
     const char *port_owner, *networkd;
     const char *blind; /* what was not looked at */
     bool has_no_links, has_no_forwarding, is_strict, has_nm_cloud_setup, has_no_control,
-        has_no_agent;
+        is_control_ill, has_no_agent;
 };
 
 static json_t *parse(const char *text)
@@ -91,7 +91,8 @@ static char *causes_of(const struct row *row)
         .agent = agent,
         .agent_error = "refused",
         .runtime = runtime,
-        .control_error = row->has_no_control ? "refused" : NULL,
+        .control_error = row->has_no_control || row->is_control_ill ? "refused" : NULL,
+        .is_control_ill = row->is_control_ill,
         .cert = row->cert.not_after ? &row->cert : NULL,
         .links = (struct link_info *)(row->links ? row->links : links),
         .link_count = row->has_no_links ? 0
@@ -144,6 +145,7 @@ static const struct row rows[] = {
     {.causes = ""},
     {.causes = "agent-away", .has_no_agent = true, .has_no_control = true},
     {.causes = "control-plane-away", .has_no_control = true},
+    {.causes = "control-plane-ill", .is_control_ill = true},
     {.causes = "control-plane-refused",
      .agent = "{\"node_id\":\"id\",\"control_plane\":{\"mode\":\"refused\",\"error\":\"another\"},"
               "\"problems\":[\"another\"]}"},

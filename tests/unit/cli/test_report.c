@@ -30,7 +30,8 @@ static json_t *parse(const char *text)
 struct row {
     const char *agent, *agent_error, *runtime, *runtime_error, *control_error;
     const char *problems; /* JSON */
-    bool is_silent;       /* node1 does not answer pings */
+    bool is_control_ill;
+    bool is_silent; /* node1 does not answer pings */
     const char *probe_error;
     const char *control_unasked, *cert_error;
     struct report_cert cert; /* zeros: none */
@@ -54,6 +55,7 @@ static json_t *report_of(const struct row *row)
                                               .runtime_error = row->runtime_error,
                                               .control_url = "http://192.168.1.10:8080",
                                               .control_error = row->control_error,
+                                              .is_control_ill = row->is_control_ill,
                                               .control_unasked = row->control_unasked,
                                               .cert = row->cert.not_after ? &row->cert : NULL,
                                               .now_s = row->now_s,
@@ -345,6 +347,17 @@ static void what_the_agent_says_of_the_control_plane_shows_when_it_was_not_asked
                 "  - control plane: refused\n");
 }
 
+static void a_control_plane_that_answers_that_it_is_ill_is_not_said_to_be_silent(void **state)
+{
+    static const struct row row = {.agent = AGENT_TOP WELL_DEVICE TWO_PEERS "\"problems\":[]}",
+                                   .runtime = RUNTIME "[]}",
+                                   .control_error = "ask the control plane: no room",
+                                   .is_control_ill = true};
+
+    assert_says(&row, false, "PROBLEM  http://192.168.1.10:8080 answers that it is not well\n",
+                "  - ask the control plane: no room\n");
+}
+
 static void a_node_that_is_none_any_more_is_a_problem(void **state)
 {
     static const struct row row = {.agent = AGENT_TOP WELL_DEVICE
@@ -381,6 +394,7 @@ int main(void)
         cmocka_unit_test(what_the_firewall_dropped_is_told_and_is_no_problem),
         cmocka_unit_test(whether_the_kernel_path_has_its_short_cut_is_told_and_is_no_problem),
         cmocka_unit_test(a_list_that_cannot_be_asked_for_is_said_to_be_stale),
+        cmocka_unit_test(a_control_plane_that_answers_that_it_is_ill_is_not_said_to_be_silent),
         cmocka_unit_test(only_peers_that_are_up_and_programmed_are_pinged),
         cmocka_unit_test(a_peer_that_does_not_answer_pings_is_a_problem),
         cmocka_unit_test(without_the_right_to_ping_nothing_is_claimed),
