@@ -54,6 +54,23 @@ static void peers_follow_the_overlays_entries(void **state)
     bed_assert_right(bed);
 }
 
+/* The runtime has lost its state, or it is of another start of the host than the overlay. */
+static void peers_are_let_in_before_the_subnet_is_known(void **state)
+{
+    struct bed *bed = *state;
+    int vxlan = lab_vxlan(bed->kernel.nl);
+    AUTO_FREE char *set = NULL;
+
+    bed->state.subnet = bed->state.cluster = (struct ip4_prefix){0};
+    for (uint8_t i = 1; i <= 5; i++)
+        add_peer(bed, vxlan, i, 0xc0a80100U + i);
+    bed_look(bed);
+    assert_int_equal(bed->rc.repairs[KERNEL_FIREWALL], 0);
+    set = lab_run("nft", "list", "map", "inet", "quilt", "peers", NULL);
+    assert_non_null(strstr(set, "192.168.1.5"));
+    bed_assert_right(bed);
+}
+
 static void peers_that_move_and_endpoints_that_come_make_the_table_that_was_wanted(void **state)
 {
     struct bed *bed = *state;
@@ -403,6 +420,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_table_in_the_kernel_is_the_one_that_was_wanted),
         TEST(peers_follow_the_overlays_entries),
+        TEST(peers_are_let_in_before_the_subnet_is_known),
         TEST(peers_that_move_and_endpoints_that_come_make_the_table_that_was_wanted),
         TEST(what_others_do_to_members_is_found_and_undone),
         TEST(what_others_do_to_their_tables_is_no_reason_to_look),
