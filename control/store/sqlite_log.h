@@ -22,6 +22,7 @@
 
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct sqlite_log {
@@ -30,7 +31,10 @@ struct sqlite_log {
     char *wal_path;
     bool is_begun; /* with salts that no leftover has, and the file knows; else it stays as it is */
     int pages;     /* that it has come to */
-    dev_t dev;     /* when it was begun */
+    bool has_room; /* the disk, at the latest look */
+    int looked_at_pages;
+    int64_t looked_at_ms;
+    dev_t dev; /* when it was begun */
     ino_t inode;
     off_t bytes;
 };
