@@ -133,10 +133,16 @@ static uint32_t room(int bits)
     return UINT32_C(2) << (bits < 0 ? 0 : bits > ROOM_BITS_MAX ? ROOM_BITS_MAX : bits);
 }
 
-/* Before this node has a subnet the overlay may be there already, with all peers. */
+/* Before this node has a subnet the overlay may be there already, with all peers; or it is yet of a
+ * larger cluster than this one. */
 uint32_t firewall_peer_room(const struct firewall_spec *spec)
 {
-    return room(spec->subnet.len > 0 ? spec->subnet.len - spec->cluster.len : ROOM_BITS_MAX);
+    uint32_t size =
+        room(spec->subnet.len > 0 ? spec->subnet.len - spec->cluster.len : ROOM_BITS_MAX);
+
+    while (size / 2 < spec->peer_count)
+        size *= 2;
+    return size;
 }
 
 uint32_t firewall_endpoint_room(const struct firewall_spec *spec)

@@ -71,6 +71,25 @@ static void peers_are_let_in_before_the_subnet_is_known(void **state)
     bed_assert_right(bed);
 }
 
+/* The overlay still has those of the cluster before. */
+static void more_peers_than_the_cluster_has_subnets_are_let_in(void **state)
+{
+    struct bed *bed = *state;
+    int vxlan = lab_vxlan(bed->kernel.nl);
+    AUTO_FREE char *set = NULL;
+
+    for (uint8_t i = 1; i <= 20; i++)
+        add_peer(bed, vxlan, i, 0xc0a80100U + i);
+    bed_look(bed);
+    assert_ok(state_configure(&bed->state, (struct ip4_prefix){0x0a630000, 26},
+                              (struct ip4_prefix){0x0a630000, 24}));
+    assert_ok(reconcile_firewall_now(&bed->rc));
+    bed_look(bed);
+    set = lab_run("nft", "list", "map", "inet", "quilt", "peers", NULL);
+    assert_non_null(strstr(set, "192.168.1.20"));
+    bed_assert_right(bed);
+}
+
 static void peers_that_move_and_endpoints_that_come_make_the_table_that_was_wanted(void **state)
 {
     struct bed *bed = *state;
@@ -421,6 +440,7 @@ int main(void)
         TEST(the_table_in_the_kernel_is_the_one_that_was_wanted),
         TEST(peers_follow_the_overlays_entries),
         TEST(peers_are_let_in_before_the_subnet_is_known),
+        TEST(more_peers_than_the_cluster_has_subnets_are_let_in),
         TEST(peers_that_move_and_endpoints_that_come_make_the_table_that_was_wanted),
         TEST(what_others_do_to_members_is_found_and_undone),
         TEST(what_others_do_to_their_tables_is_no_reason_to_look),

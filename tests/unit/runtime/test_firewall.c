@@ -416,6 +416,8 @@ static void sets_have_room_for_all_that_there_can_be(void **unused)
 
     assert_int_equal(firewall_peer_room(&spec), 512);
     assert_int_equal(firewall_endpoint_room(&spec), 512);
+    spec.peer_count = 257;
+    assert_int_equal(firewall_peer_room(&spec), 1024);
     spec.subnet = spec.cluster = (struct ip4_prefix){0};
     assert_int_equal(firewall_peer_room(&spec), 131072);
     assert_int_equal(firewall_endpoint_room(&spec), 131072);
