@@ -331,7 +331,6 @@ static void add_output(json_t *ruleset)
 /* What containers may have of this host and of the others. */
 static void add_open(json_t *ruleset, const char *chain, const struct firewall_policy *policy)
 {
-    add_rule(ruleset, chain, word_is_answer(), ACCEPT);
     add_rule(ruleset, chain, word_is_echo_request(), ACCEPT);
     if (policy->port_count > 0)
         add_rule(ruleset, chain, is_open_port(policy), ACCEPT);
@@ -343,6 +342,10 @@ static void add_input(json_t *ruleset, const struct firewall_spec *spec)
     if (spec->policy.are_hosts_open)
         return;
     add_chain(ruleset, TO_HOST);
+    /* An ICMP error that a container makes up is related to whatever connection of the host it
+     * quotes: one that says "too big" would shrink the host's way to a peer, VXLAN and all. */
+    add_rule(ruleset, TO_HOST, word_is_of_state("established"), ACCEPT);
+    add_rule(ruleset, TO_HOST, word_is_of_state("related"), word_is_refusal(), ACCEPT);
     add_open(ruleset, TO_HOST, &spec->policy);
     add_rule(ruleset, TO_HOST, DROP(FIREWALL_HOST));
     add_rule(ruleset, "input", word_in_from("==", CONTAINERS), word_go(TO_HOST), NULL);
@@ -359,12 +362,10 @@ static void add_forward(json_t *ruleset, const struct firewall_spec *spec)
     add_base_chain(ruleset, hook, "filter", 0);
     add_rule(ruleset, hook, word_in_from("!=", CONTAINERS), ACCEPT);
     add_rule(ruleset, hook, word_to("==", spec->cluster), ACCEPT);
-    add_rule(ruleset, hook,
-             word_match("in", word(json_pack("{s:{s:s}}", "ct", "key", "state")),
-                        json_string("invalid")),
-             DROP(FIREWALL_INVALID));
+    add_rule(ruleset, hook, word_is_of_state("invalid"), DROP(FIREWALL_INVALID));
     if (spec->policy.are_hosts_open)
         return;
+    add_rule(ruleset, hook, word_is_answer(), ACCEPT);
     add_open(ruleset, hook, &spec->policy);
     add_rule(ruleset, hook, word_look_up("daddr", "@" PEERS), DROP(FIREWALL_PEER_HOST));
 }

@@ -103,6 +103,16 @@ json_t *word_is_answer(void)
                       json_pack("[s, s]", "established", "related"));
 }
 
+json_t *word_is_of_state(const char *state)
+{
+    return word_match("in", word(json_pack("{s:{s:s}}", "ct", "key", "state")), json_string(state));
+}
+
+json_t *word_is_refusal(void)
+{
+    return word_match("==", word_field("icmp", "code"), json_string("port-unreachable"));
+}
+
 json_t *word_is_echo_request(void)
 {
     return word_match("==", word_field("icmp", "type"), json_string("echo-request"));

@@ -28,6 +28,9 @@ json_t *word_is_to_this_host(void);
 /* The route back to the source leads to another device than the packet came by, or nowhere. */
 json_t *word_is_routed_elsewhere(void);
 json_t *word_is_answer(void);
+json_t *word_is_of_state(const char *state);
+/* With "related": an ICMP error that tells of a closed port, and no other. */
+json_t *word_is_refusal(void);
 json_t *word_is_echo_request(void);
 
 /* What happens. */

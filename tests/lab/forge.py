@@ -12,6 +12,8 @@ root in the place where the intruder sits:
     forge.py vlan SOURCE TARGET PORT COUNT              broadcast, with a VLAN tag
     forge.py arp SENDER TARGET PORT COUNT               asks for TARGET, from COUNT addresses on
                                                         from SENDER
+    forge.py toobig OWN HOST PEER COUNT                 ICMP from OWN to HOST: its probes to PEER were
+                                                        too big, 600 bytes pass
     forge.py KIND COUNT                                 frames that are no IPv4: ra (IPv6 router
                                                         advertisements), qinq, lldp, stp, answers (ARP,
                                                         for the gateway)
@@ -21,6 +23,7 @@ import struct
 import sys
 
 VXLAN_PORT = 4789
+PROBE_PORT = 9180
 VNI = 100
 SOURCE_MAC = bytes.fromhex("025100000001")
 OTHER_MAC = bytes.fromhex("020000000077")
@@ -136,6 +139,14 @@ def send_arp(sender, target, port, count):
     send_frames(b"\x08\x06", [lambda mac, i=i: arp(1, mac, first + i, target) for i in range(int(count))])
 
 
+def send_toobig(own, host, peer, count):
+    """RFC 792, RFC 1191: quotes what the host's agent sends to the peer's."""
+    quoted = packet(host, peer, socket.IPPROTO_UDP, udp(PROBE_PORT, PROBE_PORT, b"x" * 1400))[:28]
+    body = struct.pack("!BBHHH", 3, 4, 0, 0, 600) + quoted
+    body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
+    send_raw([packet(own, host, socket.IPPROTO_ICMP, body)] * int(count), host)
+
+
 def router_advertisement(mac):
     """RFC 4861 section 4.2, to all nodes."""
     body = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)
@@ -162,7 +173,7 @@ def send_kind(kind, count):
 
 if __name__ == "__main__":
     sends = {"vxlan": send_vxlan, "ip": send_ip, "frame": send_frame, "to": send_to, "mac": send_mac,
-             "vlan": send_vlan, "arp": send_arp}
+             "vlan": send_vlan, "arp": send_arp, "toobig": send_toobig}
     sends |= {form: (lambda *words, form=form: send_formed(form, *words)) for form in ("fragments", "options", "ipip")}
     sends |= {kind: (lambda *words, kind=kind: send_kind(kind, *words)) for kind in KINDS}
     sends[sys.argv[1]](*sys.argv[2:])

@@ -103,6 +103,18 @@ def test_an_address_of_the_mesh_is_not_believed_on_the_underlay(mesh):
     assert arrived(mesh, mesh.stranger, "to", underlay_mac(node), mesh.stranger.ip, second.ip) == COUNT
 
 
+@pytest.mark.parametrize("intruder", [0, 1])
+def test_a_container_does_not_shrink_the_way_between_the_hosts(mesh, intruder):
+    """Neither its own host's, nor, through the overlay, another one's."""
+    (victim, peer), container = mesh.nodes, mesh.containers[intruder]
+    before = drops(victim)
+    forge(mesh, container, "toobig", container.ip, "10.42.1.0" if intruder else victim.ip, "10.42.2.0" if intruder
+          else peer.ip, COUNT)
+    wait_for(lambda: difference(before, drops(victim)) == {"host": COUNT}, 5, lambda: str(difference(before, drops(victim))))
+    for target in (peer.ip, "10.42.2.0"):
+        assert " mtu " not in victim.net("ip", "route", "get", target).stdout
+
+
 def test_loopback_is_reached_from_nowhere_though_somebody_has_set_route_localnet(mesh):
     for node in mesh.nodes:
         node.run("sysctl", "-q", "net.ipv4.conf.all.route_localnet=1")

@@ -200,7 +200,8 @@ static void a_nodes_table_reads_so(void **unused)
                  "iifname == qv*; goto to_host\n"
                  "iifname == vxlan100; ip saddr & 0.0.0.255 != 0.0.0.0; goto to_host\n");
     assert_chain(ruleset, "to_host",
-                 "state in established, related; accept\n"
+                 "state in established; accept\n"
+                 "state in related; icmp code == port-unreachable; accept\n"
                  "icmp type == echo-request; accept\n"
                  "counter host; drop\n");
     assert_chain(ruleset, "forward",
@@ -260,7 +261,8 @@ static void what_the_operator_opens_is_open(void **unused)
     assert_int_equal(firewall_open(&spec.policy, "metadata"), 0);
     some = firewall_ruleset(&spec);
     assert_chain(some, "to_host",
-                 "state in established, related; accept\n"
+                 "state in established; accept\n"
+                 "state in related; icmp code == port-unreachable; accept\n"
                  "icmp type == echo-request; accept\n"
                  "l4proto . th dport == {17 . 53, 6 . 53}; accept\n"
                  "counter host; drop\n");
