@@ -14,7 +14,10 @@
 #include "lib/net/tc.h"
 #include "tests/kernel/lab.h"
 
-#define DIR BPFFS_DIR "/4/"
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+#define LAYOUT_DIR BPFFS_DIR "/" TEXT(FASTPATH_LAYOUT)
+#define DIR LAYOUT_DIR "/"
 #define TCX_INGRESS ((enum bpf_attach_type)46)
 
 /* A BPF file system of the test's own, not mounted yet. */
@@ -172,7 +175,7 @@ static void half_a_set_and_another_layout_are_cleared_away(void **state)
     uint32_t zero = 0;
 
     assert_ok(map_put(set->maps[SET_CONFIG], &zero, &config));
-    assert_int_equal(rename(BPFFS_DIR "/3", BPFFS_DIR "/0"), 0);
+    assert_int_equal(rename(LAYOUT_DIR, BPFFS_DIR "/0"), 0);
     new = load();
     assert_false(set_is_same(set, new));
     assert_int_equal(map_get(set->maps[SET_CONFIG], &zero, &config), 0);
