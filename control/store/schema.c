@@ -59,8 +59,8 @@ static const char *const steps[] = {
     "  datetime(body ->> '$.created_at', 'unixepoch') AS created_at, revision"
     "  FROM records WHERE kind = 'reservation' ORDER BY created_revision;",
     /* Which log the file needs (sqlite_log.h). Nobody has said yet. */
-    "CREATE TABLE wal(need TEXT NOT NULL) STRICT;"
-    "INSERT INTO wal VALUES('?');",
+    ("CREATE TABLE wal(need TEXT NOT NULL) STRICT;"
+     "INSERT INTO wal VALUES('?');"),
 };
 
 int schema_version(void)
