@@ -427,7 +427,7 @@ def test_a_healthy_node_exits_with_0(control, agent, runtime):
     assert report["healthy"] is True and report["problems"] == []
     assert report["runtime"]["addresses_free"] == 252
     assert report["runtime"]["short_cut"] is None, "a runtime that says nothing of it"
-    assert report["control_plane"] == {"url": control.url, "answers": True}
+    assert report["control_plane"] == {"url": control.url, "answers": True, "error": None}
 
 
 @pytest.mark.parametrize("told,line", [({"short_cut": True}, "on"),
