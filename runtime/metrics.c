@@ -95,9 +95,10 @@ static uint64_t count_routes_there(const struct runtime *rt, const struct view *
     uint64_t count = 0;
 
     for (size_t i = 0; i < rt->state.routes.count; i++) {
+        const struct route *route = &rt->state.routes.items[i];
         struct route_entry want;
 
-        if (view_check_route(view, &rt->state.routes.items[i], &want) == ROUTE_THERE)
+        if (view_check_route(view, route, rt->state.cluster, &want) == ROUTE_THERE)
             count++;
     }
     return count;

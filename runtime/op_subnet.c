@@ -26,7 +26,7 @@ static int remove_forgotten_routes(struct runtime *rt, const struct state *next)
     const struct route_table *old = &rt->state.routes;
 
     for (size_t i = 0; i < old->count; i++) {
-        struct route_entry entry = route_to_entry(&old->items[i], 0);
+        struct route_entry entry = route_to_entry(&old->items[i], rt->state.cluster, 0);
         int r;
 
         if (route_table_find(&next->routes, entry.dst))

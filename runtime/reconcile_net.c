@@ -135,7 +135,7 @@ static void look_at_route(struct reconcile *rc, const struct view *view, const s
 {
     char dst[IP4_PREFIX_TEXT_SIZE], key[64];
     struct route_entry want;
-    enum route_health health = view_check_route(view, route, &want);
+    enum route_health health = view_check_route(view, route, rc->state->cluster, &want);
     int r = -EEXIST; /* held back because it was refused before */
 
     (void)snprintf(key, sizeof key, "route %s", ip4_prefix_format(route->dst, dst));

@@ -5,7 +5,7 @@
 #include "runtime/requests.h"
 #include "runtime/runtime.h"
 
-static int look_at_device(struct runtime *rt, struct route_wish *wish)
+static int look_at_device(struct runtime *rt, struct ip4_prefix cluster, struct route_wish *wish)
 {
     const struct link_info *link;
     int r = batch_find_device(rt, wish->route.via, &link);
@@ -14,7 +14,7 @@ static int look_at_device(struct runtime *rt, struct route_wish *wish)
         return err_fail(ENODEV, "via_interface: '%s' does not exist on this host", wish->route.via);
     if (r < 0)
         return r;
-    wish->want = route_to_entry(&wish->route, link->ifindex);
+    wish->want = route_to_entry(&wish->route, cluster, link->ifindex);
     wish->is_device_up = link->is_up;
     return 0;
 }
@@ -45,7 +45,7 @@ int route_wish_read(struct runtime *rt, const struct state *state,
     if (r == 0)
         r = request_read_mtu(request->mtu, &wish.route.mtu_bytes);
     if (r == 0)
-        r = look_at_device(rt, &wish);
+        r = look_at_device(rt, state->cluster, &wish);
     if (r == 0)
         r = look_at_routes(rt, &wish);
     if (r < 0)

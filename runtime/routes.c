@@ -163,14 +163,23 @@ size_t route_table_remove_all(struct route_table *table, struct ip4_prefix *dest
     return removed;
 }
 
-struct route_entry route_to_entry(const struct route *route, int ifindex)
+/* RT_SCOPE_UNIVERSE for the cluster's first 256 networks, the next number for each 256 more; from
+ * RT_SCOPE_SITE on the numbers have meanings. */
+static uint8_t scope_of(struct ip4_prefix dst, struct ip4_prefix cluster)
+{
+    uint32_t number = (dst.addr & ~ip4_mask(cluster.len)) >> (32 - dst.len);
+
+    return (uint8_t)((number >> 8) % RT_SCOPE_SITE);
+}
+
+struct route_entry route_to_entry(const struct route *route, struct ip4_prefix cluster, int ifindex)
 {
     return (struct route_entry){
         .dst = route->dst,
         .gateway = route->gateway,
         .ifindex = ifindex,
         .is_onlink = route->gateway != 0,
-        .scope = route->gateway != 0 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
+        .scope = route->gateway != 0 ? scope_of(route->dst, cluster) : RT_SCOPE_LINK,
         .protocol = QUILT_ROUTE_PROTOCOL,
         .type = RTN_UNICAST,
         .mtu_bytes = route->mtu_bytes,

@@ -41,8 +41,11 @@ size_t route_table_remove_all(struct route_table *table, struct ip4_prefix *dest
 int route_prefix_compare(struct ip4_prefix a, struct ip4_prefix b);
 bool route_equal(const struct route *a, const struct route *b);
 
-/* The kernel's form of a route whose device has this index. */
-struct route_entry route_to_entry(const struct route *route, int ifindex);
+/* The kernel's form of a route of this cluster whose device has this index. Of each 256 networks of
+ * the cluster the routes have a scope of their own
+ * (docs/decisions/routes-spread-over-scopes.md). */
+struct route_entry route_to_entry(const struct route *route, struct ip4_prefix cluster,
+                                  int ifindex);
 /* Whether the kernel's route is, in all that we decide, what is wanted. */
 bool route_entry_equal(const struct route_entry *want, const struct route_entry *have);
 

@@ -34,7 +34,7 @@ char *status_route_problem(const struct reconcile *rc, const struct view *view,
     struct route_entry want;
 
     (void)snprintf(key, sizeof key, "route %s", ip4_prefix_format(route->dst, dst));
-    switch (view_check_route(view, route, &want)) {
+    switch (view_check_route(view, route, rc->state->cluster, &want)) {
     case ROUTE_THERE:
         return NULL;
     case ROUTE_NO_DEVICE:

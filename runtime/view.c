@@ -135,11 +135,11 @@ enum endpoint_health view_check_endpoint(const struct view *view, const struct e
 }
 
 enum route_health view_check_route(const struct view *view, const struct route *route,
-                                   struct route_entry *ret_entry)
+                                   struct ip4_prefix cluster, struct route_entry *ret_entry)
 {
     const struct link_info *link = view_find_link(view, route->via);
 
-    *ret_entry = route_to_entry(route, link ? link->ifindex : 0);
+    *ret_entry = route_to_entry(route, cluster, link ? link->ifindex : 0);
     if (!link)
         return ROUTE_NO_DEVICE;
     if (!link->is_up)

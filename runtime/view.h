@@ -45,4 +45,4 @@ enum route_health {
 };
 /* *ret_entry is the wanted entry, complete when the device exists. */
 enum route_health view_check_route(const struct view *view, const struct route *route,
-                                   struct route_entry *ret_entry);
+                                   struct ip4_prefix cluster, struct route_entry *ret_entry);

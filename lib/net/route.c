@@ -141,7 +141,7 @@ void route_fill_replace(struct nlmsghdr *request, const struct route_entry *entr
     struct rtmsg *header = fill(request, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, entry);
 
     header->rtm_type = RTN_UNICAST;
-    header->rtm_scope = entry->gateway ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+    header->rtm_scope = entry->scope;
     header->rtm_flags = entry->gateway && entry->is_onlink ? RTNH_F_ONLINK : 0;
     mnl_attr_put_u32(request, RTA_OIF, (uint32_t)entry->ifindex);
     if (entry->gateway)

@@ -18,7 +18,7 @@ struct route_entry {
     uint32_t gateway; /* host order; 0: none */
     int ifindex;
     bool is_onlink;
-    uint8_t scope;    /* RT_SCOPE_LINK without gateway, RT_SCOPE_UNIVERSE with */
+    uint8_t scope;    /* RT_SCOPE_LINK without gateway, less with */
     uint8_t protocol; /* RTPROT_* */
     uint8_t type;     /* RTN_UNICAST, ... */
     uint32_t metric;

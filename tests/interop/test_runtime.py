@@ -87,6 +87,21 @@ def test_a_routes_mtu_is_given_changed_kept_and_taken_away(node):
     assert node.route() == plain
 
 
+def test_the_256th_network_of_a_large_cluster_has_a_scope_and_a_route_without_is_replaced(node):
+    node.ok("ConfigureNodeSubnet", subnet="10.0.1.0/24", cluster_cidr="10.0.0.0/8")
+    node.overlay()
+    form = "10.{}.0/24 via 10.{}.0 dev vxlan100 proto 81{} onlink"
+    wanted = {third: form.format(third, third, scope) for third, scope in (("0.255", ""), ("1.0", " scope 1"))}
+    for third in wanted:
+        node.ok("InjectRoute", destination=f"10.{third}.0/24", via_interface="vxlan100", gateway=f"10.{third}.0")
+        assert node.route(f"10.{third}.0/24") == wanted[third]
+    node.run("ip route replace " + form.format("1.0", "1.0", ""))  # as an older version had it
+    wait_for(lambda: node.route("10.1.0.0/24") == wanted["1.0"], "the scope to be repaired")
+    for third in wanted:
+        node.ok("RemoveRoute", destination=f"10.{third}.0/24")
+        assert node.route(f"10.{third}.0/24") == ""
+
+
 @pytest.mark.parametrize("fields,words", [
     ({}, "destination: is missing"),
     ({"destination": "0.0.0.0/0"}, "destination: '0.0.0.0/0'"),

@@ -67,7 +67,8 @@ static void a_route_to_a_peer_has_our_form(void **state)
 
 static void a_route_without_gateway_is_a_link_route(void **state)
 {
-    struct route_entry entry = {.dst = {0x0a2a0105, 32}, .ifindex = lab_vxlan(*state)};
+    struct route_entry entry = {
+        .dst = {0x0a2a0105, 32}, .ifindex = lab_vxlan(*state), .scope = RT_SCOPE_LINK};
 
     assert_ok(route_replace(*state, &entry));
     assert_shown("10.42.1.5 dev vxlan100 proto 81 scope link \n");
@@ -83,7 +84,11 @@ static void replacing_changes_the_way_in_place(void **state)
     entry.gateway = 0x0a2a0300;
     assert_ok(route_replace(*state, &entry));
     assert_shown("10.42.2.0/24 via 10.42.3.0 dev vxlan100 proto 81 onlink \n");
+    entry.scope = 40; /* of no meaning to the kernel */
+    assert_ok(route_replace(*state, &entry));
+    assert_shown("10.42.2.0/24 via 10.42.3.0 dev vxlan100 proto 81 scope 40 onlink \n");
     entry.gateway = 0;
+    entry.scope = RT_SCOPE_LINK;
     assert_ok(route_replace(*state, &entry));
     assert_shown("10.42.2.0/24 dev vxlan100 proto 81 scope link \n");
 }

@@ -5,6 +5,9 @@
 
 #include "tests/unit/runtime/testing.h"
 
+/* 10.42.0.0/16 */
+static const struct ip4_prefix cluster = {0x0a2a0000, 16};
+
 static struct route to(const char *dst, const char *gateway)
 {
     return (struct route){
@@ -79,7 +82,7 @@ static void many_are_removed_at_once_in_whatever_order(void **unused)
 static void with_a_gateway_a_route_is_onlink_and_global(void **unused)
 {
     const struct route route = to("10.42.2.0/24", "10.42.2.0");
-    struct route_entry e = route_to_entry(&route, 7);
+    struct route_entry e = route_to_entry(&route, cluster, 7);
 
     assert_int_equal(e.ifindex, 7);
     assert_int_equal(e.gateway, addr("10.42.2.0"));
@@ -94,10 +97,10 @@ static void another_mtu_makes_another_route(void **unused)
 {
     const struct route route = to("10.42.2.0/24", "10.42.2.0");
     struct route narrow = route;
-    struct route_entry have = route_to_entry(&route, 7), want;
+    struct route_entry have = route_to_entry(&route, cluster, 7), want;
 
     narrow.mtu_bytes = 1350;
-    want = route_to_entry(&narrow, 7);
+    want = route_to_entry(&narrow, cluster, 7);
     assert_int_equal(want.mtu_bytes, 1350);
     assert_false(route_equal(&route, &narrow));
     assert_false(route_entry_equal(&want, &have));
@@ -105,10 +108,29 @@ static void another_mtu_makes_another_route(void **unused)
     assert_true(route_entry_equal(&want, &have));
 }
 
+static uint8_t scope_of(const char *dst, const char *within)
+{
+    const struct route route = to(dst, "10.0.0.1");
+
+    return route_to_entry(&route, net(within), 7).scope;
+}
+
+static void each_256_networks_of_a_cluster_have_a_scope_of_their_own(void **unused)
+{
+    assert_int_equal(scope_of("10.42.0.0/24", "10.42.0.0/16"), 0);
+    assert_int_equal(scope_of("10.42.255.0/24", "10.42.0.0/16"), 0);
+    assert_int_equal(scope_of("10.0.255.0/24", "10.0.0.0/8"), 0);
+    assert_int_equal(scope_of("10.1.0.0/24", "10.0.0.0/8"), 1);
+    assert_int_equal(scope_of("10.199.255.0/24", "10.0.0.0/8"), 199);
+    assert_int_equal(scope_of("10.200.0.0/24", "10.0.0.0/8"), 0); /* 200 has a meaning */
+    assert_int_equal(scope_of("10.42.16.16/28", "10.42.0.0/16"), 1);
+    assert_int_equal(scope_of("11.255.255.255/32", "10.0.0.0/7"), ((1 << 25) - 1) / 256 % 200);
+}
+
 static void without_a_gateway_a_route_has_link_scope(void **unused)
 {
     const struct route route = to("10.42.2.0/24", NULL);
-    struct route_entry e = route_to_entry(&route, 7);
+    struct route_entry e = route_to_entry(&route, cluster, 7);
 
     assert_false(e.is_onlink);
     assert_int_equal(e.scope, RT_SCOPE_LINK);
@@ -121,7 +143,7 @@ static size_t make_entries(struct route_entry *entries, size_t count)
                               .gateway = 0x0a2a0000 + ((uint32_t)i << 8),
                               .via = "vxlan100"};
 
-        entries[i] = route_to_entry(&route, 5);
+        entries[i] = route_to_entry(&route, cluster, 5);
     }
     return count;
 }
@@ -222,6 +244,7 @@ int main(void)
         cmocka_unit_test(many_are_removed_at_once_in_whatever_order),
         cmocka_unit_test(with_a_gateway_a_route_is_onlink_and_global),
         cmocka_unit_test(another_mtu_makes_another_route),
+        cmocka_unit_test(each_256_networks_of_a_cluster_have_a_scope_of_their_own),
         cmocka_unit_test(without_a_gateway_a_route_has_link_scope),
         cmocka_unit_test(what_is_there_is_not_missing_in_whatever_order),
         cmocka_unit_test(against_nothing_all_are_missing),

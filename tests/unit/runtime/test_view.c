@@ -36,7 +36,8 @@ static int make(void **state)
                                      .is_up = true};
     h->links[2] = (struct link_info){.ifindex = 2, .name = "eth0", .is_up = true};
     h->routes[0] = plug_host_route(ADDR, 5);
-    h->routes[1] = route_to_entry(&(struct route){.dst = net("10.42.2.0/24"), .gateway = 1}, 9);
+    h->routes[1] = route_to_entry(&(struct route){.dst = net("10.42.2.0/24"), .gateway = 1},
+                                  net("10.42.0.0/16"), 9);
     h->neighs[0] = plug_host_neigh(ADDR, 5);
     h->neighs[0].is_permanent = true;
     h->view = (struct view){h->links, 3, h->routes, 2, h->neighs, 1};
@@ -144,7 +145,7 @@ static enum route_health check_route(struct host *h, const char *via, uint32_t g
 
     memcpy(route.via, via, strlen(via) + 1);
     view_sort(&h->view);
-    return view_check_route(&h->view, &route, &want);
+    return view_check_route(&h->view, &route, net("10.42.0.0/16"), &want);
 }
 
 static void routes_are_there_missing_or_not_ready(void **s)
@@ -181,8 +182,9 @@ static void a_host_with_nothing_is_no_trouble(void **s)
     view_sort(&nothing);
     assert_null(view_find_link(&nothing, "eth0"));
     assert_int_equal(view_check_endpoint(&nothing, &endpoint, 1450, &link), ENDPOINT_MISSING);
-    assert_int_equal(view_check_route(&nothing, &(struct route){.via = "x"}, &want),
-                     ROUTE_NO_DEVICE);
+    assert_int_equal(
+        view_check_route(&nothing, &(struct route){.via = "x"}, net("10.42.0.0/16"), &want),
+        ROUTE_NO_DEVICE);
 }
 
 int main(void)
