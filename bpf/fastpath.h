@@ -13,7 +13,8 @@
  * done here with its headers. The index is some bits of the subnet or address; a record says whose
  * it is, and all zeros mean that there is none. Where two would have the same index, one of them is
  * left to the kernel. A record may be read while it is written: what belongs together and changes
- * together (a peer's headers) is taken away first, and who still reads it is waited for.
+ * together (a peer's headers, a next hop's MAC addresses) is taken away first, and who still reads
+ * it is waited for.
  */
 #pragma once
 
@@ -79,7 +80,7 @@ static inline __u32 fastpath_peer_index(__u32 addr, __u32 subnet_shift)
 /* A next hop on the link, as the kernel's neighbour entry has it. Without a record, or with one
  * that nobody has kept true lately, the kernel is asked for each packet. */
 struct fastpath_hop {
-    __u32 next_hop_be;
+    __u32 next_hop_be; /* 0: none, whatever else stands here. Goes first and comes last */
     __u32 ifindex;
     __u64 macs;      /* its MAC address, then the device's own: the first 8 bytes of a frame, */
     __u32 macs_rest; /* and the next 4 */

@@ -261,12 +261,16 @@ static void on_beat(void *data)
 {
     struct fastpath *fp = data;
     uint32_t zero = 0;
+    int r;
 
     if (!fp->is_enabled)
         return;
     fp->config.beat = fp->config.beat + 1 ?: 1;
     fp->config.beat_at_ns = (uint64_t)clock_boot_ms() * 1000000;
-    if (map_put(fp->set->maps[SET_CONFIG], &zero, &fp->config) < 0)
+    r = map_put(fp->set->maps[SET_CONFIG], &zero, &fp->config);
+    if (r == 0)
+        r = hops_settle(&fp->hops, fp->set->maps[SET_HOPS], &fp->writes);
+    if (r < 0)
         give_up(fp);
     else
         loop_timer_set_in(fp->beat, BEAT_MS);

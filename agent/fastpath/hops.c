@@ -51,60 +51,127 @@ static bool is_known(const struct hop *hop)
            memcmp(&hop->device_mac, &no_mac, sizeof no_mac) != 0;
 }
 
-/* None, in the place that it would have, when the address is not known. */
-static struct fastpath_hop record_of(const struct hop *hop)
+static bool is_of(const struct fastpath_hop *record, const struct hop *hop)
 {
-    return is_known(hop) ? fastpath_make_hop(hop->addr, hop->ifindex, hop->mac, hop->device_mac)
-                         : (struct fastpath_hop){0};
+    return ntohl(record->next_hop_be) == hop->addr && record->ifindex == (uint32_t)hop->ifindex;
 }
 
-static int put(int map_fd, uint32_t index, const struct fastpath_hop *record, uint64_t *writes)
+/* It stays readable to the end for whoever has found it before. */
+static int take(struct hops *hops, int map_fd, uint32_t index, const struct fastpath_hop *have,
+                uint64_t *writes)
 {
-    int r = map_put(map_fd, &index, record);
+    struct fastpath_hop record = *have;
+    int r;
 
+    if (have->next_hop_be == 0)
+        return 0;
+    record.next_hop_be = 0;
+    hops->has_taken = true;
+    r = map_put(map_fd, &index, &record);
     *writes += r == 0;
     return r;
 }
 
-/* Of several with the same index the last one that is known has it. */
-int hops_write(const struct hops *hops, int map_fd, uint64_t *writes)
+/* In the place of none, which nobody reads. A record is not written in one step: whose it is comes
+ * last. */
+static int give(const struct hop *hop, int map_fd, uint64_t *writes)
 {
-    AUTO_FREE struct fastpath_hop *want = mem_zalloc(FASTPATH_HOPS_MAX * sizeof *want);
+    uint32_t index = fastpath_hop_index(hop->addr);
+    struct fastpath_hop record =
+        fastpath_make_hop(hop->addr, hop->ifindex, hop->mac, hop->device_mac);
+    uint32_t next_hop_be = record.next_hop_be;
+    int r;
+
+    record.next_hop_be = 0;
+    r = map_put(map_fd, &index, &record);
+    record.next_hop_be = next_hop_be;
+    if (r == 0)
+        r = map_put(map_fd, &index, &record);
+    *writes += r == 0;
+    return r;
+}
+
+static bool is_same(const struct hop *hop, const struct fastpath_hop *have)
+{
+    const struct fastpath_hop want =
+        hop ? fastpath_make_hop(hop->addr, hop->ifindex, hop->mac, hop->device_mac)
+            : (struct fastpath_hop){0};
+
+    return fastpath_hop_is_same(&want, have);
+}
+
+/* Whose each record should be. Of several with the same index it is the one's that has it. */
+static const struct hop **choose(const struct hops *hops, const struct fastpath_hop *have)
+{
+    const struct hop **want = mem_zalloc(FASTPATH_HOPS_MAX * sizeof *want);
+
+    for (size_t i = 0; i < hops->count; i++) {
+        const struct hop *hop = &hops->items[i];
+        uint32_t index = fastpath_hop_index(hop->addr);
+
+        if (is_known(hop) && (!want[index] || is_of(&have[index], hop)))
+            want[index] = hop;
+    }
+    return want;
+}
+
+static int wait_readers(struct hops *hops)
+{
+    int r = hops->has_taken ? map_wait_readers() : 0;
+
+    if (r == 0)
+        hops->has_taken = false;
+    return r;
+}
+
+int hops_write(struct hops *hops, int map_fd, uint64_t *writes)
+{
+    AUTO_FREE const struct hop **want = NULL;
     AUTO_FREE void *values = NULL;
     const struct fastpath_hop *have;
     int r = map_read_array(map_fd, sizeof *have, FASTPATH_HOPS_MAX, &values);
 
+    if (r < 0)
+        return r;
     have = values;
-    for (size_t i = 0; i < hops->count; i++)
-        if (is_known(&hops->items[i]))
-            want[fastpath_hop_index(hops->items[i].addr)] = record_of(&hops->items[i]);
+    want = choose(hops, have);
     for (uint32_t i = 0; r == 0 && i < FASTPATH_HOPS_MAX; i++)
-        if (!fastpath_hop_is_same(&want[i], &have[i]))
-            r = put(map_fd, i, &want[i], writes);
+        if (!is_same(want[i], &have[i]))
+            r = take(hops, map_fd, i, &have[i], writes);
+    if (r == 0)
+        r = wait_readers(hops);
+    for (uint32_t i = 0; r == 0 && i < FASTPATH_HOPS_MAX; i++)
+        if (want[i] && !is_same(want[i], &have[i]))
+            r = give(want[i], map_fd, writes);
     return r;
 }
 
-static int write_one(const struct hop *hop, int map_fd, uint64_t *writes)
+int hops_settle(struct hops *hops, int map_fd, uint64_t *writes)
 {
-    const struct fastpath_hop want = record_of(hop);
+    return hops->has_taken ? hops_write(hops, map_fd, writes) : 0;
+}
+
+/* Does not wait: what is free and may be read yet is given by hops_settle(). */
+static int write_one(struct hops *hops, const struct hop *hop, int map_fd, uint64_t *writes)
+{
     uint32_t index = fastpath_hop_index(hop->addr);
     struct fastpath_hop have;
     int r = map_get(map_fd, &index, &have);
 
-    if (r < 0 || fastpath_hop_is_same(&want, &have))
+    if (r < 0)
         return r;
-    if (!is_known(hop) &&
-        (ntohl(have.next_hop_be) != hop->addr || have.ifindex != (uint32_t)hop->ifindex))
-        return 0; /* another one's */
-    return put(map_fd, index, &want, writes);
+    if (have.next_hop_be == 0)
+        return is_known(hop) && !hops->has_taken ? give(hop, map_fd, writes) : 0;
+    if (!is_of(&have, hop) || (is_known(hop) && is_same(hop, &have)))
+        return 0; /* another one's, or right */
+    return take(hops, map_fd, index, &have, writes);
 }
 
-int hops_write_one(const struct hops *hops, int ifindex, uint32_t addr, int map_fd,
-                   uint64_t *writes)
+int hops_write_one(struct hops *hops, int ifindex, uint32_t addr, int map_fd, uint64_t *writes)
 {
     const struct hop *hop = find(hops, ifindex, addr);
 
-    return hop ? write_one(hop, map_fd, writes) : 0;
+    return hop ? write_one(hops, hop, map_fd, writes) : 0;
 }
 
 /* ---- the kernel's neighbours --------------------------------------------------------------- */
@@ -133,6 +200,7 @@ static void follow(struct hops *hops, const struct ways *ways, size_t way_count)
         if (count == 0 || compare(&all.items[count - 1], &all.items[i]) != 0)
             all.items[count++] = all.items[i];
     all.count = count;
+    all.has_taken = hops->has_taken;
     hops_deinit(hops);
     *hops = all;
 }
@@ -182,7 +250,7 @@ int hops_look_more(struct hops *hops, struct nl *nl, const struct ways *ways, si
             continue;
         r = look_at_one(&hop, nl);
         if (r == 0)
-            r = write_one(add(hops, &hop), map_fd, writes);
+            r = write_one(hops, add(hops, &hop), map_fd, writes);
     }
     return r;
 }

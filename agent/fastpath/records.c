@@ -136,6 +136,8 @@ struct fastpath_hop fastpath_make_hop(uint32_t next_hop, int ifindex, struct mac
 
 bool fastpath_hop_is_same(const struct fastpath_hop *a, const struct fastpath_hop *b)
 {
+    if (a->next_hop_be == 0 || b->next_hop_be == 0)
+        return a->next_hop_be == b->next_hop_be;
     return a->next_hop_be == b->next_hop_be && a->ifindex == b->ifindex && a->macs == b->macs &&
            a->macs_rest == b->macs_rest;
 }
