@@ -26,6 +26,7 @@
 #define VXLAN "vxlan"
 #define FROM_OVERLAY "from_overlay"
 #define TO_HOST "to_host"
+#define ERRORS "errors"
 
 static const struct ip4_prefix loopback = {.addr = 0x7f000000, .len = 8};
 static const struct ip4_prefix link_local = {.addr = 0xa9fe0000, .len = 16};
@@ -45,6 +46,7 @@ const char *const firewall_reasons[FIREWALL_REASON_COUNT] = {
     [FIREWALL_LINK_LOCAL] = "link_local",
     [FIREWALL_HOST] = "host",
     [FIREWALL_PEER_HOST] = "peer_host",
+    [FIREWALL_FORGED_ERROR] = "forged_error",
     [FIREWALL_INVALID] = "invalid",
     [FIREWALL_ARP] = "arp",
     [FIREWALL_IP6] = "ipv6",
@@ -189,12 +191,11 @@ static json_t *is_not_ip4(void)
     return word_match("!=", word_meta("nfproto"), json_string("ipv4"));
 }
 
-static json_t *is_no_endpoint(void)
+/* The device and the MAC that the packet came by, and this address. */
+static json_t *is_endpoint(const char *op, json_t *addr)
 {
-    return word_match(
-        "!=",
-        word_concat(word_meta("iifname"), word_field("ip", "saddr"), word_field("ether", "saddr")),
-        json_string("@" ENDPOINTS));
+    return word_match(op, word_concat(word_meta("iifname"), addr, word_field("ether", "saddr")),
+                      json_string("@" ENDPOINTS));
 }
 
 static json_t *is_from_nobody(void)
@@ -218,12 +219,16 @@ static json_t *is_to_own_vtep(const struct firewall_spec *spec)
     return word_match("==", word_field("ip", "daddr"), word_addr(spec->subnet.addr));
 }
 
-json_t *firewall_is_of_origin(const char *op, const struct firewall_spec *spec)
+static json_t *is_of_origin(const char *op, json_t *addr, const struct firewall_spec *spec)
 {
     return word_match(
-        op,
-        word_concat(word_masked("saddr", ip4_mask(spec->subnet.len)), word_meta("priority"), NULL),
+        op, word_concat(word_bits(addr, ip4_mask(spec->subnet.len)), word_meta("priority"), NULL),
         json_string("@" ORIGINS));
+}
+
+json_t *firewall_is_of_origin(const char *op, const struct firewall_spec *spec)
+{
+    return is_of_origin(op, word_field("ip", "saddr"), spec);
 }
 
 /* Hosts speak in the mesh as their VTEP, whose address is the network's. */
@@ -269,7 +274,8 @@ static void add_from_container(json_t *ruleset, const struct firewall_spec *spec
 {
     add_chain(ruleset, FROM_CONTAINER);
     add_rule(ruleset, FROM_CONTAINER, is_not_ip4(), DROP(FIREWALL_NOT_IP4));
-    add_rule(ruleset, FROM_CONTAINER, is_no_endpoint(), word_go(FORGED), NULL);
+    add_rule(ruleset, FROM_CONTAINER, is_endpoint("!=", word_field("ip", "saddr")), word_go(FORGED),
+             NULL);
     if (spec->subnet.len > 0)
         add_rule(ruleset, FROM_CONTAINER, word_to("==", spec->cluster), word_go(INSIDE), NULL);
     add_rule(ruleset, FROM_CONTAINER, is_vxlan_of_any_age(), DROP(FIREWALL_VXLAN));
@@ -336,18 +342,42 @@ static void add_open(json_t *ruleset, const char *chain, const struct firewall_p
         add_rule(ruleset, chain, is_open_port(policy), ACCEPT);
 }
 
+/* To connection tracking an ICMP error is related to whatever it quotes, whoever sends it. One that
+ * a container makes up, "too big", would shrink its host's way to a peer, VXLAN and all, or the way
+ * of somebody outside to its host; so they are to be of its own connections. To a peer's host,
+ * which takes those for its host's, and from behind the overlay, where only the node is known,
+ * which has connections of its own, it may tell of closed ports and of nothing else. */
+static void add_errors(json_t *ruleset, const struct firewall_spec *spec)
+{
+    static const char *const directions[] = {"original", "reply"};
+
+    add_chain(ruleset, ERRORS);
+    add_rule(ruleset, ERRORS, word_is_refusal("!="), word_look_up("daddr", "@" PEERS),
+             DROP(FIREWALL_FORGED_ERROR));
+    for (size_t i = 0; i < ARRAY_LEN(directions); i++)
+        add_rule(ruleset, ERRORS, is_endpoint("==", word_sender(directions[i])), ACCEPT);
+    for (size_t i = 0; spec->subnet.len > 0 && i < ARRAY_LEN(directions); i++)
+        add_rule(ruleset, ERRORS, word_in_from("==", OVERLAY), word_is_refusal("=="),
+                 is_of_origin("==", word_sender(directions[i]), spec), ACCEPT);
+    add_rule(ruleset, ERRORS, DROP(FIREWALL_FORGED_ERROR));
+}
+
+static void add_to_host(json_t *ruleset, const struct firewall_policy *policy)
+{
+    add_chain(ruleset, TO_HOST);
+    if (!policy->are_hosts_open)
+        add_rule(ruleset, TO_HOST, word_is_of_state("established"), ACCEPT);
+    add_rule(ruleset, TO_HOST, word_is_error(), word_go(ERRORS), NULL);
+    if (policy->are_hosts_open)
+        return;
+    add_open(ruleset, TO_HOST, policy);
+    add_rule(ruleset, TO_HOST, DROP(FIREWALL_HOST));
+}
+
 static void add_input(json_t *ruleset, const struct firewall_spec *spec)
 {
     add_base_chain(ruleset, "input", "filter", 0);
-    if (spec->policy.are_hosts_open)
-        return;
-    add_chain(ruleset, TO_HOST);
-    /* An ICMP error that a container makes up is related to whatever connection of the host it
-     * quotes: one that says "too big" would shrink the host's way to a peer, VXLAN and all. */
-    add_rule(ruleset, TO_HOST, word_is_of_state("established"), ACCEPT);
-    add_rule(ruleset, TO_HOST, word_is_of_state("related"), word_is_refusal(), ACCEPT);
-    add_open(ruleset, TO_HOST, &spec->policy);
-    add_rule(ruleset, TO_HOST, DROP(FIREWALL_HOST));
+    add_to_host(ruleset, &spec->policy);
     add_rule(ruleset, "input", word_in_from("==", CONTAINERS), word_go(TO_HOST), NULL);
     if (spec->subnet.len > 0)
         add_rule(ruleset, "input", word_in_from("==", OVERLAY), is_from_container_there(spec),
@@ -362,6 +392,7 @@ static void add_forward(json_t *ruleset, const struct firewall_spec *spec)
     add_base_chain(ruleset, hook, "filter", 0);
     add_rule(ruleset, hook, word_in_from("!=", CONTAINERS), ACCEPT);
     add_rule(ruleset, hook, word_to("==", spec->cluster), ACCEPT);
+    add_rule(ruleset, hook, word_is_error(), word_go(ERRORS), NULL);
     add_rule(ruleset, hook, word_is_of_state("invalid"), DROP(FIREWALL_INVALID));
     if (spec->policy.are_hosts_open)
         return;
@@ -402,6 +433,7 @@ json_t *firewall_ruleset(const struct firewall_spec *spec)
     add_from_overlay(ruleset, spec);
     add_prerouting(ruleset, spec);
     add_output(ruleset);
+    add_errors(ruleset, spec);
     add_input(ruleset, spec);
     add_forward(ruleset, spec);
     add_postrouting(ruleset, spec);

@@ -41,9 +41,19 @@ json_t *word_mac(struct mac mac)
     return word(json_string(mac_format(mac, text)));
 }
 
+json_t *word_bits(json_t *value, uint32_t mask)
+{
+    return word(json_pack("{s:[o, o]}", "&", value, word_addr(mask)));
+}
+
 json_t *word_masked(const char *field, uint32_t mask)
 {
-    return word(json_pack("{s:[o, o]}", "&", word_field("ip", field), word_addr(mask)));
+    return word_bits(word_field("ip", field), mask);
+}
+
+json_t *word_sender(const char *direction)
+{
+    return word(json_pack("{s:{s:s, s:s}}", "ct", "key", "ip saddr", "dir", direction));
 }
 
 json_t *word_prefix(struct ip4_prefix prefix)
@@ -108,9 +118,17 @@ json_t *word_is_of_state(const char *state)
     return word_match("in", word(json_pack("{s:{s:s}}", "ct", "key", "state")), json_string(state));
 }
 
-json_t *word_is_refusal(void)
+json_t *word_is_error(void)
 {
-    return word_match("==", word_field("icmp", "code"), json_string("port-unreachable"));
+    return word_match(
+        "==", word_field("icmp", "type"),
+        word(json_pack("{s:[s, s, s, s, s]}", "set", "destination-unreachable", "source-quench",
+                       "redirect", "time-exceeded", "parameter-problem")));
+}
+
+json_t *word_is_refusal(const char *op)
+{
+    return word_match(op, word_field("icmp", "code"), json_string("port-unreachable"));
 }
 
 json_t *word_is_echo_request(void)

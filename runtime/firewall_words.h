@@ -18,6 +18,10 @@ json_t *word_masked(const char *field, uint32_t mask);
 json_t *word_addr(uint32_t addr);
 json_t *word_mac(struct mac mac);
 json_t *word_prefix(struct ip4_prefix prefix);
+/* Of the packet's connection, or of the one that an ICMP error tells of: who sends in a direction,
+ * "original" or "reply". Without a connection the condition does not hold, whatever it asks. */
+json_t *word_sender(const char *direction);
+json_t *word_bits(json_t *value, uint32_t mask);
 json_t *word_concat(json_t *first, json_t *second, json_t *third /* or NULL */);
 
 /* Whole conditions. */
@@ -29,8 +33,10 @@ json_t *word_is_to_this_host(void);
 json_t *word_is_routed_elsewhere(void);
 json_t *word_is_answer(void);
 json_t *word_is_of_state(const char *state);
-/* With "related": an ICMP error that tells of a closed port, and no other. */
-json_t *word_is_refusal(void);
+/* ICMP that tells of another packet, which it quotes (RFC 792). */
+json_t *word_is_error(void);
+/* Of these the one that tells of a closed port; op "!=": the others. */
+json_t *word_is_refusal(const char *op);
 json_t *word_is_echo_request(void);
 
 /* What happens. */

@@ -12,8 +12,9 @@ root in the place where the intruder sits:
     forge.py vlan SOURCE TARGET PORT COUNT              broadcast, with a VLAN tag
     forge.py arp SENDER TARGET PORT COUNT               asks for TARGET, from COUNT addresses on
                                                         from SENDER
-    forge.py toobig OWN HOST PEER COUNT                 ICMP from OWN to HOST: its probes to PEER were
-                                                        too big, 600 bytes pass
+    forge.py toobig OWN HOST PEER PORT COUNT            ICMP from OWN to HOST: what it sends to PEER,
+                                                        from PORT to PORT, is too big, 600 bytes pass
+    forge.py answerbig OWN HOST COUNT                   pings HOST, and tells it that the answer is
     forge.py KIND COUNT                                 frames that are no IPv4: ra (IPv6 router
                                                         advertisements), qinq, lldp, stp, answers (ARP,
                                                         for the gateway)
@@ -23,7 +24,6 @@ import struct
 import sys
 
 VXLAN_PORT = 4789
-PROBE_PORT = 9180
 VNI = 100
 SOURCE_MAC = bytes.fromhex("025100000001")
 OTHER_MAC = bytes.fromhex("020000000077")
@@ -58,6 +58,12 @@ def udp(source_port, port, payload):
 def datagram(source, target, port, sequence):
     """With one sequence number in it."""
     return packet(source, target, socket.IPPROTO_UDP, udp(7999, port, struct.pack("!Q", sequence)))
+
+
+def icmp(source, target, kind, code, rest):
+    """RFC 792. rest: all behind the checksum."""
+    head = struct.pack("!BB", kind, code)
+    return packet(source, target, socket.IPPROTO_ICMP, head + struct.pack("!H", checksum(head + b"\0\0" + rest)) + rest)
 
 
 def tunnelled(mac, source, target, port, count):
@@ -139,12 +145,18 @@ def send_arp(sender, target, port, count):
     send_frames(b"\x08\x06", [lambda mac, i=i: arp(1, mac, first + i, target) for i in range(int(count))])
 
 
-def send_toobig(own, host, peer, count):
-    """RFC 792, RFC 1191: quotes what the host's agent sends to the peer's."""
-    quoted = packet(host, peer, socket.IPPROTO_UDP, udp(PROBE_PORT, PROBE_PORT, b"x" * 1400))[:28]
-    body = struct.pack("!BBHHH", 3, 4, 0, 0, 600) + quoted
-    body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
-    send_raw([packet(own, host, socket.IPPROTO_ICMP, body)] * int(count), host)
+def send_toobig(own, host, peer, port, count):
+    """RFC 792, RFC 1191: quotes the headers of what the host sends to the peer, VXLAN's among them."""
+    payload = struct.pack("!II", 0x08000000, VNI << 8) + b"x" * 1392
+    quoted = packet(host, peer, socket.IPPROTO_UDP, udp(int(port), int(port), payload))[:36]
+    send_raw([icmp(own, host, 3, 4, struct.pack("!HH", 0, 600) + quoted)] * int(count), host)
+
+
+def send_answerbig(own, host, count):
+    ping = struct.pack("!HH", 77, 1) + b"x" * 1400
+    quoted = icmp(host, own, 0, 0, ping)[:28]
+    told = icmp(own, host, 3, 4, struct.pack("!HH", 0, 600) + quoted)
+    send_raw([icmp(own, host, 8, 0, ping)] + [told] * int(count), host)
 
 
 def router_advertisement(mac):
@@ -173,7 +185,7 @@ def send_kind(kind, count):
 
 if __name__ == "__main__":
     sends = {"vxlan": send_vxlan, "ip": send_ip, "frame": send_frame, "to": send_to, "mac": send_mac,
-             "vlan": send_vlan, "arp": send_arp, "toobig": send_toobig}
+             "vlan": send_vlan, "arp": send_arp, "toobig": send_toobig, "answerbig": send_answerbig}
     sends |= {form: (lambda *words, form=form: send_formed(form, *words)) for form in ("fragments", "options", "ipip")}
     sends |= {kind: (lambda *words, kind=kind: send_kind(kind, *words)) for kind in KINDS}
     sends[sys.argv[1]](*sys.argv[2:])

@@ -1,6 +1,7 @@
 """Who is no node gets nothing into the mesh, a node nothing that is not its own, and a container cannot
 pretend to be another nor reach what is not meant for it. On either data path: each attack is dropped and
 counted with its reason, and the honest traffic goes on."""
+import contextlib
 import json
 import re
 
@@ -13,6 +14,7 @@ COUNT = 20
 PORT = 7200
 VTEP_MAC_2 = "02:51:0a:2a:02:00"
 DROPPED = re.compile(r'^quilt_runtime_firewall_dropped_total\{reason="(\w+)"\} (\d+)$', re.MULTILINE)
+PROBES = 9180
 LISTEN = ["/usr/bin/python3", "-c", "import socket, time\ns = socket.create_server(('', 22))\n"
           "print('listening', flush=True)\ntime.sleep(600)"]
 
@@ -64,6 +66,23 @@ def assert_dropped(mesh, node, reason, place, *words, target=None):
     assert difference(before, after) == {reason: COUNT}
 
 
+@contextlib.contextmanager
+def opened(mesh, words):
+    """What the operator opens to containers, on all hosts; "" for nothing."""
+    runtimes = list(mesh.runtimes.values()) if words else []
+    for runtime in runtimes:
+        runtime.stop()
+        runtime.argv += ["--open-to-containers", words]
+        runtime.start().wait_ready()
+    try:
+        yield
+    finally:
+        for runtime in runtimes:
+            runtime.stop()
+            del runtime.argv[-2:]
+            runtime.start().wait_ready()
+
+
 def vxlan_words(mesh, source, target=None):
     return ["vxlan", mesh.nodes[1].ip, VTEP_MAC_2, source, target or mesh.containers[1].ip]
 
@@ -103,16 +122,84 @@ def test_an_address_of_the_mesh_is_not_believed_on_the_underlay(mesh):
     assert arrived(mesh, mesh.stranger, "to", underlay_mac(node), mesh.stranger.ip, second.ip) == COUNT
 
 
+def has_learned_mtu(place, target):
+    return " mtu " in place.net("ip", "route", "get", target).stdout
+
+
+def assert_errors_dropped(mesh, container, node, form, *words):
+    """What the container makes up is dropped by the node, and when hosts are open, too."""
+    for open_words in ("", "hosts"):
+        with opened(mesh, open_words):
+            before = drops(node)
+            forge(mesh, container, form, container.ip, *words, COUNT)
+            wait_for(lambda: difference(before, drops(node)) == {"forged_error": COUNT}, 5,
+                     lambda: str(difference(before, drops(node))))
+
+
+@pytest.mark.parametrize("port", [PROBES, 4789])
 @pytest.mark.parametrize("intruder", [0, 1])
-def test_a_container_does_not_shrink_the_way_between_the_hosts(mesh, intruder):
-    """Neither its own host's, nor, through the overlay, another one's."""
+def test_a_container_does_not_shrink_the_way_between_the_hosts(mesh, intruder, port):
+    """Neither its own host's, nor, through the overlay, another one's; and not when hosts are open."""
     (victim, peer), container = mesh.nodes, mesh.containers[intruder]
-    before = drops(victim)
-    forge(mesh, container, "toobig", container.ip, "10.42.1.0" if intruder else victim.ip, "10.42.2.0" if intruder
-          else peer.ip, COUNT)
-    wait_for(lambda: difference(before, drops(victim)) == {"host": COUNT}, 5, lambda: str(difference(before, drops(victim))))
+    ends = ("10.42.1.0", "10.42.2.0") if intruder else (victim.ip, peer.ip)
+    assert_errors_dropped(mesh, container, victim, "toobig", *ends, port)
     for target in (peer.ip, "10.42.2.0"):
-        assert " mtu " not in victim.net("ip", "route", "get", target).stdout
+        assert not has_learned_mtu(victim, target)
+
+
+TALK = ["/usr/bin/python3", "-c", "import socket, sys, time\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "s.bind(('', 7300))\nfor target in sys.argv[1:]:\n    s.sendto(b'x', (target, 7300))\n"
+        "print('talking', flush=True)\ntime.sleep(600)"]
+
+
+@contextlib.contextmanager
+def talk(one, other):
+    """A connection of UDP that the one begins, from the port to the port."""
+    talkers = [other.start(TALK, "talk").wait_log("talking"),
+               one.start([*TALK, other.ip], "talk").wait_log("talking")]
+    try:
+        yield
+    finally:
+        for talker in talkers:
+            talker.cease()
+
+
+@pytest.mark.parametrize("whose", ["the host's", "another container's"])
+def test_a_container_does_not_shrink_the_way_of_somebody_outside_to_its_host(mesh, whose):
+    """By what it makes up about connections that are not its own."""
+    node, first = mesh.nodes[0], mesh.containers[0]
+    talker = node if whose == "the host's" else mesh.neighbour
+    with talk(talker, mesh.stranger):
+        for addr in {node.ip, talker.ip}:
+            assert_errors_dropped(mesh, first, node, "toobig", mesh.stranger.ip, addr, 7300)
+        assert not has_learned_mtu(mesh.stranger, node.ip)
+
+
+def test_a_container_tells_of_its_own_connections(mesh):
+    """It may have a network of its own behind it. Under its host's address, as all that it sends."""
+    node, first = mesh.nodes[0], mesh.containers[0]
+    for open_words in ("", "hosts"):
+        with opened(mesh, open_words):
+            forge(mesh, first, "answerbig", first.ip, mesh.stranger.ip, 1)
+            wait_for(lambda: has_learned_mtu(mesh.stranger, node.ip), 5, "the way to be smaller")
+        mesh.stranger.net("ip", "route", "flush", "cache")
+
+
+def test_but_not_to_a_peers_host_which_would_take_it_for_its_own_hosts_way(mesh):
+    node, peer = mesh.nodes
+    assert_errors_dropped(mesh, mesh.containers[0], node, "answerbig", peer.ip)
+    assert not has_learned_mtu(peer, node.ip)
+
+
+ASK_CLOSED = ("import socket, sys\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.settimeout(5)\n"
+              "s.connect((sys.argv[1], 9))\ns.send(b'x')\ntry:\n    s.recv(1)\nexcept ConnectionRefusedError:\n"
+              "    print('closed')")
+
+
+def test_a_containers_closed_port_is_told_to_hosts(mesh):
+    for node in mesh.nodes:
+        for container in mesh.containers[:2]:
+            assert node.out("/usr/bin/python3", "-c", ASK_CLOSED, container.ip) == "closed\n"
 
 
 def test_loopback_is_reached_from_nowhere_though_somebody_has_set_route_localnet(mesh):
@@ -257,20 +344,12 @@ def test_pings_and_answers_are_let_through(mesh):
 
 
 def test_what_the_operator_opens_is_found_and_nothing_else(mesh):
-    runtimes = [mesh.runtimes[node.name] for node in mesh.nodes]
-    for runtime in runtimes:
-        runtime.stop()
-        runtime.argv += ["--open-to-containers", "22/tcp,7/udp"]
-        runtime.start().wait_ready()
-    for target in ("192.168.1.10", "10.42.2.0", "192.168.1.11"):
-        found = scan(mesh, target, 2000)
-        assert found["tcp open"] == {"count": 1, "first": [22]}, target
-        assert found["udp closed"] == {"count": 1, "first": [7]}, target
-        assert len(found) == 2
-    for runtime in runtimes:
-        runtime.stop()
-        del runtime.argv[-2:]
-        runtime.start().wait_ready()
+    with opened(mesh, "22/tcp,7/udp"):
+        for target in ("192.168.1.10", "10.42.2.0", "192.168.1.11"):
+            found = scan(mesh, target, 2000)
+            assert found["tcp open"] == {"count": 1, "first": [22]}, target
+            assert found["udp closed"] == {"count": 1, "first": [7]}, target
+            assert len(found) == 2
     wait_for(lambda: "tcp open" not in scan(mesh, "192.168.1.10", 100), 5, "the port to be shut again")
 
 

@@ -66,6 +66,9 @@ static void say_word(struct strbuf *out, const char *key, const json_t *of)
                  : strcmp(key, "&") == 0     ? " & "
                                              : ", ");
         strbuf_adds(out, strcmp(key, "set") == 0 ? "}" : "");
+    } else if (json_object_get(of, "dir")) {
+        strbuf_addf(out, "%s %s", json_string_value(json_object_get(of, "dir")),
+                    json_string_value(json_object_get(of, "key")));
     } else if (json_object_get(of, "key")) {
         strbuf_adds(out, json_string_value(json_object_get(of, "key")));
     } else {
@@ -201,12 +204,25 @@ static void a_nodes_table_reads_so(void **unused)
                  "iifname == vxlan100; ip saddr & 0.0.0.255 != 0.0.0.0; goto to_host\n");
     assert_chain(ruleset, "to_host",
                  "state in established; accept\n"
-                 "state in related; icmp code == port-unreachable; accept\n"
+                 "icmp type == {destination-unreachable, source-quench, redirect, time-exceeded, "
+                 "parameter-problem}; goto errors\n"
                  "icmp type == echo-request; accept\n"
                  "counter host; drop\n");
+    assert_chain(ruleset, "errors",
+                 "icmp code != port-unreachable; priority := @peers[ip daddr]; "
+                 "counter forged_error; drop\n"
+                 "iifname . original ip saddr . ether saddr == @endpoints; accept\n"
+                 "iifname . reply ip saddr . ether saddr == @endpoints; accept\n"
+                 "iifname == vxlan100; icmp code == port-unreachable; "
+                 "original ip saddr & 255.255.255.0 . priority == @origins; accept\n"
+                 "iifname == vxlan100; icmp code == port-unreachable; "
+                 "reply ip saddr & 255.255.255.0 . priority == @origins; accept\n"
+                 "counter forged_error; drop\n");
     assert_chain(ruleset, "forward",
                  "iifname != qv*; accept\n"
                  "ip daddr == 10.42.0.0/16; accept\n"
+                 "icmp type == {destination-unreachable, source-quench, redirect, time-exceeded, "
+                 "parameter-problem}; goto errors\n"
                  "state in invalid; counter invalid; drop\n"
                  "state in established, related; accept\n"
                  "icmp type == echo-request; accept\n"
@@ -262,7 +278,8 @@ static void what_the_operator_opens_is_open(void **unused)
     some = firewall_ruleset(&spec);
     assert_chain(some, "to_host",
                  "state in established; accept\n"
-                 "state in related; icmp code == port-unreachable; accept\n"
+                 "icmp type == {destination-unreachable, source-quench, redirect, time-exceeded, "
+                 "parameter-problem}; goto errors\n"
                  "icmp type == echo-request; accept\n"
                  "l4proto . th dport == {17 . 53, 6 . 53}; accept\n"
                  "counter host; drop\n");
@@ -277,10 +294,14 @@ static void what_the_operator_opens_is_open(void **unused)
                  "ip daddr == 127.0.0.0/8; counter loopback; drop\n");
     assert_int_equal(firewall_open(&spec.policy, "hosts"), 0);
     all = firewall_ruleset(&spec);
-    assert_chain(all, "input", "");
+    assert_chain(all, "to_host",
+                 "icmp type == {destination-unreachable, source-quench, redirect, time-exceeded, "
+                 "parameter-problem}; goto errors\n");
     assert_chain(all, "forward",
                  "iifname != qv*; accept\n"
                  "ip daddr == 10.42.0.0/16; accept\n"
+                 "icmp type == {destination-unreachable, source-quench, redirect, time-exceeded, "
+                 "parameter-problem}; goto errors\n"
                  "state in invalid; counter invalid; drop\n");
 }
 
