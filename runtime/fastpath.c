@@ -114,6 +114,13 @@ static int take_off(struct kernel *kernel, const struct view *view)
     return r < 0 ? r : 0;
 }
 
+bool fastpath_is_current(const struct kernel *kernel)
+{
+    AUTO_SET struct set *pinned = NULL;
+
+    return kernel->set ? set_is_current(kernel->set) : set_open(&pinned) != 0;
+}
+
 /* *kernel->set becomes what is pinned now, NULL when nothing is. */
 static int follow_pins(struct kernel *kernel, const struct view *view)
 {

@@ -18,6 +18,8 @@ int fastpath_put(struct kernel *kernel, const struct endpoint *endpoint,
 /* No packet goes to this address by the fast path any more. */
 int fastpath_drop(struct kernel *kernel, uint32_t addr);
 
+/* Whether the pins are those that fastpath_sync() has found. */
+bool fastpath_is_current(const struct kernel *kernel);
 /* Finds out whether the pins are there and the same as before, and makes the records and programs
  * of all endpoints right. */
 int fastpath_sync(struct kernel *kernel, const struct state *state, const struct view *view);

@@ -10,7 +10,9 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/sorted.h"
+#include "lib/bpf/pins.h"
 #include "lib/net/xfrm.h"
+#include "runtime/fastpath.h"
 
 /* ---- looking --------------------------------------------------------------------------------- */
 
@@ -195,6 +197,15 @@ static void on_xfrm_event(void *data)
     reconcile_ask(data, LOOK_FIREWALL);
 }
 
+static void on_pins(void *data)
+{
+    struct reconcile *rc = data;
+
+    pins_watch_follow(rc->pins);
+    if (!fastpath_is_current(rc->kernel))
+        reconcile_ask(rc, LOOK_NET);
+}
+
 static int listen_to_kernel(struct reconcile *rc, struct loop *loop)
 {
     static const int groups[] = {RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_ROUTE,
@@ -207,7 +218,9 @@ static int listen_to_kernel(struct reconcile *rc, struct loop *loop)
     r = nft_monitor_new(loop, on_nft_event, rc, &rc->nft_monitor);
     if (r == 0)
         change_monitor_read(rc->nft_monitor, on_nft_message, rc);
-    return r < 0 ? r : xfrm_monitor_new(loop, on_xfrm_event, rc, &rc->xfrm_monitor);
+    if (r == 0)
+        r = xfrm_monitor_new(loop, on_xfrm_event, rc, &rc->xfrm_monitor);
+    return r < 0 ? r : pins_watch_new(loop, on_pins, rc, &rc->pins);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -242,6 +255,7 @@ int reconcile_init(struct reconcile *rc, struct loop *loop, struct kernel *kerne
 
 void reconcile_deinit(struct reconcile *rc)
 {
+    pins_watch_free(rc->pins);
     change_monitor_free(rc->xfrm_monitor);
     change_monitor_free(rc->nft_monitor);
     nl_monitor_free(rc->monitor);

@@ -32,6 +32,7 @@ enum reconcile_look {
 
 struct nl_monitor;
 struct change_monitor;
+struct pins_watch;
 
 struct reconcile {
     struct kernel *kernel; /* borrowed */
@@ -43,6 +44,7 @@ struct reconcile {
     struct loop_source *sweep;
     struct nl_monitor *monitor;
     struct change_monitor *nft_monitor, *xfrm_monitor;
+    struct pins_watch *pins;
     unsigned int pending; /* looks asked for */
     int64_t due_ms;       /* when soon fires; meaningful while it is armed */
     int64_t last_run_ms;

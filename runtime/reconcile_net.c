@@ -7,6 +7,7 @@
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/sorted.h"
+#include "lib/bpf/pins.h"
 #include "runtime/fastpath.h"
 #include "runtime/reconcile.h"
 
@@ -170,6 +171,7 @@ static void look_at_fastpath(struct reconcile *rc, const struct view *view, int6
 
     if (!guard_allows(&rc->guard, key, now_ms))
         return;
+    pins_watch_follow(rc->pins);
     r = fastpath_sync(rc->kernel, rc->state, view);
     if (r < 0)
         reconcile_note(rc, KERNEL_FASTPATH, key, r, now_ms);

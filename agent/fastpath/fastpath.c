@@ -14,6 +14,7 @@
 #include "lib/base/random.h"
 #include "lib/bpf/hook.h"
 #include "lib/bpf/map.h"
+#include "lib/bpf/pins.h"
 #include "lib/net/route.h"
 #include "lib/net/sysctl.h"
 #include "lib/net/xfrm.h"
@@ -160,6 +161,7 @@ static int renew_set(struct fastpath *fp)
     struct set *set;
     int r;
 
+    pins_watch_follow(fp->pins);
     if (set_is_current(fp->set))
         return 0;
     r = set_switch_off(fp->set);
@@ -321,6 +323,19 @@ static void on_policies(void *data)
     look_soon(fp);
 }
 
+static void on_pins(void *data)
+{
+    struct fastpath *fp = data;
+
+    if (!fp->set)
+        return;
+    pins_watch_follow(fp->pins);
+    if (set_is_current(fp->set))
+        return;
+    fp->due.is_all = true;
+    look_soon(fp);
+}
+
 static void on_kernel_event(const struct nl_event *event, void *data)
 {
     struct fastpath *fp = data;
@@ -367,6 +382,8 @@ static int open_kernel(struct fastpath *fp, struct loop *loop)
         r = loop_add_timer(loop, on_beat, fp, &fp->beat);
     if (r == 0)
         r = xfrm_monitor_new(loop, on_policies, fp, &fp->policies);
+    if (r == 0)
+        r = pins_watch_new(loop, on_pins, fp, &fp->pins);
     return r;
 }
 
@@ -415,6 +432,7 @@ void fastpath_free(struct fastpath *fp)
     loop_source_free(fp->beat);
     loop_source_free(fp->sweep);
     loop_source_free(fp->look);
+    pins_watch_free(fp->pins);
     change_monitor_free(fp->policies);
     nl_monitor_free(fp->monitor);
     nl_close(fp->nl);

@@ -16,6 +16,7 @@ struct fastpath {
     struct nl *nl;
     struct nl_monitor *monitor;
     struct change_monitor *policies;
+    struct pins_watch *pins;
     struct loop_source *look;
     struct loop_source *sweep;
     struct loop_source *beat;

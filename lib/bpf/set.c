@@ -22,6 +22,8 @@
 #define SET_DIR BPFFS_DIR "/" TEXT(FASTPATH_LAYOUT)
 #define PATH_SIZE 128
 
+const char *const set_dirs[] = {BPFFS_ROOT, BPFFS_DIR, SET_DIR};
+
 static const char *const map_names[] = {"config",      "peers",           "hops",  "endpoints",
                                         "peer_counts", "endpoint_counts", "passes"};
 static_assert(ARRAY_LEN(map_names) == SET_MAP_COUNT, "a name for each map");

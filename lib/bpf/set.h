@@ -16,6 +16,9 @@
 
 #include "lib/base/mem.h"
 
+/* Where the pins are, from the BPF file system's root down. */
+extern const char *const set_dirs[3];
+
 enum set_map {
     SET_CONFIG,
     SET_PEERS,

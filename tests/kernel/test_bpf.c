@@ -4,12 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include "bpf/fastpath.h"
 #include "lib/bpf/bpffs.h"
 #include "lib/bpf/hook.h"
 #include "lib/bpf/hook_clsact.h"
 #include "lib/bpf/map.h"
+#include "lib/bpf/pins.h"
 #include "lib/bpf/set.h"
 #include "lib/net/tc.h"
 #include "tests/kernel/lab.h"
@@ -211,6 +213,81 @@ static void readers_are_waited_for(void **state)
     assert_ok(map_wait_readers());
 }
 
+/* ---- hearing of pins ------------------------------------------------------------------------ */
+
+#define STEP_MS 400
+
+static void do_nothing(void)
+{
+}
+
+static void remove_all(void)
+{
+    assert_ok(set_remove_all());
+}
+
+static void load_again(void)
+{
+    set_free(load());
+}
+
+static void remove_one(void)
+{
+    assert_int_equal(unlink(DIR "hops"), 0);
+}
+
+static const struct {
+    void (*fn)(void);
+    bool is_heard;
+} steps[] = {{do_nothing, false}, {remove_all, true}, {load_again, true},
+             {do_nothing, false}, {remove_one, true}, {do_nothing, false}};
+
+struct ear {
+    struct loop *loop;
+    struct loop_source *next;
+    struct pins_watch *watch;
+    size_t step;
+    bool has_heard[ARRAY_LEN(steps)];
+};
+
+static void on_pins(void *data)
+{
+    struct ear *ear = data;
+
+    ear->has_heard[ear->step] = true;
+    pins_watch_follow(ear->watch);
+}
+
+static void on_next(void *data)
+{
+    struct ear *ear = data;
+
+    if (++ear->step == ARRAY_LEN(steps)) {
+        loop_exit(ear->loop, 0);
+        return;
+    }
+    steps[ear->step].fn();
+    loop_timer_set_in(ear->next, STEP_MS);
+}
+
+static void pins_that_come_and_go_are_heard_of_by_anybodys_hand(void **state)
+{
+    AUTO_SET struct set *set = load();
+    struct ear ear = {.step = 0};
+
+    assert_ok(loop_new(&ear.loop));
+    assert_ok(loop_add_timer(ear.loop, on_next, &ear, &ear.next));
+    assert_ok(pins_watch_new(ear.loop, on_pins, &ear, &ear.watch));
+    pins_watch_follow(ear.watch);
+    loop_timer_set_in(ear.next, STEP_MS);
+    assert_int_equal(loop_run(ear.loop), 0);
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+        assert_int_equal(ear.has_heard[i], steps[i].is_heard);
+    pins_watch_free(ear.watch);
+    loop_source_free(ear.next);
+    loop_free(ear.loop);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +300,7 @@ int main(void)
         BPF_TEST(half_a_set_and_another_layout_are_cleared_away),
         BPF_TEST(an_array_is_read_whole),
         BPF_TEST(readers_are_waited_for),
+        BPF_TEST(pins_that_come_and_go_are_heard_of_by_anybodys_hand),
     };
 
     lab_require();

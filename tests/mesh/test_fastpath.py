@@ -364,13 +364,19 @@ def test_what_keeps_failing_is_tried_less_and_less_until_something_changes(mesh)
 
 def test_pins_that_are_removed_by_hand_come_back(mesh):
     node = mesh.nodes[0]
-    node.run("sh", "-c", "rm -r /sys/fs/bpf/quilt")
-    node.net("ip", "link", "set", "eth0", "alias", "look")  # an event, instead of the half minute
-    wait_for(lambda: node.run("test", "-e", "/sys/fs/bpf/quilt/4/config", check=False).returncode == 0, 5, "pins")
+    first, second = mesh.containers[:2]
+    for what in ("/sys/fs/bpf/quilt", "/sys/fs/bpf/quilt/4/hops"):
+        with Flow(first, second) as flow:
+            node.run("rm", "-r", what)
+            wait_for(lambda: node.run("test", "-e", "/sys/fs/bpf/quilt/4/to_container", check=False).returncode == 0
+                     and node.run("test", "-e", "/sys/fs/bpf/quilt/4/hops", check=False).returncode == 0, 1, "pins")
+            start = carried(node)["tx"]
+            wait_for(lambda: carried(node)["tx"] > start, 1, "their use")
+        assert flow.lost == 0, flow.report
     mesh.runtimes["node1"].kill()
     mesh.runtimes["node1"].start().wait_ready()
     start = carried(node)["tx"]
-    wait_for(lambda: ping(mesh.containers[0], mesh.containers[1].ip) and carried(node)["tx"] > start, 10, "its use")
+    assert ping(first, second.ip) and carried(node)["tx"] > start
 
 
 def test_dataplane_kernel_takes_all_of_it_away_and_loses_nothing(meshes):

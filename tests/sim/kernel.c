@@ -8,6 +8,7 @@
 #include "agent/overlay/underlay.h"
 #include "agent/status_server.h"
 #include "lib/base/error.h"
+#include "lib/bpf/pins.h"
 #include "lib/net/change_monitor.h"
 #include "tests/sim/sim.h"
 #include "tests/unit/agent/overlay_sim.h"
@@ -69,6 +70,9 @@ int __wrap_fastpath_new(struct loop *loop, enum fastpath_mode mode, struct fastp
 int __wrap_change_monitor_new(struct loop *loop, int protocol, int group, loop_fn fn, void *data,
                               struct change_monitor **ret_monitor);
 void __wrap_change_monitor_free(struct change_monitor *monitor);
+int __wrap_pins_watch_new(struct loop *loop, loop_fn fn, void *data, struct pins_watch **ret_watch);
+void __wrap_pins_watch_follow(struct pins_watch *watch);
+void __wrap_pins_watch_free(struct pins_watch *watch);
 
 /* No host of the simulation has one, and the real host's is not ours to touch. */
 int __wrap_fastpath_new(struct loop *loop, enum fastpath_mode mode, struct fastpath **ret_fastpath)
@@ -85,6 +89,20 @@ int __wrap_change_monitor_new(struct loop *loop, int protocol, int group, loop_f
 }
 
 void __wrap_change_monitor_free(struct change_monitor *monitor)
+{
+}
+
+int __wrap_pins_watch_new(struct loop *loop, loop_fn fn, void *data, struct pins_watch **ret_watch)
+{
+    *ret_watch = NULL;
+    return 0;
+}
+
+void __wrap_pins_watch_follow(struct pins_watch *watch)
+{
+}
+
+void __wrap_pins_watch_free(struct pins_watch *watch)
 {
 }
 
