@@ -210,6 +210,40 @@ bool papers_refresh(struct papers *p)
     return is_other && is_usable;
 }
 
+/* ---- deleted files ------------------------------------------------------------------------- */
+
+static bool is_gone(const char *path)
+{
+    if (access(path, F_OK) == 0 || errno != ENOENT)
+        return false;
+    log_warn("somebody deleted a file of this node, it is written again", LOG_S("file", path));
+    return true;
+}
+
+/* In the order in which they were written first. */
+static int restore(const struct papers *p)
+{
+    bool is_own = papers_are_own(p);
+    int r = file_make_dirs(p->dir, DIR_MODE);
+
+    if (r == 0 && is_own && is_gone(p->key_file))
+        r = pem_file_write_key(p->key_file, p->key);
+    if (r == 0 && is_own && p->cert && is_gone(p->cert_file))
+        r = pem_file_write_cert(p->cert_file, p->cert);
+    if (r == 0 && !p->config.ca_file && p->trust && is_gone(p->ca_file))
+        r = pem_file_write_trust(p->ca_file, p->trust);
+    return r;
+}
+
+void papers_restore(struct papers *p)
+{
+    int r = restore(p);
+
+    if (r < 0 && !p->is_short_of_files)
+        log_error("deleted files of this node cannot be written again; see to its disk", LOG_ERR());
+    p->is_short_of_files = r < 0;
+}
+
 /* ---- life ---------------------------------------------------------------------------------- */
 
 static char *place_of(const struct papers *p, const char *given, const char *name)

@@ -36,6 +36,7 @@ struct papers {
     char ca_sha256[SHA256_HEX_SIZE]; /* of the CAs, as GET /api/ca would tell them; "": none */
     uint64_t given_stamp;            /* of the given files, as they were read */
     bool is_given_unusable;          /* as they are now; as was said */
+    bool is_short_of_files;          /* of our own; as was said */
 };
 
 /* Reads everything, and makes a key when there is none. Fails when the disk does, and when given
@@ -71,6 +72,9 @@ int papers_make_key(struct papers *papers);
  * When they cannot be used, which the log says, as it does the end of that, what was read before
  * stays in force. */
 bool papers_refresh(struct papers *papers);
+/* Before files are used: those of our own that somebody has deleted are written again, from memory.
+ * What cannot be written the log says, once. */
+void papers_restore(struct papers *papers);
 /* Who leaves the mesh keeps none of it, nor of what was put aside. */
 int papers_erase(const struct papers *papers);
 

@@ -191,6 +191,8 @@ static void start(struct control_client *c, struct job *job)
     job->url_index = c->machine.url_index;
     job->known = c->config.identity->origin;
     job->is_disbelieved = false;
+    if (c->config.papers)
+        papers_restore(c->config.papers);
     job->shown = ask_choose_credential(c, job->kind);
     r = ask_put_together(c, job, &ask);
     ask.spec.done = on_done;

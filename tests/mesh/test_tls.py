@@ -79,6 +79,20 @@ def test_a_node_recovers_from_lost_and_damaged_files_without_a_token(mesh, spoil
     mesh.wait_joined()
 
 
+@pytest.mark.parametrize("spoil", ["rm tls/ca.pem", "rm tls/node-key.pem tls/node.pem", "rm -r tls"])
+def test_files_that_are_deleted_under_a_running_agent_are_back_before_they_are_needed(mesh, spoil):
+    node, agent = mesh.nodes[2], mesh.agents["node3"]
+    wait_certified(node)
+    read = f"cd {STATE}/tls; cat ca.pem node-key.pem node.pem"
+    before, log = node.out("sh", "-c", read), agent.log()
+    node.run("sh", "-c", f"cd {STATE}; {spoil}")
+    mesh.control.stop()
+    mesh.control.start().wait_ready()
+    wait_for(lambda: node.run("sh", "-c", read, check=False).stdout == before, 20, "the same files as before")
+    wait_certified(node)
+    assert "level=error" not in agent.log()[len(log):]
+
+
 # ---- who is not let in ------------------------------------------------------------------------------
 
 

@@ -260,6 +260,39 @@ static void cas_whose_file_is_lost_are_known_by_what_is_remembered(void **state)
     assert_string_equal(again->ca_sha256, papers->ca_sha256);
 }
 
+static void files_that_somebody_deletes_are_written_again(void **state)
+{
+    static const char *const names[] = {"tls/node-key.pem", "tls/node.pem", "tls/ca.pem"};
+    const struct bed *bed = *state;
+    AUTO_PAPERS struct papers *papers = open_papers(bed), *again = NULL;
+    AUTO_FREE char *cert = certify(bed->ca, papers), *dir = path_of(bed, "tls");
+    struct sha256 key = tls_key_spki(papers->key), same;
+    bool is_new;
+
+    papers_restore(papers);
+    assert_false(exists(bed, "tls/node.pem")); /* there was none */
+    assert_false(exists(bed, "tls/ca.pem"));
+    assert_int_equal(papers_take_cert(papers, cert), 0);
+    assert_int_equal(papers_take_cas(papers, bed->ca_pem, &is_new), 0);
+    for (size_t i = 0; i <= ARRAY_LEN(names); i++) {
+        for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+            AUTO_FREE char *path = path_of(bed, names[k]);
+
+            if (i == k || i == ARRAY_LEN(names)) /* in the end all of them */
+                assert_int_equal(unlink(path), 0);
+        }
+        assert_true(i < ARRAY_LEN(names) || rmdir(dir) == 0);
+        papers_restore(papers);
+        for (size_t k = 0; k < ARRAY_LEN(names); k++)
+            assert_int_equal(mode_of(bed, names[k]), 0600);
+    }
+    again = open_papers(bed);
+    same = tls_key_spki(again->key);
+    assert_memory_equal(&same, &key, sizeof key);
+    assert_non_null(again->cert);
+    assert_string_equal(again->ca_sha256, papers->ca_sha256);
+}
+
 static void a_new_key_leaves_no_certificate(void **state)
 {
     const struct bed *bed = *state;
@@ -551,6 +584,7 @@ int main(void)
         TEST(of_cas_that_anybody_told_only_the_pinned_count),
         TEST(the_own_certificate_tells_the_pin_of_its_ca),
         TEST(cas_whose_file_is_lost_are_known_by_what_is_remembered),
+        TEST(files_that_somebody_deletes_are_written_again),
         TEST(a_new_key_leaves_no_certificate),
         TEST(nothing_is_left_of_who_leaves),
         TEST(what_is_damaged_is_put_aside_and_does_without),
