@@ -32,7 +32,7 @@ static struct group gather(const struct facts *f, path_test test)
     for (size_t i = 0; i < f->path_count; i++) {
         const struct path *path = &f->paths[i];
 
-        if (!path->is_examined || !test(f, path))
+        if (!path->is_examined || !test(f, path) || rules_explain(f, path))
             continue;
         if (group.count == 0)
             group.first = path;

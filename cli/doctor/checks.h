@@ -9,6 +9,10 @@
 void check_daemons(const struct facts *facts, struct findings *findings);
 /* Who is in the way of our devices and addresses. */
 void check_devices(const struct facts *facts, struct findings *findings);
+/* Other programs' routing rules that lead packets of the mesh astray. */
+void check_rules(const struct facts *facts, struct findings *findings);
+/* Whether they explain that a peer is silent. */
+bool rules_explain(const struct facts *facts, const struct path *path);
 /* The kernel's settings and tables, and the disk. */
 void check_settings(const struct facts *facts, struct findings *findings);
 /* Other programs' firewalls that drop what is forwarded. */

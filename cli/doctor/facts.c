@@ -10,6 +10,8 @@ void facts_deinit(struct facts *facts)
 {
     free(facts->links);
     free(facts->routes);
+    free(facts->rules);
+    free(facts->strays);
     json_decref(facts->firewall);
     free(facts->port_owner);
     free(facts->rp_filter_device);

@@ -6,6 +6,7 @@
 #include "cli/report.h"
 #include "lib/net/link.h"
 #include "lib/net/route.h"
+#include "lib/net/rule.h"
 
 #define FACTS_UNKNOWN (-1)
 
@@ -23,6 +24,13 @@ struct path {
     uint32_t mtu_bytes;     /* what the overlay promises */
     bool is_size_tried;     /* the following is known */
     uint32_t largest_bytes; /* what came through, of what was tried; 0: nothing */
+};
+
+/* A packet that the mesh sends and the kernel would send elsewhere, or nowhere. */
+struct stray {
+    struct rule_question asked;
+    struct rule_answer answer;
+    bool is_underlay; /* VXLAN, to a peer's host; or what is inside the mesh */
 };
 
 /* What the kernel counts, that should stand still. */
@@ -70,6 +78,10 @@ struct facts {
     size_t link_count;
     struct route_entry *routes;
     size_t route_count;
+    struct rule_entry *rules; /* in the kernel's order */
+    size_t rule_count;
+    struct stray *strays; /* looked for only where somebody has added rules */
+    size_t stray_count;
     json_t *firewall; /* NULL: not looked at; every table but ours: nftables' objects as JSON */
     char *port_owner; /* the program that has UDP 4789 while our device has not */
     int64_t forwarding;

@@ -76,8 +76,8 @@ static void gather_netlink(struct facts *f)
 
     f->neigh_count = f->neigh_max = FACTS_UNKNOWN;
     if (nl_open(&nl) < 0) {
-        facts_add_blind(f, "devices, routes, neighbours and the ways to the peers were not looked "
-                           "at");
+        facts_add_blind(f, "devices, routes, rules, neighbours and the ways to the peers were not "
+                           "looked at");
         return;
     }
     if (link_dump(nl, NULL, &f->links, &f->link_count) < 0) {
@@ -88,6 +88,7 @@ static void gather_netlink(struct facts *f)
         f->route_count = 0;
         facts_add_blind(f, "the routes were not looked at");
     }
+    gather_strays(nl, f);
     gather_underlay(nl, f);
     gather_neighbours(nl, f);
 }

@@ -11,6 +11,9 @@ void gather_facts(const struct cli *cli, const struct checkup *checkup, struct f
 
 /* ---- for gather.c ---- */
 
+/* Rules, and what they lead astray. After devices and routes. */
+void gather_strays(struct nl *nl, struct facts *facts);
+
 /* Files of programs that set up the host. */
 void gather_files(const struct cli *cli, struct facts *facts);
 /* The program that has this UDP port, "dnsmasq (pid 12)". Caller frees; NULL: nobody. */

@@ -10,6 +10,7 @@
 #include "lib/net/netlink_event.h"
 #include "lib/net/nft_known.h"
 #include "lib/net/route.h"
+#include "lib/net/rule.h"
 #include "tests/fuzz/fuzz.h"
 
 static void read_with_all(const struct nlmsghdr *message)
@@ -22,6 +23,8 @@ static void read_with_all(const struct nlmsghdr *message)
     struct route_entry route;
     struct route_path path;
     struct route_fib fib;
+    struct rule_entry rule;
+    struct rule_answer answer;
     struct nl_event event;
     struct nft_known known = {.table = "quilt"};
 
@@ -33,6 +36,8 @@ static void read_with_all(const struct nlmsghdr *message)
     (void)route_parse(message, &route);
     (void)route_path_parse(message, &path);
     (void)route_fib_parse(message, &fib);
+    (void)rule_parse(message, &rule);
+    (void)rule_answer_parse(message, &answer);
     (void)nl_event_parse(message, &event);
     nft_known_take(&known, message);
 }

@@ -196,6 +196,72 @@ def test_a_route_without_a_device_is_named_and_its_mend_can_be_typed(mesh, kind)
         assert causes(node) == []
 
 
+def device_of(container):
+    """The host's end."""
+    return "qv" + "".join(f"{int(octet):02x}" for octet in container.ip.split("."))
+
+
+def rule_found(node, rule):
+    """What the doctor finds while a rule of another program is there; its mends are typed, one after the other."""
+    node.run(f"ip rule add {rule}")
+    try:
+        found = only_finding(node)
+        assert found["cause"] == "foreign-rule"
+        remove, before = found["mend"].removeprefix("if nothing needs it: ").split("; otherwise let the mesh pass before it: ")
+        node.run(before)
+        wait_healthy(node)
+        node.run(before.replace(" add ", " del "))
+        assert causes(node) == ["foreign-rule"]
+        node.run(remove)
+    finally:
+        node.run(f"ip rule del {rule}", check=False)
+    wait_healthy(node)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["blackhole", "unreachable", "prohibit"])
+def test_a_rule_that_swallows_the_mesh_is_named_and_its_mends_can_be_typed(mesh, kind):
+    node = mesh.nodes[0]
+    found = rule_found(node, f"pref 100 to 10.42.0.0/16 {kind}")
+    assert "swallows packets of the mesh" in found["what"]
+    assert f"pref 100 from all to 10.42.0.0/16 {kind}; a packet to 10.42.0." in found["shows"]
+    # What comes from containers only, too.
+    here = next(c for c in mesh.containers if c.host is node)
+    found = rule_found(node, f"pref 100 iif {device_of(here)} {kind}")
+    assert f"a packet from {here.ip} to 10.42.0." in found["shows"]
+
+
+def test_a_rule_that_swallows_the_way_to_a_peers_host_is_named_instead_of_the_peer(mesh):
+    node, peer = mesh.nodes
+    found = rule_found(node, f"pref 100 to {peer.ip} ipproto udp dport 4789 blackhole")
+    assert "VXLAN and all" in found["what"] and f"to {peer.ip} has no way" in found["shows"]
+
+
+@contextlib.contextmanager
+def table(node, route):
+    """A table of another program."""
+    node.run(f"ip route add {route} table 77")
+    try:
+        yield
+    finally:
+        node.run(f"ip route del {route} table 77")
+
+
+@pytest.mark.parametrize("route, end", [("default via 192.168.1.99 dev eth0", "leaves by eth0"),
+                                        ("unreachable default metric 7", "has no way")])
+def test_a_rule_that_sends_the_mesh_to_another_table_is_named(mesh, route, end):
+    with table(mesh.nodes[0], route):
+        found = rule_found(mesh.nodes[0], "pref 100 to 10.42.0.0/16 lookup 77")
+    assert "sends to the table 77" in found["what"] and found["shows"].endswith(end)
+
+
+def test_a_table_that_knows_nothing_of_the_mesh_is_not_in_the_way(mesh):
+    node = mesh.nodes[0]
+    with table(node, "192.168.1.0/24 dev eth0"), fault(node, ["ip rule add pref 100 lookup 77"],
+                                                       ["ip rule del pref 100 lookup 77"]):
+        wait_healthy(node)
+
+
 def mac_of(node, name):
     return json.loads(node.net("ip", "-j", "link", "show", name).stdout)[0]["address"]
 

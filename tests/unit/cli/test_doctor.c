@@ -56,8 +56,10 @@ struct row {
     const struct link_info *links;
     size_t link_count;
     struct route_entry route; /* dst.len 0: none */
-    struct path path;         /* no name: the healthy one */
-    struct report_cert cert;  /* zeros: none */
+    struct rule_entry rules[3];
+    struct stray stray;      /* to 0: none */
+    struct path path;        /* no name: the healthy one */
+    struct report_cert cert; /* zeros: none */
     int64_t checksum_errors, reverse_path_drops;
     int64_t conntrack_count, neigh_count;
     int64_t free_bytes, open_files;
@@ -83,6 +85,7 @@ static char *causes_of(const struct row *row)
     AUTO_JSON json_t *firewall = parse(row->firewall ? row->firewall : "[]");
     struct path path = row->path.hostname ? row->path : well;
     struct route_entry route = row->route;
+    struct stray stray = row->stray;
     struct blind_spot blind = {.what = row->blind, .reason = (char *)"denied"};
     CLEANUP(findings_deinit) struct findings findings;
     struct strbuf out = {0};
@@ -100,6 +103,10 @@ static char *causes_of(const struct row *row)
                                         : ARRAY_LEN(links),
         .routes = &route,
         .route_count = route.dst.len > 0,
+        .rules = (struct rule_entry *)row->rules,
+        .rule_count = ARRAY_LEN(row->rules),
+        .strays = &stray,
+        .stray_count = stray.asked.to != 0,
         .firewall = firewall,
         .port_owner = (char *)row->port_owner,
         .forwarding = !row->has_no_forwarding,
@@ -138,8 +145,26 @@ static char *causes_of(const struct row *row)
 #define DPORT "{\"payload\":{\"protocol\":\"udp\",\"field\":\"dport\"}}"
 #define SADDR "{\"payload\":{\"protocol\":\"ip\",\"field\":\"saddr\"}}"
 #define IIFNAME "{\"meta\":{\"key\":\"iifname\"}}"
-#define UNTRIED .hostname = "node2", .is_examined = true, .mtu_bytes = 1450
+#define UNTRIED .hostname = "node2", .host_ip = 0xc0a8010b, .is_examined = true, .mtu_bytes = 1450
 #define NAMED UNTRIED, .is_host_tried = true, .is_size_tried = true
+
+#define ALL(of_table)                              \
+    {                                              \
+        .action = FR_ACT_TO_TBL, .table = of_table \
+    }
+#define TO_MESH(does)                                           \
+    {                                                           \
+        .priority = 100, .to = {0x0a2a0000, 16}, .action = does \
+    }
+#define TO_VTEP(why, of_table)                                                                  \
+    {                                                                                           \
+        .asked = {.to = 0x0a2a0200}, .answer = {.error = why, .ifindex = 2, .table = of_table } \
+    }
+#define TO_HOST                                                                                  \
+    {                                                                                            \
+        .asked = {.to = 0xc0a8010b, .protocol = 17, .port = 4789}, .answer = {.error = -EINVAL}, \
+        .is_underlay = true                                                                      \
+    }
 
 static const struct row rows[] = {
     {.causes = ""},
@@ -183,6 +208,59 @@ static const struct row rows[] = {
     {.causes = "",
      .route = {.dst = {0x0a000000, 8}, .gateway = 1, .ifindex = 2, .type = RTN_UNICAST}},
     {.causes = "", .route = {.dst = {0x0a2a0200, 24}, .ifindex = 3, .protocol = 81}},
+    /* A rule that fits, and whose doing it is. */
+    {.causes = "foreign-rule",
+     .rules = {TO_MESH(FR_ACT_BLACKHOLE), ALL(254)},
+     .stray = TO_VTEP(-EINVAL, 0)},
+    {.causes = "foreign-rule",
+     .rules = {ALL(254), TO_MESH(FR_ACT_PROHIBIT)},
+     .stray = TO_VTEP(-EACCES, 0)},
+    {.causes = "",
+     .rules = {TO_MESH(FR_ACT_BLACKHOLE), ALL(254)},
+     .stray = TO_VTEP(-ENETUNREACH, 0)},
+    {.causes = "",
+     .rules = {{.action = FR_ACT_BLACKHOLE, .to = {0x0a2b0000, 16}}, ALL(254)},
+     .stray = TO_VTEP(-EINVAL, 0)},
+    {.causes = "",
+     .rules = {{.action = FR_ACT_BLACKHOLE, .is_inverted = true}, ALL(254)},
+     .stray = TO_VTEP(-EINVAL, 0)},
+    {.causes = "",
+     .rules = {{.action = FR_ACT_BLACKHOLE, .is_special = true}, ALL(254)},
+     .stray = TO_VTEP(-EINVAL, 0)},
+    {.causes = "",
+     .rules = {{.action = FR_ACT_BLACKHOLE, .mark = 1, .mark_mask = 1}, ALL(254)},
+     .stray = TO_VTEP(-EINVAL, 0)},
+    {.causes = "foreign-rule",
+     .rules = {{.action = FR_ACT_BLACKHOLE, .in_device = "lo"}, ALL(254)},
+     .stray = TO_VTEP(-EINVAL, 0)},
+    {.causes = "",
+     .rules = {{.action = FR_ACT_BLACKHOLE, .in_device = "eth0"}, ALL(254)},
+     .stray = TO_VTEP(-EINVAL, 0)},
+    {.causes = "",
+     .rules = {{.action = FR_ACT_BLACKHOLE, .protocol = 17, .port_first = 4000, .port_last = 5000},
+               ALL(254)},
+     .stray = TO_VTEP(-EINVAL, 0)},
+    {.causes = "",
+     .rules = {{.action = FR_ACT_GOTO, .goes_to = 9},
+               {.priority = 8, .action = FR_ACT_BLACKHOLE},
+               {.priority = 9, .action = FR_ACT_TO_TBL, .table = 254}},
+     .stray = TO_VTEP(-EINVAL, 0)},
+    /* Another table: where its route leads elsewhere, or says no; not that the main one has none.
+     */
+    {.causes = "foreign-rule", .rules = {ALL(254), ALL(77)}, .stray = TO_VTEP(0, 77)},
+    {.causes = "", .rules = {ALL(77), ALL(254)}, .stray = TO_VTEP(0, 254)},
+    {.causes = "foreign-rule", .rules = {ALL(77), ALL(254)}, .stray = TO_VTEP(-EHOSTUNREACH, 0)},
+    {.causes = "", .rules = {ALL(77), ALL(254)}, .stray = TO_VTEP(-ENETUNREACH, 0)},
+    {.causes = "",
+     .rules = {ALL(77), ALL(254)},
+     .stray = {.asked = {.to = 0x0a2a0200, .in_ifindex = 2}, .answer = {.error = -EINVAL}}},
+    /* A peer that it makes silent is explained by it. */
+    {.causes = "foreign-rule",
+     .path = {NAMED},
+     .rules = {ALL(254),
+               {.action = FR_ACT_BLACKHOLE, .protocol = 17, .port_first = 4789, .port_last = 4789}},
+     .stray = TO_HOST},
+    {.causes = "peer-unreachable", .path = {NAMED}, .rules = {ALL(254)}, .stray = TO_HOST},
     {.causes = "networkd-manages", .networkd = "vxlan100"},
     {.causes = "nm-cloud-setup", .has_nm_cloud_setup = true},
     {.causes = "ip-forward-off", .has_no_forwarding = true},
