@@ -1,4 +1,4 @@
-/* Other programs' firewalls that drop what is forwarded. */
+/* Other programs' firewalls that drop what is forwarded, and our own, when it is not there. */
 #include "cli/doctor/checks.h"
 #include "cli/doctor/ruleset.h"
 #include "lib/api/mesh.h"
@@ -22,12 +22,30 @@ static char *mend_forward(const struct ruleset_place *place)
                       place->chain);
 }
 
-void check_firewall(const struct facts *facts, struct findings *findings)
+/* The runtime puts them back at once, where there is one. */
+static void check_filters(const struct facts *f, struct findings *findings)
+{
+    if (!f->firewall || f->has_filters)
+        return;
+    findings_add(
+        findings,
+        (struct finding){
+            .cause = "filters-gone",
+            .severity = SEVERITY_ERROR,
+            .what = mem_strdup("the mesh's own firewall table is gone: what containers and others "
+                               "send is not filtered, and what leaves the mesh is not masqueraded"),
+            .shows = mem_strdup("nft list table inet " MESH_TABLE_NAME " has no rule"),
+            .mend = f->runtime ? mem_strdup("the runtime puts it back within a second; while it "
+                                            "does not: journalctl -u quilt-runtime")
+                               : mem_strdup("a start of the runtime brings it back: systemctl "
+                                            "restart quilt-runtime")});
+}
+
+static void check_forward(const struct facts *facts, struct findings *findings)
 {
     struct ruleset_place place;
 
-    if (facts_is_dry(facts) ||
-        !ruleset_find_forward_drop(facts->firewall, facts_cluster(facts), &place))
+    if (!ruleset_find_forward_drop(facts->firewall, facts_cluster(facts), &place))
         return;
     findings_add(
         findings,
@@ -41,4 +59,12 @@ void check_firewall(const struct facts *facts, struct findings *findings)
                                 "lets " MESH_DEVICE_NAME " or the cluster's network pass",
                                 place.chain),
             .mend = mend_forward(&place)});
+}
+
+void check_firewall(const struct facts *facts, struct findings *findings)
+{
+    if (facts_is_dry(facts))
+        return;
+    check_filters(facts, findings);
+    check_forward(facts, findings);
 }

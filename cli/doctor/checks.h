@@ -15,7 +15,7 @@ void check_rules(const struct facts *facts, struct findings *findings);
 bool rules_explain(const struct facts *facts, const struct path *path);
 /* The kernel's settings and tables, and the disk. */
 void check_settings(const struct facts *facts, struct findings *findings);
-/* Other programs' firewalls that drop what is forwarded. */
+/* Other programs' firewalls that drop what is forwarded, and our own, when it is not there. */
 void check_firewall(const struct facts *facts, struct findings *findings);
 /* The ways to the peers. */
 void check_paths(const struct facts *facts, struct findings *findings);

@@ -83,6 +83,7 @@ struct facts {
     struct stray *strays; /* looked for only where somebody has added rules */
     size_t stray_count;
     json_t *firewall; /* NULL: not looked at; every table but ours: nftables' objects as JSON */
+    bool has_filters; /* our own table has rules; when the firewall was looked at */
     char *port_owner; /* the program that has UDP 4789 while our device has not */
     int64_t forwarding;
     int64_t rp_filter; /* the strictest of those that hold for the overlay and what is below */

@@ -119,9 +119,12 @@ static void gather_firewall(struct facts *f)
         return;
     }
     f->firewall = json_array();
-    json_array_foreach (objects, i, object)
+    json_array_foreach (objects, i, object) {
         if (!is_of_our_table(object))
             (void)json_array_append(f->firewall, object);
+        else if (json_object_get(object, "rule"))
+            f->has_filters = true;
+    }
 }
 
 /* ---- settings and counters ----------------------------------------------------------------- */

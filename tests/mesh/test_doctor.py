@@ -441,6 +441,23 @@ def test_an_absent_agent_is_the_only_finding(mesh):
     wait_healthy(node)
 
 
+@pytest.mark.parametrize("flush", ["flush ruleset", "flush table inet quilt", "delete table inet quilt"])
+def test_filters_that_are_gone_while_the_runtime_is_away_are_named_and_its_start_brings_them_back(mesh, flush):
+    node, runtime = mesh.nodes[1], mesh.runtimes["node2"]
+    runtime.kill()
+    try:
+        before = node.net("nft", "-s", "list", "table", "inet", "quilt").stdout
+        assert causes(node) == ["runtime-away"]
+        node.net("nft", flush)
+        found = doctor(node)["findings"]
+        assert [f["cause"] for f in found] == ["runtime-away", "filters-gone"], found
+        assert "a start of the runtime brings it back" in found[1]["mend"]
+    finally:
+        runtime.start().wait_ready()
+    wait_healthy(node)
+    assert "masquerade" in before and node.net("nft", "-s", "list", "table", "inet", "quilt").stdout == before
+
+
 def test_daemons_that_hang_are_away_and_cost_little_time(mesh):
     node = mesh.nodes[1]
     daemons = [mesh.agents[node.name], mesh.runtimes[node.name]]

@@ -65,8 +65,8 @@ struct row {
     int64_t free_bytes, open_files;
     const char *port_owner, *networkd;
     const char *blind; /* what was not looked at */
-    bool has_no_links, has_no_forwarding, is_strict, has_nm_cloud_setup, has_no_control,
-        is_control_ill, has_no_agent;
+    bool has_no_links, has_no_filters, is_firewall_unknown, has_no_forwarding, is_strict,
+        has_nm_cloud_setup, has_no_control, is_control_ill, has_no_agent;
 };
 
 static json_t *parse(const char *text)
@@ -107,7 +107,8 @@ static char *causes_of(const struct row *row)
         .rule_count = ARRAY_LEN(row->rules),
         .strays = &stray,
         .stray_count = stray.asked.to != 0,
-        .firewall = firewall,
+        .firewall = row->is_firewall_unknown ? NULL : firewall,
+        .has_filters = !row->has_no_filters,
         .port_owner = (char *)row->port_owner,
         .forwarding = !row->has_no_forwarding,
         .rp_filter = row->is_strict,
@@ -270,6 +271,9 @@ static const struct row rows[] = {
     {.causes = "disk-full", .free_bytes = (16 << 20) - 1},
     {.causes = "fast-path-off",
      .agent = "{\"node_id\":\"id\",\"dataplane\":\"kernel\",\"dataplane_reason\":\"no TCX\"}"},
+    {.causes = "filters-gone", .has_no_filters = true},
+    {.causes = "", .has_no_filters = true, .is_firewall_unknown = true},
+    {.causes = "", .agent = "{\"node_id\":\"id\",\"dataplane\":\"none\"}", .has_no_filters = true},
     /* Forwarding: a policy that drops, and what would let us pass. */
     {.causes = "forward-policy-drop", .firewall = "[" CHAIN("forward", "drop") "]"},
     {.causes = "", .firewall = "[" CHAIN("forward", "accept") "]"},
