@@ -120,7 +120,7 @@ static char *advice_for(unsigned int status, const char *base, const char *shown
     if (status == 403 && !is_plain)
         return mem_printf(
             "; it was shown %s; be root on its host, who is an admin, or give a token of "
-            "such a role (--token-file FILE)",
+            "such a role (--token-file FILE): quiltctl token create --role ROLE makes one there",
             shown ? shown : "nothing");
     return mem_strdup("");
 }

@@ -102,7 +102,7 @@ def test_a_node_looks_as_itself(on_node):
     assert on_node.fails("node", "rm", "node1") == (
         f"remove node: a node may not DELETE /api/nodes/:id; this is for an admin (HTTP 403 from {on_node.url}); it was "
         f"shown {on_node.state_dir}/tls/node.pem; be root on its host, who is an admin, or give a token of such a role "
-        "(--token-file FILE)")
+        "(--token-file FILE): quiltctl token create --role ROLE makes one there")
     assert "a node may not GET /api/reservations; this is for a viewer or an admin" in on_node.fails("reservation", "ls")
 
 

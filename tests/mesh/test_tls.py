@@ -36,6 +36,20 @@ def test_what_is_secret_is_for_root_alone(mesh):
     assert "PRIVATE KEY" not in mesh.agents[node.name].log() and mesh.token not in mesh.agents[node.name].log()
 
 
+def test_a_node_sees_the_nodes_and_is_told_who_may_see_the_ways_between_them(mesh):
+    first, other = mesh.nodes[:2]
+    for command in ("node ls", "status"):
+        other.run(f"quiltctl {command}")
+    for command, path in (("mesh", "mesh"), ("reservation ls", "reservations"), ("ca status", "ca/status")):
+        first.run(f"quiltctl {command}")
+        done = other.run(f"quiltctl {command}", check=False)
+        assert done.returncode == 1
+        assert f"a node may not GET /api/{path}; this is for a viewer or an admin" in done.stderr
+        made, role = re.search("(quiltctl token create --role )(ROLE)", done.stderr).groups()
+        token = first.out(made + role.replace("ROLE", "viewer")).strip()
+        assert other.out(f"quiltctl {command}", env={"QUILT_TOKEN": token})
+
+
 def test_status_and_metrics_tell_when_the_certificate_expires_and_which_ca_is_known(mesh):
     node = mesh.nodes[1]
     said = wait_for(lambda: (tls := status(node)["tls"])["clock_skew_s"] is not None and tls, 20, "a heartbeat", 0.2)
