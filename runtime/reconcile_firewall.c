@@ -214,10 +214,10 @@ static int write_sets(struct reconcile *rc, const struct firewall_spec *spec)
     return nft_sets_fill(rc->kernel->nft, FIREWALL_FAMILY, FIREWALL_TABLE, sets);
 }
 
-static int write_table(struct reconcile *rc, const json_t *want)
+static int write_table(struct reconcile *rc, const json_t *have, const json_t *want)
 {
     rc->kernel->writes[KERNEL_FIREWALL]++;
-    return nft_table_set(rc->kernel->nft, FIREWALL_FAMILY, FIREWALL_TABLE, want);
+    return nft_table_change(rc->kernel->nft, FIREWALL_FAMILY, FIREWALL_TABLE, have, want);
 }
 
 enum difference { SAME, OTHER_MEMBERS, OTHER_TABLE };
@@ -258,7 +258,7 @@ static int compare_and_write(struct reconcile *rc, const struct firewall_spec *s
         r = write_sets(rc, spec);
         break;
     case OTHER_TABLE:
-        r = write_table(rc, want);
+        r = write_table(rc, listing, want);
         break;
     }
     return r < 0 ? r : 1;

@@ -150,6 +150,20 @@ int nft_table_set(struct nft *nft, const char *family, const char *table, const 
     return r < 0 ? err_wrap(r, "set table %s %s", family, table) : 0;
 }
 
+int nft_table_change(struct nft *nft, const char *family, const char *table, const json_t *have,
+                     const json_t *want)
+{
+    AUTO_JSON json_t *commands = NULL;
+    int r;
+
+    if (!have)
+        return nft_table_set(nft, family, table, want);
+    r = nft_ruleset_change_commands(have, want, family, table, &commands);
+    if (r == 0)
+        r = run(nft, commands);
+    return r < 0 ? err_wrap(r, "change table %s %s", family, table) : 0;
+}
+
 int nft_table_try(struct nft *nft, const char *family, const char *table, const json_t *ruleset)
 {
     AUTO_JSON json_t *commands = NULL;

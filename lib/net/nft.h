@@ -32,6 +32,14 @@ int nft_list_all(struct nft *nft, json_t **ret_objects);
  * it. ruleset begins with the table object; -EINVAL when anything in it is of another table. */
 int nft_table_set(struct nft *nft, const char *family, const char *table, const json_t *ruleset);
 
+/* The same for a table that is `have` now, as nft_table_get() has listed it; NULL: there is none.
+ * Where it can be, each chain and set stays what it is and gets its rules and elements anew, so
+ * that a packet which passes meanwhile meets the old rules or the new ones. A table that is
+ * replaced drops some: for a moment the kernel runs the old one's chains while its sets count as
+ * empty already. */
+int nft_table_change(struct nft *nft, const char *family, const char *table, const json_t *have,
+                     const json_t *want);
+
 /* Whether this kernel takes such a table: it is made and removed in one transaction, so that nobody
  * ever sees it. 0, or negative with what nftables says. */
 int nft_table_try(struct nft *nft, const char *family, const char *table, const json_t *ruleset);

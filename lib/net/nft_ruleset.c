@@ -249,25 +249,176 @@ static void add_phase(json_t *commands, const json_t *ruleset, enum phase phase)
     }
 }
 
+static int check_entries(const json_t *ruleset, const char *family, const char *table)
+{
+    json_t *entry;
+    size_t i;
+    int r = 0;
+
+    json_array_foreach (ruleset, i, entry) {
+        r = check_entry(entry, family, table);
+        if (r < 0)
+            break;
+    }
+    return r;
+}
+
 int nft_ruleset_commands(const json_t *ruleset, const char *family, const char *table,
                          json_t **ret_commands)
 {
     AUTO_JSON json_t *clean = nft_ruleset_canonical(ruleset);
     json_t *commands = NULL;
-    json_t *entry;
-    size_t i;
+    int r = check_entries(clean, family, table);
 
-    json_array_foreach (clean, i, entry) {
-        int r = check_entry(entry, family, table);
-
-        if (r < 0)
-            return r;
-    }
+    if (r < 0)
+        return r;
     /* Adding what may be there makes deleting it safe; then everything is new. */
     commands = json_pack("[{s{s{ssss}}}{s{s{ssss}}}]", "add", "table", "family", family, "name",
                          table, "delete", "table", "family", family, "name", table);
     for (enum phase phase = PHASE_TABLE; phase < PHASE_COUNT; phase++)
         add_phase(commands, clean, phase);
+    *ret_commands = json_pack("{so}", "nftables", commands);
+    return 0;
+}
+
+/* ---- changes in place -------------------------------------------------------------------- */
+
+static bool has_elements(const char *type)
+{
+    return strcmp(type, "set") == 0 || strcmp(type, "map") == 0;
+}
+
+/* The thing of this type and name; NULL when there is none. Rules are none. */
+static const json_t *find_thing(const json_t *ruleset, const char *type, const char *name)
+{
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach (ruleset, i, entry) {
+        const char *other = "";
+        const json_t *body = entry_body(entry, &other);
+
+        if (body && strcmp(other, type) == 0 && strcmp(text_of(body, "name"), name) == 0)
+            return body;
+    }
+    return NULL;
+}
+
+static bool is_same_but_elements(const json_t *a, const json_t *b)
+{
+    AUTO_JSON json_t *bare_a = json_copy((json_t *)a), *bare_b = json_copy((json_t *)b);
+
+    (void)json_object_del(bare_a, "elem");
+    (void)json_object_del(bare_b, "elem");
+    return json_equal(bare_a, bare_b);
+}
+
+/* What is of no type that is known here may be named by anything. */
+static bool can_change(const json_t *have, const json_t *want)
+{
+    static const char *const types[] = {"table", "chain", "set", "map", "counter", "rule"};
+    const char *type = "";
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach (have, i, entry) {
+        const json_t *body = entry_body(entry, &type), *other;
+
+        if (!body || !is_one_of(type, types, ARRAY_LEN(types)))
+            return false;
+        other = strcmp(type, "rule") == 0 ? NULL : find_thing(want, type, text_of(body, "name"));
+        if (other && !is_same_but_elements(body, other))
+            return false;
+    }
+    return true;
+}
+
+/* verb: "flush", "delete". */
+static void add_verb(json_t *commands, const char *verb, const char *type, const json_t *body)
+{
+    json_array_append_new(commands, json_pack("{s{s{sOsOsO}}}", verb, type, "family",
+                                              json_object_get(body, "family"), "table",
+                                              json_object_get(body, "table"), "name",
+                                              json_object_get(body, "name")));
+}
+
+static void add_elements(json_t *commands, const json_t *body, json_t *elements)
+{
+    if (json_array_size(elements) > 0)
+        json_array_append_new(commands, json_pack("{s{s{sOsOsOsO}}}", "add", "element", "family",
+                                                  json_object_get(body, "family"), "table",
+                                                  json_object_get(body, "table"), "name",
+                                                  json_object_get(body, "name"), "elem", elements));
+}
+
+/* A chain that stays loses its rules, which all come anew. */
+static void add_flushes(json_t *commands, const json_t *have, const json_t *want)
+{
+    const char *type = "";
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach (have, i, entry) {
+        const json_t *body = entry_body(entry, &type);
+        const json_t *other = find_thing(want, type, text_of(body, "name"));
+        json_t *elements = json_object_get(other, "elem");
+
+        if (strcmp(type, "chain") == 0) {
+            add_verb(commands, "flush", type, body);
+        } else if (has_elements(type) && other &&
+                   !json_equal(json_object_get(body, "elem"), elements)) {
+            add_verb(commands, "flush", type, body);
+            add_elements(commands, body, elements);
+        }
+    }
+}
+
+static void add_new(json_t *commands, const json_t *have, const json_t *want, enum phase phase)
+{
+    const char *type = "";
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach (want, i, entry) {
+        const json_t *body = entry_body(entry, &type);
+
+        if (phase_of(type) == phase &&
+            (phase == PHASE_RULE || !find_thing(have, type, text_of(body, "name"))))
+            json_array_append_new(commands, json_pack("{sO}", "add", entry));
+    }
+}
+
+/* When no rule names it any more. */
+static void add_removals(json_t *commands, const json_t *have, const json_t *want)
+{
+    const char *type = "";
+    json_t *entry;
+    size_t i;
+
+    json_array_foreach (have, i, entry) {
+        const json_t *body = entry_body(entry, &type);
+
+        if (phase_of(type) != PHASE_RULE && !find_thing(want, type, text_of(body, "name")))
+            add_verb(commands, "delete", type, body);
+    }
+}
+
+int nft_ruleset_change_commands(const json_t *have, const json_t *want, const char *family,
+                                const char *table, json_t **ret_commands)
+{
+    AUTO_JSON json_t *old = nft_ruleset_canonical(have), *new = nft_ruleset_canonical(want);
+    json_t *commands;
+    int r = check_entries(new, family, table);
+
+    if (r < 0)
+        return r;
+    if (!can_change(old, new))
+        return nft_ruleset_commands(want, family, table, ret_commands);
+    commands = json_array();
+    add_flushes(commands, old, new);
+    for (enum phase phase = PHASE_TABLE; phase < PHASE_COUNT; phase++)
+        add_new(commands, old, new, phase);
+    add_removals(commands, old, new);
     *ret_commands = json_pack("{so}", "nftables", commands);
     return 0;
 }

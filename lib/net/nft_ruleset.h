@@ -16,3 +16,8 @@ json_t *nft_ruleset_canonical(const json_t *ruleset);
  * -EINVAL: something in ruleset is not of this family and table. */
 int nft_ruleset_commands(const json_t *ruleset, const char *family, const char *table,
                          json_t **ret_commands);
+/* The same for a table that is `have` now, as listed: what is in both stays, and only its rules and
+ * elements are other ones then. Where a thing of the same name is another one, the table is
+ * replaced after all. */
+int nft_ruleset_change_commands(const json_t *have, const json_t *want, const char *family,
+                                const char *table, json_t **ret_commands);

@@ -104,6 +104,62 @@ static void each_change_by_hand_is_seen(void **state)
     nft_free(nft);
 }
 
+/* The table's handle tells it from another one of its name. */
+static void assert_changed(struct nft *nft, const char *by_hand, bool is_replaced)
+{
+    AUTO_JSON json_t *want = quoted_json(ruleset_text), *other = NULL, *have = NULL;
+    AUTO_FREE char *before = NULL, *after = NULL;
+    size_t line;
+
+    assert_ok(nft_table_set(nft, "inet", "quilt", want));
+    lab_do("nft", by_hand);
+    before = lab_run("nft", "-a", "list", "table", "inet", "quilt", NULL);
+    assert_ok(nft_table_get(nft, "inet", "quilt", &other));
+    assert_ok(nft_table_change(nft, "inet", "quilt", other, want));
+    after = lab_run("nft", "-a", "list", "table", "inet", "quilt", NULL);
+    line = strcspn(before, "\n");
+    assert_ok(nft_table_get(nft, "inet", "quilt", &have));
+    if (!nft_ruleset_equal(want, have) || (strncmp(before, after, line) != 0) != is_replaced)
+        fail_msg("after '%s'", by_hand);
+}
+
+static void a_table_that_is_changed_is_the_same_table_with_other_rules_and_elements(void **state)
+{
+    static const char *const changes[] = {
+        "flush table inet quilt",
+        "add rule inet quilt known drop; flush chain inet quilt post",
+        "flush set inet quilt sources; delete element inet quilt peers { 192.0.2.7 }",
+        "add element inet quilt inside { 10.43.0.0/16 }",
+        "add chain inet quilt more { type filter hook input priority 0; };"
+        "add chain inet quilt less; add rule inet quilt more jump less",
+        "add set inet quilt extra { type ipv4_addr; };"
+        "add rule inet quilt raw ip saddr @extra drop",
+        "add map inet quilt marks { type ipv4_addr : mark; elements = { 192.0.2.1 : 1 }; };"
+        "add rule inet quilt raw meta mark set ip saddr map @marks",
+        "add counter inet quilt many; add rule inet quilt known counter name many",
+        "flush chain inet quilt raw; flush chain inet quilt known; delete chain inet quilt known;"
+        "delete set inet quilt peers",
+    };
+    AUTO_NFT struct nft *nft = open_nft();
+
+    for (size_t i = 0; i < ARRAY_LEN(changes); i++)
+        assert_changed(nft, changes[i], false);
+}
+
+static void a_table_is_replaced_where_a_thing_of_it_is_another_one(void **state)
+{
+    static const char *const changes[] = {
+        "add chain inet quilt post { policy drop; }",
+        "flush chain inet quilt raw; delete set inet quilt peers;"
+        "add set inet quilt peers { type ipv4_addr; size 7; }",
+        "add quota inet quilt some { over 10 mbytes }",
+    };
+    AUTO_NFT struct nft *nft = open_nft();
+
+    for (size_t i = 0; i < ARRAY_LEN(changes); i++)
+        assert_changed(nft, changes[i], true);
+}
+
 static void other_tables_stay_as_they_are(void **state)
 {
     AUTO_JSON json_t *want = quoted_json(ruleset_text);
@@ -532,6 +588,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LAB_TEST(get_after_set_equals_set),
         LAB_TEST(each_change_by_hand_is_seen),
+        LAB_TEST(a_table_that_is_changed_is_the_same_table_with_other_rules_and_elements),
+        LAB_TEST(a_table_is_replaced_where_a_thing_of_it_is_another_one),
         LAB_TEST(other_tables_stay_as_they_are),
         LAB_TEST(a_ruleset_that_the_kernel_refuses_changes_nothing),
         LAB_TEST(a_table_that_is_tried_is_there_for_nobody),

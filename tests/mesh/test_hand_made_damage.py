@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lab import kernel
-from lab.traffic import ping
+from lab.traffic import Flow, ping
 from lab.wait import wait_for
 
 BACK_S = 1.0
@@ -173,6 +173,17 @@ def test_a_fight_leaves_nothing_half_repaired(bed, commands):
         wait_for(is_whole, 10, lambda: "\n".join(kernel.difference(before, ours(node))))
     assert "another program keeps changing" in agent.log()
     assert "level=error" not in agent.log()
+
+
+def test_a_repair_of_the_firewall_loses_no_packet(bed):
+    mesh = bed.mesh(hosts=2, agent_options="--dataplane kernel")
+    node, (first, second) = mesh.nodes[0], mesh.containers
+    with Flow(first, second, per_second=5000) as there, Flow(second, first, per_second=5000, port=7011) as back:
+        for _ in range(9):  # and no more at once: that would be a fight
+            node.net("nft", "add chain inet quilt visitor")
+            wait_for(lambda: "visitor" not in node.net("nft", "list", "table", "inet", "quilt").stdout, BACK_S, "a repair")
+    for flow in (there, back):
+        assert (flow.lost, flow.refused) == (0, 0), flow.report
 
 
 def test_the_end_of_a_fight_is_told_and_not_before(bed):

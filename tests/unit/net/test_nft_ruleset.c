@@ -111,11 +111,13 @@ static void odd_shapes_do_not_crash(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         AUTO_JSON json_t *value = quoted_json(rows[i]);
         AUTO_JSON json_t *copy = nft_ruleset_canonical(value);
-        AUTO_JSON json_t *commands = NULL;
+        AUTO_JSON json_t *none = json_array();
+        AUTO_JSON json_t *commands = NULL, *changes = NULL;
 
         assert_true(nft_ruleset_equal(value, copy));
         if (json_array_size(value) > 0)
             assert_int_equal(nft_ruleset_commands(value, "inet", "q", &commands), -EINVAL);
+        assert_int_equal(nft_ruleset_change_commands(value, none, "inet", "q", &changes), 0);
     }
 }
 
@@ -137,6 +139,29 @@ static void a_transaction_replaces_all_and_names_nothing_before_it_is_there(void
     assert_true(json_equal(commands, want));
 }
 
+static void
+a_change_leaves_in_place_what_stays_and_removes_what_nothing_names_any_more(void **state)
+{
+    static const char have_text[] = "[{'table':{'family':'inet','name':'q'}}," CHAIN("c") "," CHAIN(
+        "old") "," SET("s", "'1.1.1.1'") "," SET("t", "'1.1.1.1'") "," RULE("c", DROP) "]";
+    static const char want_text[] =
+        "[{'table':{'family':'inet','name':'q'}}," SET("t", "'1.1.1.1'") "," SET(
+            "s", "'2.2.2.2'") "," CHAIN("c") "," CHAIN("new") "," RULE("c", ACCEPT) "]";
+    AUTO_JSON json_t *want =
+        quoted_json("{'nftables':["
+                    "{'flush':" CHAIN("c") "},{'flush':" CHAIN(
+                        "old") "},"
+                               "{'flush':{'set':{'family':'inet','table':'q','name':'s'}}},"
+                               "{'add':{'element':{'family':'inet','table':'q','name':'s','elem':['"
+                               "2.2.2.2']}}},"
+                               "{'add':" CHAIN("new") "},{'add':" RULE(
+                                   "c", ACCEPT) "},{'delete':" CHAIN("old") "}]}");
+    AUTO_JSON json_t *from = quoted_json(have_text), *to = quoted_json(want_text), *commands = NULL;
+
+    assert_int_equal(nft_ruleset_change_commands(from, to, "inet", "q", &commands), 0);
+    assert_true(json_equal(commands, want));
+}
+
 static void nothing_of_another_table_gets_into_a_transaction(void **state)
 {
     static const char *const rows[] = {
@@ -152,6 +177,8 @@ static void nothing_of_another_table_gets_into_a_transaction(void **state)
         json_t *commands = NULL;
 
         assert_int_equal(nft_ruleset_commands(ruleset, "inet", "q", &commands), -EINVAL);
+        assert_int_equal(nft_ruleset_change_commands(ruleset, ruleset, "inet", "q", &commands),
+                         -EINVAL);
         assert_null(commands);
     }
 }
@@ -163,6 +190,8 @@ int main(void)
         cmocka_unit_test(what_says_something_else_is_not),
         cmocka_unit_test(odd_shapes_do_not_crash),
         cmocka_unit_test(a_transaction_replaces_all_and_names_nothing_before_it_is_there),
+        cmocka_unit_test(
+            a_change_leaves_in_place_what_stays_and_removes_what_nothing_names_any_more),
         cmocka_unit_test(nothing_of_another_table_gets_into_a_transaction),
     };
 
