@@ -43,6 +43,8 @@ struct node {
     struct monitor_entry watch;
     int64_t heard_ms; /* its latest sign of life, whatever it was forgiven since */
     struct node_suitor suitor;
+    char heir_id[UUID_TEXT_SIZE]; /* the process that was let in after facts.instance_id and may not
+                                   * be stored yet; "": none since the node was heard. Not stored */
     bool is_unknown; /* it counts as up, but has not been heard: since the control plane's start,
                       * or when that began to doubt. Not stored */
     int64_t downs_since_ms; /* when it was marked down first, of those that are counted */

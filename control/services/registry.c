@@ -180,6 +180,7 @@ void registry_hear(struct registry *r, struct node *node, struct moment now)
     monitor_beat(&r->monitor, &node->watch, now.boot_ms);
     node->heard_ms = now.boot_ms;
     node->suitor.is_twin = node->suitor.instance_id[0];
+    node->heir_id[0] = '\0';
     registry_set_unknown(r, node, false);
 }
 

@@ -44,7 +44,8 @@
  * One that runs where the latest one ran has it at once: it holds the lock that that one held. One
  * from elsewhere may be what came after that one's end, or its copy beside it (a cloned machine):
  * while the node is up it is REGISTRY_TWIN, until the node has been silent for two thirds of the
- * timeout; and if the node has been heard since the other has asked, until it is down.
+ * timeout; and if the node has been heard since the other has asked, until it is down. One that was
+ * let in and could not be stored is let in again, unless the node has been heard since.
  *
  * A subnet that is reserved for a host, by its name or its address, is for a new node of that host
  * and for nobody else. While it rests in quarantine that node gets REGISTRY_EXHAUSTED rather than

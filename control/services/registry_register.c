@@ -76,6 +76,14 @@ static void begin_generation(const struct joining *j, struct node_facts *facts, 
     j->grant->generation = facts->generation;
 }
 
+/* What is heard is this process, not the one before it, which it is not to wait for again. */
+static void hear(const struct joining *j, struct node *node)
+{
+    registry_hear(j->r, node, j->now);
+    if (j->request->instance_id)
+        (void)snprintf(node->heir_id, sizeof node->heir_id, "%s", j->request->instance_id);
+}
+
 /* Where nobody is told apart, names are not worth more than addresses. */
 static enum registry_outcome check_name(const struct joining *j, const struct node *self)
 {
@@ -102,7 +110,7 @@ static enum registry_outcome plan_rejoin(const struct joining *j, struct node *n
         mint(j, &next);
     begin_generation(j, &next, gets_token);
     if (node->facts.api.is_up) /* a sign of life, whatever becomes of the rest */
-        registry_hear(j->r, node, j->now);
+        hear(j, node);
     if (node_facts_equal(&next, &node->facts)) {
         j->r->edition += node_set_heartbeat(node, j->now.unix_s);
         return REGISTRY_READY;

@@ -24,13 +24,20 @@ static bool node_is_past(const struct node *node, const struct api_register_requ
            (is_other(node, request) || node->facts.has_left);
 }
 
+/* It was let in before, and only the store did not take it. */
+static bool is_heir(const struct node *node, const struct api_register_request *request)
+{
+    return request->instance_id && strcmp(request->instance_id, node->heir_id) == 0;
+}
+
 /* First-release clients tell nothing that a twin could be known by. */
 static bool may_be_beside(const struct node *node, const struct api_register_request *request)
 {
     const struct node_facts *facts = &node->facts;
     bool is_at_home = request->home_id && strcmp(request->home_id, facts->home_id) == 0;
 
-    return facts->api.is_up && facts->instance_id[0] && is_other(node, request) && !is_at_home;
+    return facts->api.is_up && facts->instance_id[0] && is_other(node, request) && !is_at_home &&
+           !is_heir(node, request);
 }
 
 static void note_suitor(struct node *node, const char *instance_id)

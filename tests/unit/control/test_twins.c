@@ -2,6 +2,7 @@
  */
 #include <string.h>
 
+#include "control/store/memory.h"
 #include "tests/unit/control/mesh.h"
 
 #define PROOF_MS 20000
@@ -26,7 +27,8 @@ static const struct process copy = {.instance_id = "bbbbbbbb-0000-4000-8000-0000
                                     .host_ip = 0xc0a80102,
                                     .known = 100};
 
-static enum registry_outcome registers(struct mesh *m, const struct process *p)
+/* What is planned comes to this in the store. */
+static enum registry_outcome registers_as_far(struct mesh *m, const struct process *p, int stored)
 {
     struct api_register_request request = {.hostname = "node1",
                                            .host_ip = p->host_ip,
@@ -42,8 +44,13 @@ static enum registry_outcome registers(struct mesh *m, const struct process *p)
         registry_plan_register(&m->registry, &request, &visit, m->now, &change, &m->grant);
 
     if (outcome == REGISTRY_CHANGE)
-        assert_int_equal(finish(m, change), STORE_DONE);
+        assert_int_equal(finish(m, change), stored);
     return outcome;
+}
+
+static enum registry_outcome registers(struct mesh *m, const struct process *p)
+{
+    return registers_as_far(m, p, STORE_DONE);
 }
 
 static const struct node *the_node(const struct mesh *m)
@@ -120,6 +127,25 @@ static void who_comes_from_elsewhere_is_let_in_by_the_others_silence(void **stat
     assert_int_equal(registers(m, &copy), REGISTRY_CHANGE);
     assert_is(m, &copy);
     assert_string_equal(the_node(m)->suitor.instance_id, "");
+}
+
+static void who_is_let_in_while_the_store_is_full_need_not_wait_again(void **state)
+{
+    struct mesh *m = *state;
+
+    assert_int_equal(registers(m, &first), REGISTRY_CHANGE);
+    pass(m, PROOF_MS);
+    store_memory_set_full(m->store, true);
+    assert_int_equal(registers_as_far(m, &copy, STORE_FULL), REGISTRY_CHANGE);
+    assert_is(m, &first);
+    pass(m, 100);
+    assert_int_equal(registers_as_far(m, &copy, STORE_FULL), REGISTRY_CHANGE);
+    hear(m); /* the first one was away and is back */
+    assert_int_equal(registers(m, &copy), REGISTRY_TWIN);
+    pass(m, PROOF_MS);
+    store_memory_set_full(m->store, false);
+    assert_int_equal(registers(m, &copy), REGISTRY_CHANGE);
+    assert_is(m, &copy);
 }
 
 static void one_that_has_been_seen_beside_the_other_waits_until_the_node_is_down(void **state)
@@ -210,6 +236,7 @@ int main(void)
         MESH(a_copy_elsewhere_is_refused_and_changes_nothing),
         MESH(a_copy_at_the_same_address_is_one_too),
         MESH(who_comes_from_elsewhere_is_let_in_by_the_others_silence),
+        MESH(who_is_let_in_while_the_store_is_full_need_not_wait_again),
         MESH(one_that_has_been_seen_beside_the_other_waits_until_the_node_is_down),
         MESH(the_process_itself_is_never_its_own_twin),
         MESH(after_a_restart_of_the_control_plane_nothing_is_known_of_the_silence),
