@@ -255,6 +255,7 @@ int overlay_take_dry_look(struct overlay *o)
     struct overlay_changes changes = {0};
     int r;
 
+    o->sweep_ms = clock_boot_ms() + SWEEP_MS;
     o->underlay = (struct underlay){.ifindex = 1, .mtu_bytes = 1500};
     if (!o->has_want)
         return 0;

@@ -1,6 +1,7 @@
 """Without privilege: an agent with --dataplane none needs none and touches nothing; what does need it
 says so at once, and joins nothing."""
 import pytest
+from certified import metric
 
 from lab import kernel
 from lab.wait import wait_for
@@ -26,6 +27,7 @@ def test_an_agent_without_dataplane_joins_as_nobody_and_changes_no_kernel_state(
     wait_for(lambda: "10.42.1.0" in agent.log(), 10,
              lambda: "it to say what it would do:\n" + agent.log_tail())
     assert kernel.difference(before, kernel.dump(stub)) == []
+    assert metric(stub, "quilt_agent_reconciles_total") < 20  # looks when there is a reason, and every 30 s
     assert agent.stop() == 0
 
 
