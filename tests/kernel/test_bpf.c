@@ -275,6 +275,7 @@ static void pins_that_come_and_go_are_heard_of_by_anybodys_hand(void **state)
     AUTO_SET struct set *set = load();
     struct ear ear = {.step = 0};
 
+    assert_true(set_is_current(set));
     assert_ok(loop_new(&ear.loop));
     assert_ok(loop_add_timer(ear.loop, on_next, &ear, &ear.next));
     assert_ok(pins_watch_new(ear.loop, on_pins, &ear, &ear.watch));
