@@ -49,6 +49,7 @@ static void break_with_the_past(struct control_client *c, const struct job *job)
     if (job->shown == CREDENTIAL_ACCESS_TOKEN && token[0] &&
         strcmp(token, c->config.new_token) == 0) {
         c->config.events->disowned(c->config.data);
+        client_use_papers(c); /* the file of the certificate is gone */
         credentials_renew(&c->credentials, CREDENTIAL_CERT, false);
     }
 }

@@ -92,3 +92,16 @@ def test_only_the_tokens_cas_count_while_it_is_shown(planes, agent):
     agent.stop()
     assert registrations(one) == before
     assert known.read_text().count("BEGIN CERTIFICATE") == 1
+
+
+def test_a_removed_node_that_knows_a_ca_too_many_joins_with_a_new_token(planes, agent):
+    """Forgetting that CA takes a new connection, and the old certificate is gone by then."""
+    one, two = planes
+    agent.start(one, one.join_token).wait_log('msg="event stream is up"')
+    agent.stop()
+    assert one.ask("DELETE", f"/api/nodes/{one.nodes()[0]['node_id']}").status == 204
+    known = agent.state / "tls/ca.pem"
+    known.write_text(known.read_text() + (two.pki / "ca.pem").read_text())
+    agent.start(one, one.token()["token"]).wait_log('msg="event stream is up"')
+    assert "this node is not taken for itself any more" in agent.log.read_text()
+    assert known.read_text().count("BEGIN CERTIFICATE") == 1
