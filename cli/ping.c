@@ -103,9 +103,8 @@ static void listen_for_a_round(int fd, struct ping_target *targets, size_t count
     }
 }
 
-int ping_run(const char *device, struct ping_target *targets, size_t count)
+int ping_run_as(const char *device, uint16_t id_be, struct ping_target *targets, size_t count)
 {
-    uint16_t id = (uint16_t)random_u64();
     int fd = open_socket(device);
 
     if (fd < 0)
@@ -113,9 +112,14 @@ int ping_run(const char *device, struct ping_target *targets, size_t count)
     for (int round = 0; round < ROUNDS && !all_answered(targets, count); round++) {
         for (size_t i = 0; i < count; i++)
             if (!targets[i].has_answered)
-                send_echo(fd, &targets[i], id, (uint16_t)i);
-        listen_for_a_round(fd, targets, count, id);
+                send_echo(fd, &targets[i], id_be, (uint16_t)i);
+        listen_for_a_round(fd, targets, count, id_be);
     }
     (void)close(fd);
     return 0;
+}
+
+int ping_run(const char *device, struct ping_target *targets, size_t count)
+{
+    return ping_run_as(device, (uint16_t)random_u64(), targets, count);
 }

@@ -20,3 +20,5 @@ struct ping_target {
  * is silent. device may be NULL: whichever the route says. 0; negative errno: nothing was sent
  * (-EPERM without CAP_NET_RAW). */
 int ping_run(const char *device, struct ping_target *targets, size_t count);
+/* The same with an identifier (network order) that its caller knows the answers by. */
+int ping_run_as(const char *device, uint16_t id_be, struct ping_target *targets, size_t count);

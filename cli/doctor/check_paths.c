@@ -143,6 +143,34 @@ static void add_rule(const struct ruleset_place *place, struct findings *finding
                      .mend = mend_port(place)});
 }
 
+/* Containers reach each other all the same; but whoever is asked after this node says that it is
+ * silent. The peers that are silent have likely been given the same rules. */
+static void add_pings_dropped(const struct ruleset_place *place, const struct group *silent,
+                              struct findings *findings)
+{
+    AUTO_FREE char *silent_too =
+        silent->count > 0
+            ? mem_printf("; pings of %s over the overlay are lost, too", silent->names.data)
+            : mem_strdup("");
+
+    findings_add(
+        findings,
+        (struct finding){
+            .cause = "pings-dropped-here",
+            .severity = silent->count > 0 ? SEVERITY_ERROR : SEVERITY_WARNING,
+            .what = mem_printf("the firewall of this host lets VXLAN in, and not the peers' pings "
+                               "that come out of it: the table %s %s",
+                               place->family, place->table),
+            .shows = mem_printf("chain %s has the policy drop, and no rule lets ICMP echo requests "
+                                "from " MESH_DEVICE_NAME " in%s",
+                                place->chain, silent_too),
+            .mend =
+                mem_printf("nft insert rule %s %s %s iifname " MESH_DEVICE_NAME
+                           " icmp type echo-request accept%s",
+                           place->family, place->table, place->chain,
+                           silent->count > 0 ? "; the same on the hosts that are silent" : "")});
+}
+
 static void add_dropped_here(const struct facts *f, const struct group *group,
                              struct findings *findings)
 {
@@ -185,15 +213,15 @@ static void add_lost(const struct facts *f, const struct group *group, struct fi
             .cause = "vxlan-lost",
             .severity = SEVERITY_ERROR,
             .what =
-                mem_printf("%s: the host is reached, but VXLAN (UDP 4789) is lost: a firewall "
-                           "%s, or the network between, drops it",
+                mem_printf("%s: the host is reached, but VXLAN (UDP 4789), or what is pinged "
+                           "inside, is lost: a firewall %s, or the network between, drops it",
                            group->names.data, f->firewall ? "over there" : "here or over there"),
             .shows =
                 mem_strdup("pings of the host are answered, pings through the overlay are not, "
                            "and no VXLAN of it reaches this host"),
             .mend =
                 mem_printf("run quiltctl doctor over there; let UDP (not TCP) 4789 pass in both "
-                           "directions%s",
+                           "directions, and pings in from " MESH_DEVICE_NAME " over there%s",
                            is_vmware ? "; VMware NSX keeps 4789 for itself" : "")});
 }
 
@@ -242,6 +270,18 @@ static void add_wrong_sum(const struct facts *f, const struct group *group,
                                "--fix does it); with the eBPF path, on the device below, too")});
 }
 
+/* Whether it has something to say, which then explains what is lost, too. */
+static bool check_pings(const struct facts *f, const struct group *lost, struct findings *findings)
+{
+    struct ruleset_place place;
+
+    if (ruleset_find_port_drop(f->firewall, MESH_VXLAN_PORT, true, &place) ||
+        !ruleset_find_echo_drop(f->firewall, facts_cluster(f), &place))
+        return false;
+    add_pings_dropped(&place, lost, findings);
+    return true;
+}
+
 /* What is in the way of everything with these peers, the surest explanation first. */
 static void check_silence(const struct facts *f, struct findings *findings)
 {
@@ -261,7 +301,7 @@ static void check_silence(const struct facts *f, struct findings *findings)
         add_dropped_here(f, &dropped, findings);
     if (lost.count > 0 && ruleset_find_port_drop(f->firewall, MESH_VXLAN_PORT, false, &place))
         add_rule(&place, findings, &lost);
-    else if (lost.count > 0)
+    else if (!check_pings(f, &lost, findings) && lost.count > 0)
         add_lost(f, &lost, findings);
     if (unreachable.count > 0)
         add_unreachable(&unreachable, findings);

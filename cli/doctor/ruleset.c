@@ -1,9 +1,11 @@
 /* Reads nftables' JSON; man 5 libnftables-json. */
 #include "cli/doctor/ruleset.h"
 
+#include <netinet/in.h>
 #include <string.h>
 
 #include "cli/doctor/facts.h"
+#include "lib/api/mesh.h"
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -266,6 +268,183 @@ bool ruleset_find_port_drop(const json_t *ruleset, uint16_t port, bool is_incomi
 
         if (!chain || !drops_by_policy(chain, hook) || is_text(chain, "family", "ip6") ||
             table_accepts_port(ruleset, chain, port))
+            continue;
+        *ret = place_of(ruleset, chain);
+        ret->is_policy = true;
+        return true;
+    }
+    return false;
+}
+
+/* ---- a peer's ping, out of the overlay's device ---------------------------------------------- */
+
+/* The left side of a condition, and what it is of such a ping. */
+static const struct {
+    const char *kind, *key; /* {"meta": {"key": "iifname"}} */
+    const char *value;      /* a protocol's is its number in JSON */
+} ping_values[] = {
+    {"meta", "iifname", MESH_DEVICE_NAME},
+    {"meta", "iif", MESH_DEVICE_NAME},
+    {"meta", "l4proto", "icmp"},
+    {"meta", "nfproto", "ipv4"},
+    {"ct", "state", "new"},
+};
+
+static const char *ping_payload(const json_t *payload)
+{
+    if (is_text(payload, "protocol", "icmp") && is_text(payload, "field", "type"))
+        return "echo-request";
+    if (is_text(payload, "protocol", "ip") && is_text(payload, "field", "protocol"))
+        return "icmp";
+    return NULL;
+}
+
+/* NULL: it cannot be told. */
+static const char *ping_value(const json_t *left)
+{
+    const json_t *payload = json_object_get(left, "payload");
+
+    for (size_t i = 0; i < ARRAY_LEN(ping_values); i++)
+        if (is_text(json_object_get(left, ping_values[i].kind), "key", ping_values[i].key))
+            return ping_values[i].value;
+    return payload ? ping_payload(payload) : NULL;
+}
+
+/* "vxlan*" is each device that begins so, and "@name" a set that is not looked into. */
+static bool is_word(const char *pattern, const char *word)
+{
+    size_t n = strlen(pattern);
+
+    if (n > 0 && pattern[n - 1] == '*')
+        return strncmp(pattern, word, n - 1) == 0;
+    return pattern[0] == '@' || strcmp(pattern, word) == 0;
+}
+
+static bool has_word(const json_t *value, const char *word)
+{
+    const json_t *set = json_object_get(value, "set"), *item;
+    size_t i;
+
+    if (json_is_string(value))
+        return is_word(json_string_value(value), word);
+    if (json_is_integer(value))
+        return strcmp(word, "icmp") != 0 || json_integer_value(value) == IPPROTO_ICMP;
+    json_array_foreach (set ? set : value, i, item)
+        if (has_word(item, word))
+            return true;
+    return false;
+}
+
+/* A range could. */
+static bool meets_cluster(const json_t *value, struct ip4_prefix cluster)
+{
+    const json_t *set = json_object_get(value, "set"), *prefix = json_object_get(value, "prefix");
+    const char *addr = prefix ? text_of(prefix, "addr") : json_string_value(value);
+    const json_t *item;
+    struct ip4_prefix p;
+    int64_t len = 32;
+    size_t i;
+
+    json_array_foreach (set, i, item)
+        if (meets_cluster(item, cluster))
+            return true;
+    if (set)
+        return false;
+    if (!addr || ip4_parse(addr, &p.addr) < 0 ||
+        (prefix && json_get_int(prefix, "len", 0, 32, &len) < 0))
+        return true;
+    p.len = (uint8_t)len;
+    return ip4_prefix_covers(p, cluster) || ip4_prefix_covers(cluster, p);
+}
+
+static bool is_of_ports(const json_t *left)
+{
+    const json_t *payload = json_object_get(left, "payload");
+
+    return is_text(payload, "protocol", "udp") || is_text(payload, "protocol", "tcp") ||
+           is_text(payload, "protocol", "th");
+}
+
+static bool can_be_ping(const json_t *left, const json_t *right, struct ip4_prefix cluster)
+{
+    const json_t *payload = json_object_get(left, "payload");
+    const char *value = ping_value(left);
+
+    if (is_of_ports(left))
+        return false;
+    if (is_text(payload, "protocol", "ip") && is_text(payload, "field", "saddr"))
+        return meets_cluster(right, cluster);
+    return !value || has_word(right, value);
+}
+
+static bool matches_ping(const json_t *match, struct ip4_prefix cluster)
+{
+    const json_t *left = json_object_get(match, "left"), *right = json_object_get(match, "right");
+    const char *value = ping_value(left);
+
+    if (is_equality(match))
+        return can_be_ping(left, right, cluster);
+    return !is_of_ports(left) && !(is_text(match, "op", "!=") && value && has_word(right, value));
+}
+
+/* [[key, {"accept": null}], ...], or the name of such a map, which is not looked into. */
+static bool map_could_accept_ping(const json_t *map, struct ip4_prefix cluster)
+{
+    const json_t *data = json_object_get(map, "data"), *item;
+    size_t i;
+
+    if (json_is_string(data))
+        return true;
+    json_array_foreach (json_object_get(data, "set"), i, item)
+        if (json_object_get(json_array_get(item, 1), "accept") &&
+            can_be_ping(json_object_get(map, "key"), json_array_get(item, 0), cluster))
+            return true;
+    return false;
+}
+
+static bool could_accept_ping(const json_t *rule, struct ip4_prefix cluster)
+{
+    const json_t *expr = json_object_get(rule, "expr"), *e;
+    bool is_accepted = does(rule, "accept");
+    size_t i;
+
+    json_array_foreach (expr, i, e) {
+        const json_t *match = json_object_get(e, "match"), *map = json_object_get(e, "vmap");
+
+        if (match && !matches_ping(match, cluster))
+            return false;
+        is_accepted |= map && map_could_accept_ping(map, cluster);
+    }
+    return is_accepted;
+}
+
+static bool table_could_accept_ping(const json_t *ruleset, const json_t *chain,
+                                    struct ip4_prefix cluster)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (ruleset, i, item) {
+        const json_t *rule = json_object_get(item, "rule");
+
+        if (rule && is_in_table(rule, chain) && could_accept_ping(rule, cluster) &&
+            is_on_way(chain_of_rule(ruleset, rule), true))
+            return true;
+    }
+    return false;
+}
+
+bool ruleset_find_echo_drop(const json_t *ruleset, struct ip4_prefix cluster,
+                            struct ruleset_place *ret)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (ruleset, i, item) {
+        const json_t *chain = json_object_get(item, "chain");
+
+        if (!chain || !drops_by_policy(chain, "input") || is_text(chain, "family", "ip6") ||
+            table_could_accept_ping(ruleset, chain, cluster))
             continue;
         *ret = place_of(ruleset, chain);
         ret->is_policy = true;

@@ -25,3 +25,7 @@ bool ruleset_find_forward_drop(const json_t *ruleset, struct ip4_prefix cluster,
  */
 bool ruleset_find_port_drop(const json_t *ruleset, uint16_t port, bool is_incoming,
                             struct ruleset_place *ret);
+/* A chain that drops by policy what comes in, and whose table has no rule that could let the peers'
+ * pings pass which come out of the overlay's device. A condition that is not understood could. */
+bool ruleset_find_echo_drop(const json_t *ruleset, struct ip4_prefix cluster,
+                            struct ruleset_place *ret);

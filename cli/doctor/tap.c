@@ -21,6 +21,7 @@
 #define INNER_IP_OFFSET (8 + 8 + 14)
 #define INNER_PROTOCOL_OFFSET (INNER_IP_OFFSET + PROTOCOL_OFFSET)
 #define INNER_ICMP_OFFSET (INNER_IP_OFFSET + 20)
+#define INNER_ID_OFFSET (INNER_ICMP_OFFSET + 4)
 
 struct tap {
     int fd;
@@ -28,19 +29,22 @@ struct tap {
     size_t count;
 };
 
-/* An echo reply in VXLAN to this port; the socket hands over packets from their IP header on. */
-static int set_filter(int fd, uint16_t port)
+/* An echo reply of this identifier in VXLAN to this port; the socket hands over packets from their
+ * IP header on. */
+static int set_filter(int fd, uint16_t port, uint16_t id_be)
 {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_B | BPF_ABS, PROTOCOL_OFFSET),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 8),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 10),
         BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
         BPF_STMT(BPF_LD | BPF_H | BPF_IND, PORT_OFFSET),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, port, 0, 5),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, port, 0, 7),
         BPF_STMT(BPF_LD | BPF_B | BPF_IND, INNER_PROTOCOL_OFFSET),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMP, 0, 3),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMP, 0, 5),
         BPF_STMT(BPF_LD | BPF_B | BPF_IND, INNER_ICMP_OFFSET),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_ECHOREPLY, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ICMP_ECHOREPLY, 0, 3),
+        BPF_STMT(BPF_LD | BPF_H | BPF_IND, INNER_ID_OFFSET),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohs(id_be), 0, 1),
         BPF_STMT(BPF_RET | BPF_K, sizeof(struct iphdr)),
         BPF_STMT(BPF_RET | BPF_K, 0),
     };
@@ -52,7 +56,7 @@ static int set_filter(int fd, uint16_t port)
 }
 
 /* The protocol comes last: nothing is heard that the filter has not seen. */
-static int open_filtered(uint16_t port, int *ret_fd)
+static int open_filtered(uint16_t port, uint16_t id_be, int *ret_fd)
 {
     AUTO_CLOSE int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     const struct sockaddr_ll all = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP)};
@@ -60,7 +64,7 @@ static int open_filtered(uint16_t port, int *ret_fd)
 
     if (fd < 0)
         return err_sys(errno, "open a socket that hears packets");
-    r = set_filter(fd, port);
+    r = set_filter(fd, port, id_be);
     if (r < 0)
         return r;
     if (bind(fd, (const struct sockaddr *)&all, sizeof all) < 0)
@@ -69,10 +73,10 @@ static int open_filtered(uint16_t port, int *ret_fd)
     return 0;
 }
 
-int tap_open(uint16_t udp_port, struct tap **ret_tap)
+int tap_open(uint16_t udp_port, uint16_t id_be, struct tap **ret_tap)
 {
     struct tap *tap;
-    int fd, r = open_filtered(udp_port, &fd);
+    int fd, r = open_filtered(udp_port, id_be, &fd);
 
     if (r < 0)
         return r;

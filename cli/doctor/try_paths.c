@@ -7,6 +7,7 @@
 #include "cli/doctor/tcp_probe.h"
 #include "lib/api/mesh.h"
 #include "lib/base/error.h"
+#include "lib/base/random.h"
 
 #define EXAMINED_MAX 16
 
@@ -28,14 +29,15 @@ static const json_t *peer_of(const json_t *agent, uint32_t vtep)
     return NULL;
 }
 
-static int ping_all(struct facts *facts, struct ping_target **ret_targets, size_t *ret_count)
+static int ping_all(struct facts *facts, uint16_t id_be, struct ping_target **ret_targets,
+                    size_t *ret_count)
 {
     AUTO_FREE struct ping_target *targets = report_ping_targets(facts->agent, ret_count);
     int r;
 
     if (*ret_count > PING_TARGETS_MAX)
         *ret_count = PING_TARGETS_MAX;
-    r = *ret_count > 0 ? ping_run(MESH_DEVICE_NAME, targets, *ret_count) : 0;
+    r = *ret_count > 0 ? ping_run_as(MESH_DEVICE_NAME, id_be, targets, *ret_count) : 0;
     if (r == 0)
         *ret_targets = TAKE_PTR(targets);
     return r;
@@ -201,10 +203,11 @@ int try_paths(struct facts *facts)
     AUTO_FREE struct ping_target *targets = NULL;
     AUTO_TAP struct tap *tap = NULL;
     size_t count, chosen = 0;
-    int r = tap_open(MESH_VXLAN_PORT, &tap);
+    uint16_t id_be = (uint16_t)random_u64();
+    int r = tap_open(MESH_VXLAN_PORT, id_be, &tap);
 
     if (r == 0)
-        r = ping_all(facts, &targets, &count);
+        r = ping_all(facts, id_be, &targets, &count);
     if (r < 0)
         return r;
     take_targets(facts, targets, count);

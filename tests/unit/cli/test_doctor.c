@@ -145,6 +145,8 @@ static char *causes_of(const struct row *row)
 #define MATCH(left, right) "{\"match\":{\"op\":\"==\",\"left\":" left ",\"right\":" right "}},"
 #define DPORT "{\"payload\":{\"protocol\":\"udp\",\"field\":\"dport\"}}"
 #define SADDR "{\"payload\":{\"protocol\":\"ip\",\"field\":\"saddr\"}}"
+#define ICMP_TYPE "{\"payload\":{\"protocol\":\"icmp\",\"field\":\"type\"}}"
+#define LETS_VXLAN_IN CHAIN("input", "drop") RULE(MATCH(DPORT, "4789") ACCEPT)
 #define IIFNAME "{\"meta\":{\"key\":\"iifname\"}}"
 #define UNTRIED .hostname = "node2", .host_ip = 0xc0a8010b, .is_examined = true, .mtu_bytes = 1450
 #define NAMED UNTRIED, .is_host_tried = true, .is_size_tried = true
@@ -301,6 +303,31 @@ static const struct row rows[] = {
      .firewall = "[" CHAIN("output", "accept")
          RULE(MATCH(DPORT, "{\"range\":[4000,5000]}") "{\"reject\":null}") "]"},
     {.causes = "", .firewall = "[" CHAIN("input", "drop") "]"}, /* and yet everything passes */
+    /* A firewall that lets VXLAN in; a ping out of it, only if a rule could be for it. */
+    {.causes = "pings-dropped-here", .firewall = "[" LETS_VXLAN_IN "]"},
+    {.causes = "pings-dropped-here",
+     .path = {NAMED, .answers_host = true},
+     .firewall = "[" LETS_VXLAN_IN "]"},
+    {.causes = "vxlan-dropped-here",
+     .path = {NAMED, .answers_host = true, .is_heard = true},
+     .firewall = "[" LETS_VXLAN_IN RULE(ACCEPT) "]"},
+    {.causes = "pings-dropped-here",
+     .firewall = "[" LETS_VXLAN_IN RULE(MATCH(IIFNAME, "\"lo\"") ACCEPT)
+         RULE(MATCH("{\"ct\":{\"key\":\"state\"}}", "[\"established\",\"related\"]") ACCEPT)
+             RULE(MATCH(SADDR, "{\"prefix\":{\"addr\":\"192.168.1.0\",\"len\":24}}")
+                      MATCH(ICMP_TYPE, "\"echo-request\"") ACCEPT)
+                 RULE("{\"vmap\":{\"key\":" IIFNAME
+                      ",\"data\":{\"set\":[[\"lo\",{\"accept\":null}]]}}}") "]"},
+    {.causes = "",
+     .firewall = "[" LETS_VXLAN_IN RULE(MATCH(IIFNAME, "\"vxlan*\"")
+                                            MATCH(ICMP_TYPE, "\"echo-request\"") ACCEPT) "]"},
+    {.causes = "",
+     .firewall = "[" LETS_VXLAN_IN RULE(MATCH("{\"meta\":{\"key\":\"l4proto\"}}", "1") ACCEPT) "]"},
+    {.causes = "pings-dropped-here",
+     .firewall = "[" LETS_VXLAN_IN RULE(MATCH("{\"meta\":{\"key\":\"l4proto\"}}", "6") ACCEPT) "]"},
+    {.causes = "",
+     .firewall = "[" LETS_VXLAN_IN RULE(MATCH(SADDR, "{\"set\":[\"10.42.2.0\"]}") ACCEPT) "]"},
+    {.causes = "", .firewall = "[" LETS_VXLAN_IN RULE(MATCH(SADDR, "\"@peers\"") ACCEPT) "]"},
     {.causes = "rp-filter",
      .path = {NAMED, .is_heard = true},
      .is_strict = true,
