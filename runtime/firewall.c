@@ -343,15 +343,19 @@ static void add_open(json_t *ruleset, const char *chain, const struct firewall_p
 }
 
 /* To connection tracking an ICMP error is related to whatever it quotes, whoever sends it. One that
- * a container makes up, "too big", would shrink its host's way to a peer, VXLAN and all, or the way
- * of somebody outside to its host; so they are to be of its own connections. To a peer's host,
- * which takes those for its host's, and from behind the overlay, where only the node is known,
- * which has connections of its own, it may tell of closed ports and of nothing else. */
+ * a container makes up, "too big", would shrink its host's way to a peer, VXLAN and all. Out of the
+ * mesh it leaves under the host's address, so that of its own connections would shrink somebody's
+ * way to the host, and that may be a peer, at another address than it is known by. So what changes
+ * ways is dropped, and the rest is to be of its own connections. To a peer's host, which takes
+ * those for its host's, and from behind the overlay, where only the node is known, which has
+ * connections of its own, it may tell of closed ports and of nothing else. */
 static void add_errors(json_t *ruleset, const struct firewall_spec *spec)
 {
     static const char *const directions[] = {"original", "reply"};
 
     add_chain(ruleset, ERRORS);
+    add_rule(ruleset, ERRORS, word_is_too_big(), DROP(FIREWALL_FORGED_ERROR));
+    add_rule(ruleset, ERRORS, word_is_redirect(), DROP(FIREWALL_FORGED_ERROR));
     add_rule(ruleset, ERRORS, word_is_refusal("!="), word_look_up("daddr", "@" PEERS),
              DROP(FIREWALL_FORGED_ERROR));
     for (size_t i = 0; i < ARRAY_LEN(directions); i++)

@@ -126,6 +126,16 @@ json_t *word_is_error(void)
                        "redirect", "time-exceeded", "parameter-problem")));
 }
 
+json_t *word_is_too_big(void)
+{
+    return word_match("==", word_field("icmp", "code"), json_string("frag-needed"));
+}
+
+json_t *word_is_redirect(void)
+{
+    return word_match("==", word_field("icmp", "type"), json_string("redirect"));
+}
+
 json_t *word_is_refusal(const char *op)
 {
     return word_match(op, word_field("icmp", "code"), json_string("port-unreachable"));

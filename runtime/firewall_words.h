@@ -35,7 +35,10 @@ json_t *word_is_answer(void);
 json_t *word_is_of_state(const char *state);
 /* ICMP that tells of another packet, which it quotes (RFC 792). */
 json_t *word_is_error(void);
-/* Of these the one that tells of a closed port; op "!=": the others. */
+/* Of these those that change the way to whom they quote. */
+json_t *word_is_too_big(void);
+json_t *word_is_redirect(void);
+/* Of the rest the one that tells of a closed port; op "!=": the others. */
 json_t *word_is_refusal(const char *op);
 json_t *word_is_echo_request(void);
 

@@ -175,20 +175,19 @@ def test_a_container_does_not_shrink_the_way_of_somebody_outside_to_its_host(mes
         assert not has_learned_mtu(mesh.stranger, node.ip)
 
 
-def test_a_container_tells_of_its_own_connections(mesh):
-    """It may have a network of its own behind it. Under its host's address, as all that it sends."""
-    node, first = mesh.nodes[0], mesh.containers[0]
-    for open_words in ("", "hosts"):
-        with opened(mesh, open_words):
-            forge(mesh, first, "answerbig", first.ip, mesh.stranger.ip, 1)
-            wait_for(lambda: has_learned_mtu(mesh.stranger, node.ip), 5, "the way to be smaller")
-        mesh.stranger.net("ip", "route", "flush", "cache")
-
-
-def test_but_not_to_a_peers_host_which_would_take_it_for_its_own_hosts_way(mesh):
+@pytest.mark.parametrize("whose", ["a peer's", "a peer's at another address", "somebody's"])
+def test_nor_by_a_connection_of_its_own_which_has_its_hosts_address_there(mesh, whose):
     node, peer = mesh.nodes
-    assert_errors_dropped(mesh, mesh.containers[0], node, "answerbig", peer.ip)
-    assert not has_learned_mtu(peer, node.ip)
+    other = mesh.stranger if whose == "somebody's" else peer
+    target = "192.168.1.100" if "another" in whose else other.ip
+    if target != other.ip:
+        other.net("ip", "addr", "add", f"{target}/32", "dev", "eth0")
+    try:
+        assert_errors_dropped(mesh, mesh.containers[0], node, "answerbig", target)
+    finally:
+        if target != other.ip:
+            other.net("ip", "addr", "del", f"{target}/32", "dev", "eth0")
+    assert not has_learned_mtu(other, node.ip)
 
 
 ASK_CLOSED = ("import socket, sys\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\ns.settimeout(5)\n"
@@ -200,6 +199,15 @@ def test_a_containers_closed_port_is_told_to_hosts(mesh):
     for node in mesh.nodes:
         for container in mesh.containers[:2]:
             assert node.out("/usr/bin/python3", "-c", ASK_CLOSED, container.ip) == "closed\n"
+
+
+def test_and_to_somebody_outside_who_has_a_route_to_it(mesh):
+    node, first = mesh.nodes[0], mesh.containers[0]
+    mesh.stranger.net("ip", "route", "add", "10.42.1.0/24", "via", node.ip)
+    try:
+        assert mesh.stranger.out("/usr/bin/python3", "-c", ASK_CLOSED, first.ip) == "closed\n"
+    finally:
+        mesh.stranger.net("ip", "route", "del", "10.42.1.0/24")
 
 
 def test_loopback_is_reached_from_nowhere_though_somebody_has_set_route_localnet(mesh):

@@ -209,6 +209,8 @@ static void a_nodes_table_reads_so(void **unused)
                  "icmp type == echo-request; accept\n"
                  "counter host; drop\n");
     assert_chain(ruleset, "errors",
+                 "icmp code == frag-needed; counter forged_error; drop\n"
+                 "icmp type == redirect; counter forged_error; drop\n"
                  "icmp code != port-unreachable; priority := @peers[ip daddr]; "
                  "counter forged_error; drop\n"
                  "iifname . original ip saddr . ether saddr == @endpoints; accept\n"
