@@ -46,6 +46,13 @@ static void on_runtime_look(void *data)
     overlay_look_at_routes(a->overlay);
 }
 
+static void on_heard_routes(void *data, size_t count)
+{
+    struct agent *a = data;
+
+    overlay_heard_routes(a->overlay, count);
+}
+
 /* ---- ready --------------------------------------------------------------------------------- */
 
 static void say_ready(struct agent *a)
@@ -155,6 +162,7 @@ static int start_runtime(struct agent *a)
         .tls = a->papers ? &tls : NULL,
         .via_interface = MESH_DEVICE_NAME,
         .look = on_runtime_look,
+        .heard_routes = on_heard_routes,
         .data = a,
     };
 

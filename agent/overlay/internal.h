@@ -33,6 +33,7 @@ struct overlay {
     bool is_programmed;
     uint32_t *lacking; /* owned, sorted: VTEP addresses of peers that lack their route */
     size_t lacking_count;
+    int64_t retold_ms;       /* when the runtime was last handed all routes again; 0: never */
     struct overlay_have dry; /* what a dry run would have made */
 
     struct repairs repairs;

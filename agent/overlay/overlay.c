@@ -95,6 +95,40 @@ void overlay_look_at_routes(struct overlay *o)
         look_at(o, o->lacking[i]);
 }
 
+/* What is under way, or not looked at yet, is not the runtime's fault. */
+static bool has_lost_routes(const struct overlay *o, size_t count)
+{
+    if (!o->has_want || !o->is_programmed || o->fresh.is_all || o->fresh.count > 0 ||
+        o->config.is_routing(o->config.data))
+        return false;
+    return count + o->lacking_count < o->want.peer_count;
+}
+
+static void retell_routes(struct overlay *o)
+{
+    AUTO_FREE struct overlay_change *routes = mem_array(o->want.peer_count, sizeof *routes);
+
+    for (size_t i = 0; i < o->want.peer_count; i++)
+        routes[i] = (struct overlay_change){.object = OVERLAY_ROUTE,
+                                            .verb = OVERLAY_ADD,
+                                            .addr = o->want.peers[i].vtep,
+                                            .prefix_len = o->want.subnet.len,
+                                            .mtu_bytes = o->want.peers[i].mtu_bytes};
+    o->config.routes(o->config.data, routes, o->want.peer_count);
+}
+
+void overlay_heard_routes(struct overlay *o, size_t count)
+{
+    int64_t now_ms = clock_boot_ms();
+
+    if (!has_lost_routes(o, count) || (o->retold_ms > 0 && now_ms - o->retold_ms < SWEEP_MS))
+        return;
+    log_warn("the runtime has lost routes that the kernel has, it is told all of them again",
+             LOG_U("has", count), LOG_U("wanted", o->want.peer_count));
+    o->retold_ms = now_ms;
+    retell_routes(o);
+}
+
 /* ---- what makes us look -------------------------------------------------------------------- */
 
 /* Also somebody else's route to a peer's network: it may have taken the place of ours, and the

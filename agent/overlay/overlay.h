@@ -48,6 +48,10 @@ void overlay_look(struct overlay *overlay);
 /* Look at the routes that are wanted otherwise than the kernel had them, soon. */
 void overlay_look_at_routes(struct overlay *overlay);
 
+/* So many routes the runtime has stored. When that is fewer than the kernel has right, it has lost
+ * its memory: all are handed to it again, which changes nothing in the kernel. */
+void overlay_heard_routes(struct overlay *overlay, size_t count);
+
 /* Takes the device away, with all that is on it, if it is ours; nothing is wanted any more. */
 int overlay_remove(struct overlay *overlay);
 

@@ -158,6 +158,8 @@ static void on_probed(const struct rpc_result *result, void *data)
         configure(c);
         return;
     }
+    if (reply)
+        c->config.heard_routes(c->config.data, reply->routes);
     loop_timer_set_in(c->timer, PROBE_MS);
 }
 

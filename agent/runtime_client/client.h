@@ -24,6 +24,8 @@ struct runtime_client_config {
     /* Look at the routes again: all calls are done, or the runtime is back, or it is time to try
      * again what failed. */
     void (*look)(void *data);
+    /* So many routes the runtime has stored, heard with each probe. */
+    void (*heard_routes)(void *data, size_t count);
     void *data;
 };
 

@@ -33,6 +33,11 @@ def status(node):
     return json.loads(node.out("curl", "-s", "-m", "5", "http://127.0.0.1:9180/status"))
 
 
+def listed_routes(node):
+    """The routes that the runtime has stored."""
+    return {route["destination"] for route in json.loads(node.out("quiltctl", "route", "ls", "-o", "json"))}
+
+
 def differences(before, after):
     return [f"{name}: {line}" for name in before
             for line in kernel.difference(before[name], after[name])]
@@ -72,6 +77,25 @@ def test_a_restart_with_nothing_to_do_writes_nothing_to_the_kernel(mesh):
             daemon.start().wait_ready()
         mesh.wait_settled()
     assert changes.lines() == []
+
+
+def test_a_runtime_that_lost_its_state_is_told_its_routes_again_and_no_route_is_written(bed):
+    mesh = bed.mesh(is_started=False)
+    mesh.start_control()
+    for node in mesh.nodes:
+        mesh.start_node(node)
+    mesh.wait_joined()
+    node = mesh.nodes[1]
+    runtime = mesh.runtimes[node.name]
+    before = kernel.overlay_routes(node)
+    with kernel.ChangeLog(node) as changes:
+        runtime.kill()
+        node.run("sh", "-c", "rm /var/lib/quilt-runtime/runtime.*")
+        runtime.start().wait_ready()
+        wait_for(lambda: listed_routes(node) == {mesh.subnet_of(peer) for peer in mesh.nodes if peer is not node}, 20,
+                 lambda: f"the routes to be stored: {listed_routes(node)}")
+    assert [line for line in changes.lines() if "dev vxlan100" in line] == []
+    assert kernel.overlay_routes(node) == before
 
 
 def test_an_agent_that_lost_its_state_takes_nothing_away_before_it_knows_the_peers(mesh):
