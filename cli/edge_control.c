@@ -104,31 +104,48 @@ static int fail_to_reach(const struct cli *cli, int r, const char *what,
     return err_wrap(r, "%s", what);
 }
 
+/* What has an id that is not known: the verb that lists those that are. NULL: another path. */
+static const char *lister_of(const char *path)
+{
+    static const struct {
+        const char *path, *lister;
+    } rows[] = {{"/api/tokens/", "token ls"}, {"/api/reservations/", "reservation ls"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (strncmp(path, rows[i].path, strlen(rows[i].path)) == 0)
+            return rows[i].lister;
+    return NULL;
+}
+
 /* What a person can do about an answer of this status. "": the server's words must do. Caller
  * frees. */
-static char *advice_for(unsigned int status, const char *base, const char *shown)
+static char *advice_for(unsigned int status, const char *base, const char *path, const char *shown)
 {
     bool is_plain = !http_url_is_tls(base);
 
+    if (status == 404 && lister_of(path))
+        return mem_printf("; 'quiltctl %s' shows what there is", lister_of(path));
     if (status == 426 && is_plain)
         return mem_printf("; give it as https%s", base + strlen("http"));
     if (status == 401 && !shown)
-        return mem_strdup("; nothing was shown to it: be root on its host or on a node, or give "
-                          "--token-file FILE");
+        return mem_strdup("; nothing was shown to it: be root on its host (--tls-dir DIR, where it "
+                          "has one) or on a node, or give --token-file FILE");
     if (status == 401)
         return mem_printf("; it was shown %s", shown);
     if (status == 403 && !is_plain)
         return mem_printf(
-            "; it was shown %s; be root on its host, who is an admin, or give a token of "
-            "such a role (--token-file FILE): quiltctl token create --role ROLE makes one there",
+            "; it was shown %s; be root on its host, who is an admin (--tls-dir DIR, where it has "
+            "one), or give a token of such a role (--token-file FILE): quiltctl token create "
+            "--role ROLE makes one there",
             shown ? shown : "nothing");
     return mem_strdup("");
 }
 
-static int fail_refused(const struct cli *cli, const char *what, const struct answer *answer)
+static int fail_refused(const struct cli *cli, const char *path, const char *what,
+                        const struct answer *answer)
 {
     AUTO_FREE char *advice =
-        advice_for(answer->reply.status, cli->control_plane, answer->shown.words);
+        advice_for(answer->reply.status, cli->control_plane, path, answer->shown.words);
     int r = reply_fail(&answer->reply, cli->control_plane, what);
 
     return err_fail(-r, "%s%s", err_text(), advice);
@@ -185,7 +202,7 @@ static int ask(struct cli *cli, const struct question *question, const char *wha
     }
     if (r < 0)
         return fail_to_reach(cli, r, what, answer);
-    return reply_is_success(&answer->reply) ? 0 : fail_refused(cli, what, answer);
+    return reply_is_success(&answer->reply) ? 0 : fail_refused(cli, question->path, what, answer);
 }
 
 int edge_control_bytes(struct cli *cli, const char *path, const char *what, char **ret_bytes,

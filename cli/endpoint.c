@@ -1,11 +1,13 @@
 /* quiltctl endpoint: network namespaces of this node on the mesh. */
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/edge.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/parse.h"
 
+#define USUAL_IFNAME "eth0"
 #define NETNS_DIR "/run/netns/"
 
 /* A name is one of `ip netns`; anything with a slash is a path. Caller frees. */
@@ -26,7 +28,7 @@ static int check_names(const struct cli *cli, const char *id)
 static int print_attached(const struct cli *cli, const char *id,
                           const Quilt__AttachEndpointReply *reply)
 {
-    const char *ifname = cli->ifname ? cli->ifname : "eth0";
+    const char *ifname = cli->ifname ? cli->ifname : USUAL_IFNAME;
     AUTO_STRBUF struct strbuf text = {0};
     AUTO_JSON json_t *said = NULL;
 
@@ -41,6 +43,16 @@ static int print_attached(const struct cli *cli, const char *id,
     return output_text(text.data);
 }
 
+static int fail_to_attach(const char *what, const char *error, const char *word, const char *netns)
+{
+    int r = edge_refused(what, error);
+
+    if (strchr(word, '/') || access(netns, F_OK) == 0)
+        return r;
+    return err_fail(-r, "%s; there is no namespace %s: 'ip netns add %s' makes it", err_text(),
+                    word, word);
+}
+
 int cmd_endpoint_attach(struct cli *cli, char **args)
 {
     AUTO_FREE char *what = mem_printf("attach endpoint %s", args[0]);
@@ -52,7 +64,7 @@ int cmd_endpoint_attach(struct cli *cli, char **args)
 
     r = check_names(cli, args[0]);
     if (r < 0)
-        return err_wrap(r, "attach endpoint");
+        return output_misuse("attach endpoint");
     request.id = args[0];
     request.netns = netns;
     if (cli->ifname)
@@ -65,8 +77,28 @@ int cmd_endpoint_attach(struct cli *cli, char **args)
         return r;
     reply = (const Quilt__AttachEndpointReply *)(const void *)answer;
     if (!reply->success)
-        return edge_refused(what, reply->error);
+        return fail_to_attach(what, reply->error, args[1], netns);
     return print_attached(cli, args[0], reply);
+}
+
+/* Gone is gone, and a success; that there was none may be a slip. */
+static int print_detached(const struct cli *cli, const char *id,
+                          const Quilt__DetachEndpointReply *reply)
+{
+    const char *ifname = cli->ifname ? cli->ifname : USUAL_IFNAME;
+    AUTO_FREE char *text = NULL;
+    AUTO_JSON json_t *said = NULL;
+
+    if (cli->format == OUTPUT_JSON) {
+        said = json_pack("{s:s, s:b}", "detached", id, "was_attached", !reply->was_absent);
+        return output_json(said);
+    }
+    if (reply->was_absent)
+        text = mem_printf("no endpoint %s was attached as %s; 'quiltctl endpoint ls' lists them\n",
+                          id, ifname);
+    else
+        text = mem_printf("detached %s\n", id);
+    return output_text(text);
 }
 
 int cmd_endpoint_detach(struct cli *cli, char **args)
@@ -75,13 +107,11 @@ int cmd_endpoint_detach(struct cli *cli, char **args)
     Quilt__DetachEndpointRequest request = QUILT__DETACH_ENDPOINT_REQUEST__INIT;
     const Quilt__DetachEndpointReply *reply;
     AUTO_REPLY ProtobufCMessage *answer = NULL;
-    AUTO_FREE char *text = NULL;
-    AUTO_JSON json_t *said = NULL;
     int r;
 
     r = check_names(cli, args[0]);
     if (r < 0)
-        return err_wrap(r, "detach endpoint");
+        return output_misuse("detach endpoint");
     request.id = args[0];
     if (cli->ifname)
         request.ifname = (char *)(uintptr_t)cli->ifname;
@@ -92,12 +122,7 @@ int cmd_endpoint_detach(struct cli *cli, char **args)
     reply = (const Quilt__DetachEndpointReply *)(const void *)answer;
     if (!reply->success)
         return edge_refused(what, reply->error);
-    if (cli->format == OUTPUT_JSON) {
-        said = json_pack("{s:s}", "detached", args[0]);
-        return output_json(said);
-    }
-    text = mem_printf("detached %s\n", args[0]);
-    return output_text(text);
+    return print_detached(cli, args[0], reply);
 }
 
 static json_t *endpoints_to_json(const Quilt__ListEndpointsReply *reply)

@@ -76,6 +76,15 @@ int output_table(const struct table *table)
     return output_text(out.data);
 }
 
+int output_misuse(const char *what)
+{
+    AUTO_STRBUF struct strbuf text = {0};
+
+    strbuf_add_printable(&text, err_text());
+    (void)fprintf(stderr, "quiltctl: %s: %s\n", what, text.data);
+    return EXIT_USAGE;
+}
+
 int output_json(const json_t *value)
 {
     AUTO_FREE char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);

@@ -24,5 +24,8 @@ char *time_format(int64_t unix_s, char ret_text[static TIME_TEXT_SIZE]);
 /* To stdout. Failing to write is a failure of the command: -errno with a text. */
 int output_text(const char *text);
 int output_table(const struct table *table);
+/* The command line is wrong in what a verb takes: says so, with the latest failure, to standard
+ * error. Returns EXIT_USAGE. */
+int output_misuse(const char *what);
 /* Indented, ASCII only, members in order of insertion. */
 int output_json(const json_t *value);

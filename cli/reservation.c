@@ -40,13 +40,13 @@ int cmd_reservation_ls(struct cli *cli, char **args)
 
 /* The path of this host's reservation; names have nothing in them that a path would read in another
  * way. */
-static int path_of(const char *what, const char *word, char **ret_path)
+static int path_of(const char *word, char **ret_path)
 {
     char host[HOSTNAME_TEXT_SIZE];
     int r = api_reservation_host(word, host);
 
     if (r < 0)
-        return err_wrap(r, "%s", what);
+        return r;
     *ret_path = mem_printf("/api/reservations/%s", host);
     return 0;
 }
@@ -63,12 +63,12 @@ int cmd_node_reserve(struct cli *cli, char **args)
     AUTO_FREE char *json = NULL, *path = NULL, *words = NULL;
     AUTO_JSON json_t *body = NULL;
     struct ip4_prefix subnet;
-    int r = path_of(what, args[0], &path);
+    int r = path_of(args[0], &path);
 
-    if (r == 0 && ip4_prefix_parse(args[1], &subnet) < 0)
-        r = err_wrap(-EINVAL, "%s", what);
+    if (r == 0)
+        r = ip4_prefix_parse(args[1], &subnet);
     if (r < 0)
-        return r;
+        return output_misuse(what);
     json = json_to_text(wish);
     r = edge_control_send(cli, "PUT", path, json, what, &body);
     words = mem_printf("reserved %s for %s\n", args[1], args[0]);
@@ -80,10 +80,11 @@ int cmd_reservation_rm(struct cli *cli, char **args)
     static const char what[] = "take a reservation back";
     AUTO_FREE char *path = NULL, *words = NULL;
     AUTO_JSON json_t *said = json_pack("{s:s}", "host", args[0]);
-    int r = path_of(what, args[0], &path);
+    int r = path_of(args[0], &path);
 
-    if (r == 0)
-        r = edge_control(cli, "DELETE", path, what, NULL);
+    if (r < 0)
+        return output_misuse(what);
+    r = edge_control(cli, "DELETE", path, what, NULL);
     words = mem_printf("nothing is reserved for %s any more\n", args[0]);
     return r < 0 ? r : say(cli, said, words);
 }

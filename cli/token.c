@@ -151,7 +151,7 @@ int cmd_token_rm(struct cli *cli, char **args)
     int r = parse_id(args[0]);
 
     if (r < 0)
-        return err_wrap(r, "%s", what);
+        return output_misuse(what);
     path = mem_printf("/api/tokens/%s", args[0]);
     r = edge_control(cli, "DELETE", path, what, NULL);
     if (r < 0)

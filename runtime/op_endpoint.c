@@ -237,8 +237,10 @@ static int detach_apply(struct op *op, struct runtime *rt)
 static void detach_answer(const struct op *op, const struct runtime *rt)
 {
     Quilt__DetachEndpointReply reply = QUILT__DETACH_ENDPOINT_REPLY__INIT;
+    const struct detach *detach = (const struct detach *)op;
 
     reply.success = !op->error;
+    reply.was_absent = !op->error && detach->addr == 0;
     if (op->error)
         reply.error = op->error;
     rpc_reply(op->call, &reply.base);

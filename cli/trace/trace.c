@@ -129,9 +129,10 @@ int cmd_trace(struct cli *cli, char **args)
     struct flow flow = {0};
     int r = parse_flow(args, &flow);
 
+    if (r < 0)
+        return output_misuse("trace");
     cli->patience_ms = PATIENCE_MS;
-    if (r == 0)
-        r = look_at_way(cli, &flow, &look, &hops);
+    r = look_at_way(cli, &flow, &look, &hops);
     if (r == 0 && look.netns)
         r = send_and_follow(&look, &flow, &journey);
     return r < 0 ? r : show(cli, &hops, &journey);

@@ -133,6 +133,11 @@ def failed(result, text):
     assert result.returncode == 1
 
 
+def misused(result, text):
+    """The same for a wrong command line, exit code 2."""
+    assert (result.stdout, result.stderr, result.returncode) == ("", f"quiltctl: {text}\n", 2)
+
+
 # ---- nodes -----------------------------------------------------------------------------------------
 
 def test_nodes_are_listed_in_a_table(control):
@@ -235,11 +240,20 @@ def test_a_subnet_is_reserved_listed_and_taken_back(control):
 
 
 def test_a_reservation_that_cannot_be_never_leaves_this_host(control):
-    failed(run("node", "reserve", "a/../b", "10.42.7.0/24", control=control),
-           "reserve a subnet: host: 'a/../b' is neither a host name nor an IPv4 address")
+    misused(run("node", "reserve", "a/../b", "10.42.7.0/24", control=control),
+            "reserve a subnet: host: 'a/../b' is neither a host name nor an IPv4 address")
+    misused(run("reservation", "rm", "a/../b", control=control),
+            "take a reservation back: host: 'a/../b' is neither a host name nor an IPv4 address")
     result = run("node", "reserve", "node7", "10.42.7.1/24", control=control)
-    assert result.returncode == 1 and result.stderr.startswith("quiltctl: reserve a subnet: ")
+    assert result.returncode == 2 and result.stderr.startswith("quiltctl: reserve a subnet: ")
     assert control.asked == []
+
+
+def test_a_reservation_that_is_not_there_is_answered_with_where_they_are_listed(control):
+    control.answers["DELETE", "/api/reservations/node8"] = (404, {"detail": "no subnet is reserved for this host"})
+    failed(run("reservation", "rm", "node8", control=control),
+           "take a reservation back: no subnet is reserved for this host "
+           f"(HTTP 404 from {control.url}); 'quiltctl reservation ls' shows what there is")
 
 
 def test_what_stands_in_the_way_of_a_reservation_is_shown(control):
@@ -351,15 +365,18 @@ def test_attaching_passes_name_and_address_and_speaks_json(runtime):
 
 def test_what_the_runtime_refuses_is_an_error(runtime):
     runtime.replies["AttachEndpoint"] = {"success": False, "error": "no address left in 10.42.1.0/24"}
-    failed(run("endpoint", "attach", "web", "ns", runtime=runtime),
+    failed(run("endpoint", "attach", "web", "/proc/1/ns/net", runtime=runtime),
            "attach endpoint web: no address left in 10.42.1.0/24")
+    failed(run("endpoint", "attach", "web", "nope", runtime=runtime),
+           "attach endpoint web: no address left in 10.42.1.0/24; there is no namespace nope: 'ip netns add nope' makes it")
     runtime.replies["DetachEndpoint"] = {"success": False, "error": "busy"}
     failed(run("endpoint", "detach", "web", runtime=runtime), "detach endpoint web: busy")
 
 
 def test_a_bad_id_never_reaches_the_runtime(runtime):
-    failed(run("endpoint", "attach", "../x", "ns", runtime=runtime),
-           "attach endpoint: '../x' is not an id: 1 to 253 of A-Z a-z 0-9 _ . -")
+    for verb in (["attach", "../x", "ns"], ["detach", "../x"]):
+        misused(run("endpoint", *verb, runtime=runtime),
+                f"{verb[0]} endpoint: '../x' is not an id: 1 to 253 of A-Z a-z 0-9 _ . -")
     assert runtime.asked == []
 
 
@@ -367,7 +384,17 @@ def test_an_endpoint_is_detached(runtime):
     runtime.replies["DetachEndpoint"] = {"success": True}
     assert run("endpoint", "detach", "web", "--ifname", "net1", runtime=runtime).stdout == "detached web\n"
     assert runtime.asked[0][1].ifname == "net1"
-    assert json.loads(run("endpoint", "detach", "web", "-o", "json", runtime=runtime).stdout) == {"detached": "web"}
+    assert json.loads(run("endpoint", "detach", "web", "-o", "json", runtime=runtime).stdout) == {
+        "detached": "web", "was_attached": True}
+
+
+def test_detaching_what_is_not_there_succeeds_and_says_so(runtime):
+    runtime.replies["DetachEndpoint"] = {"success": True, "was_absent": True}
+    result = run("endpoint", "detach", "typo", runtime=runtime)
+    assert (result.returncode, result.stdout) == (
+        0, "no endpoint typo was attached as eth0; 'quiltctl endpoint ls' lists them\n")
+    assert json.loads(run("endpoint", "detach", "typo", "-o", "json", runtime=runtime).stdout) == {
+        "detached": "typo", "was_attached": False}
 
 
 def test_endpoints_are_listed(runtime):
@@ -468,7 +495,7 @@ def test_status_works_when_nothing_else_does():
 
 @pytest.mark.parametrize("words", [[], ["nod"], ["node"], ["node", "show"], ["node", "ls", "x"], ["node", "ls", "--ip=1"],
                                    ["version", "-o", "yaml"], ["--agent=ftp://x", "status"], ["--runtime=unix:x", "status"],
-                                   ["--nonsense"],
+                                   ["--nonsense"], ["trace", "1", "2"], ["trace", "10.42.1.1", "10.42.2.1", "sctp"],
                                    ["endpoint", "ls", "--ifname", "x"], ["node", "ls", "--control-plane", "http://x/y"]])
 def test_wrong_words_are_usage_errors(words):
     result = subprocess.run([QUILTCTL, *words], capture_output=True, text=True, timeout=20, check=False)

@@ -101,7 +101,7 @@ def test_a_node_looks_as_itself(on_node):
     assert [node["hostname"] for node in on_node.json("node", "ls")] == ["node1"]
     assert on_node.fails("node", "rm", "node1") == (
         f"remove node: a node may not DELETE /api/nodes/:id; this is for an admin (HTTP 403 from {on_node.url}); it was "
-        f"shown {on_node.state_dir}/tls/node.pem; be root on its host, who is an admin, or give a token of such a role "
+        f"shown {on_node.state_dir}/tls/node.pem; be root on its host, who is an admin (--tls-dir DIR, where it has one), or give a token of such a role "
         "(--token-file FILE): quiltctl token create --role ROLE makes one there")
     assert "a node may not GET /api/reservations; this is for a viewer or an admin" in on_node.fails("reservation", "ls")
 
@@ -116,7 +116,7 @@ def test_who_has_nothing_is_told_what_would_help(plane, afar):
     assert "none of the CAs in the system's list" in said and "--tls-ca FILE" in said and "--token-file FILE" in said
     assert afar.fails("--tls-ca", plane.pki / "ca.pem", "node", "ls") == (
         f"list nodes: this needs a certificate or an access token of this cluster (HTTP 401 from {afar.url}); nothing "
-        "was shown to it: be root on its host or on a node, or give --token-file FILE")
+        "was shown to it: be root on its host (--tls-dir DIR, where it has one) or on a node, or give --token-file FILE")
 
 
 def test_given_files_are_shown_instead_of_those_that_are_here(plane, on_node):
@@ -283,7 +283,8 @@ def test_tokens_are_listed_and_removed(plane, here, tmp_path):
     assert here.ok("token", "ls", "-o", "wide").splitlines()[2].count(" UTC") == 2
     assert here.ok("token", "rm", made) == f"removed token {made}; nodes that joined with it stay\n"
     assert made not in here.ok("token", "ls")
-    assert here.fails("token", "rm", made) == f"remove a token: there is no token of this id (HTTP 404 from {here.url})"
+    assert here.fails("token", "rm", made) == (f"remove a token: there is no token of this id (HTTP 404 from {here.url}); "
+                                               "'quiltctl token ls' shows what there is")
     assert len(here.json("node", "ls")) == 1
     made = here.json("token", "create")["id"]
     assert here.json("token", "rm", made) == {"removed": made}
@@ -291,7 +292,6 @@ def test_tokens_are_listed_and_removed(plane, here, tmp_path):
 
 def test_what_the_control_plane_does_not_like_is_shown(here):
     assert "max_uses" in here.fails("token", "create", "--role", "viewer", "--max-uses", "3")
-    assert "'../nodes' is not an id" in here.fails("token", "rm", "../nodes")
 
 
 @pytest.mark.parametrize("words", [
@@ -300,7 +300,7 @@ def test_what_the_control_plane_does_not_like_is_shown(here):
     ["--token", "x", "--token-file", "y", "node", "ls"], ["--token", "x", "--tls-cert", "y", "--tls-key", "z", "status"],
     ["token", "create", "--role", "king"], ["token", "create", "--ttl", "1w"], ["token", "create", "--ttl", "4000d"],
     ["token", "create", "--max-uses", "many"], ["token", "create", "--ttl", "1h", "--ttl-secs", "3600"],
-    ["token", "rm"], ["ca"],
+    ["token", "rm"], ["ca"], ["token", "rm", "../nodes"],
 ])
 def test_wrong_words_are_usage_errors(afar, words):
     result = afar.run(*words)

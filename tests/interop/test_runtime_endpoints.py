@@ -27,8 +27,8 @@ def test_containers_are_attached_listed_and_detached(node):
     status = node.call("GetStatus")
     assert (status.subnet, status.cluster_cidr, status.endpoints, status.addresses_free, status.routes,
             list(status.problems)) == ("10.42.1.0/24", "10.42.0.0/16", 2, 252, 0, [])
-    node.ok("DetachEndpoint", id="c1")
-    node.ok("DetachEndpoint", id="c1", ifname="eth0")
+    assert not node.ok("DetachEndpoint", id="c1").was_absent
+    assert node.ok("DetachEndpoint", id="c1", ifname="eth0").was_absent
     assert "qv0a2a0101" not in node.out("ip link")
     assert "eth0" not in node.out("ip netns exec c1 ip link")
     assert [e.id for e in node.call("ListEndpoints").endpoints] == ["c2"]
