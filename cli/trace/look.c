@@ -5,6 +5,7 @@
 
 #include "cli/doctor/ruleset.h"
 #include "cli/edge.h"
+#include "cli/ping.h"
 #include "lib/api/mesh.h"
 #include "lib/base/error.h"
 #include "lib/net/fdb.h"
@@ -238,12 +239,24 @@ static void look_at_fdb(struct way *w)
              mem_printf("%s is at %s", mac, ip4_format(entry.remote, host)));
 }
 
+/* One that is not known, or silent, is asked for once more: it may just not have been needed. */
+static bool find_next_hop(struct way *w, int ifindex, uint32_t addr, struct neigh_entry *ret)
+{
+    struct ping_target host = {.addr = w->look->host_ip};
+
+    if (neigh_get(w->nl, ifindex, addr, ret) == 0 && !neigh_is_silent(ret))
+        return true;
+    return ping_run(NULL, &host, 1) == 0 && neigh_get(w->nl, ifindex, addr, ret) == 0;
+}
+
 static void look_at_underlay(struct way *w)
 {
     struct route_path path;
     struct link_info link;
+    struct neigh_entry next;
     char host[IP4_TEXT_SIZE], gateway[IP4_TEXT_SIZE];
     const char *device;
+    bool is_known, is_silent;
     int r;
 
     if (w->look->host_ip == 0)
@@ -254,11 +267,18 @@ static void look_at_underlay(struct way *w)
         return;
     }
     device = device_name(w, path.ifindex, &link);
-    hops_add(w->hops, "underlay route", HOP_FINE,
-             mem_printf("%s %s%s dev %s, mtu %u", ip4_format(w->look->host_ip, host),
+    is_known =
+        find_next_hop(w, path.ifindex, path.gateway ? path.gateway : w->look->host_ip, &next);
+    is_silent = is_known && neigh_is_silent(&next);
+    hops_add(w->hops, "underlay route", is_silent ? HOP_BROKEN : HOP_FINE,
+             mem_printf("%s %s%s dev %s, mtu %u%s%s%s", ip4_format(w->look->host_ip, host),
                         path.gateway ? "via " : "on the link",
                         path.gateway ? ip4_format(path.gateway, gateway) : "", device,
-                        path.mtu_bytes));
+                        path.mtu_bytes, is_known ? ", neighbour " : "",
+                        is_known ? neigh_state_word(next.state) : "",
+                        is_silent ? ": nobody there answers ARP; see to the cable, the switch and "
+                                    "the other host"
+                                  : ""));
 }
 
 /* ---- the far side -------------------------------------------------------------------------- */

@@ -9,6 +9,27 @@
 #include "lib/net/message.h"
 #include "lib/net/route.h"
 
+const char *neigh_state_word(uint16_t state)
+{
+    static const struct {
+        uint16_t state;
+        const char *word;
+    } words[] = {{NUD_INCOMPLETE, "INCOMPLETE"}, {NUD_REACHABLE, "REACHABLE"},
+                 {NUD_STALE, "STALE"},           {NUD_DELAY, "DELAY"},
+                 {NUD_PROBE, "PROBE"},           {NUD_FAILED, "FAILED"},
+                 {NUD_NOARP, "NOARP"},           {NUD_PERMANENT, "PERMANENT"}};
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (state & words[i].state)
+            return words[i].word;
+    return "NONE";
+}
+
+bool neigh_is_silent(const struct neigh_entry *entry)
+{
+    return (entry->state & (NUD_INCOMPLETE | NUD_FAILED)) != 0;
+}
+
 bool neigh_parse(const struct nlmsghdr *message, struct neigh_entry *ret_entry)
 {
     const struct ndmsg *header = nl_message_header(message, sizeof *header);
@@ -19,6 +40,7 @@ bool neigh_parse(const struct nlmsghdr *message, struct neigh_entry *ret_entry)
     nl_attrs_parse(message, sizeof *header, &attrs);
     *ret_entry = (struct neigh_entry){.ifindex = header->ndm_ifindex,
                                       .addr = nl_attr_ip4(&attrs, NDA_DST),
+                                      .state = header->ndm_state,
                                       .is_permanent = (header->ndm_state & NUD_PERMANENT) != 0,
                                       .is_external = (header->ndm_flags & NTF_EXT_LEARNED) != 0,
                                       .protocol = nl_attr_u8(&attrs, NDA_PROTOCOL, 0)};

@@ -9,10 +9,16 @@ struct neigh_entry {
     int ifindex;
     uint32_t addr; /* host order */
     struct mac mac;
+    uint16_t state;    /* read only: NUD_... */
     bool is_permanent; /* read only: NUD_PERMANENT is set */
     bool is_external;  /* read only: NTF_EXT_LEARNED is set */
     uint8_t protocol;  /* read only: NDA_PROTOCOL */
 };
+
+/* As ip(8) writes it: "REACHABLE"; "NONE" for what has none. */
+const char *neigh_state_word(uint16_t state);
+/* Nobody has answered when it was asked for, so far or for good. */
+bool neigh_is_silent(const struct neigh_entry *entry);
 
 /* Reads one message of a dump or a notification. False: it is no IPv4 RTM_NEWNEIGH. */
 bool neigh_parse(const struct nlmsghdr *message, struct neigh_entry *ret_entry);

@@ -99,6 +99,21 @@ def test_a_network_that_drops_vxlan(mesh):
     assert trace(mesh)["answered"]
 
 
+@pytest.mark.parametrize("whose", [0, 1])
+def test_a_cable_that_is_pulled_is_no_firewall(bed, whose):
+    """On every path, as soon as the kernel knows that nobody answers any more."""
+    mesh = bed.mesh(hosts=2, control_options="--node-timeout 60s")
+    wait_for(lambda: trace(mesh)["answered"], 10, "a packet to be answered", 0.2)
+    mesh.nodes[whose].set_cable(False)
+    mesh.nodes[0].net("ip", "neigh", "flush", "dev", "eth0")
+    report = trace(mesh)
+    assert report["died_at"] == "underlay route" and states(report)["underlay route"] == "BROKEN", report
+    assert "see to the cable" in report["why"]
+    mesh.nodes[whose].set_cable(True)
+    wait_for(lambda: trace(mesh)["answered"], 20, "a packet to be answered", 0.5)
+    assert states(trace(mesh))["underlay route"] == "ok"
+
+
 def test_a_container_without_a_route(mesh):
     mesh.containers[0].run("ip", "route", "del", "default")
     try:

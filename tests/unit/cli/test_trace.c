@@ -23,6 +23,7 @@ static const struct {
     {"container", "no route inside", NULL, {SENT}},
     {"filter", "no other device", NULL, {SENT, SEEN(true)}},
     {"route", "broken", "route", {SENT, SEEN(true)}},
+    {"underlay route", "broken", "underlay route", {SENT, SEEN(true)}},
     {"far endpoint", "the other did not", NULL, {SENT, .is_local = true, SEEN(true)}},
     {"fdb", "broken", "fdb", {SENT, SEEN(true, true)}},
     {"underlay route", "did not leave", NULL, {SENT, SEEN(true, true)}},

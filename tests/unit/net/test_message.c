@@ -93,9 +93,23 @@ static void a_neighbour_is_read(void **state)
     assert_int_equal(entry.addr, 0x0a2a0200);
     assert_memory_equal(entry.mac.bytes, "\x02\x51\x0a\x2a\x02\x00", 6);
     assert_true(entry.is_permanent);
+    assert_string_equal(neigh_state_word(entry.state), "PERMANENT");
+    assert_false(neigh_is_silent(&entry));
     assert_true(entry.is_external);
     assert_int_equal(entry.protocol, 81);
     assert_false(fdb_parse(message, &other));
+}
+
+static void a_neighbour_that_nobody_answers_for_is_silent(void **state)
+{
+    assert_true(neigh_is_silent(&(struct neigh_entry){.state = 0x01}));
+    assert_string_equal(neigh_state_word(0x01), "INCOMPLETE");
+    assert_true(neigh_is_silent(&(struct neigh_entry){.state = 0x20}));
+    assert_string_equal(neigh_state_word(0x20), "FAILED");
+    assert_false(neigh_is_silent(&(struct neigh_entry){.state = 0x04}));
+    assert_string_equal(neigh_state_word(0x04), "STALE");
+    assert_false(neigh_is_silent(&(struct neigh_entry){0}));
+    assert_string_equal(neigh_state_word(0), "NONE");
 }
 
 static void a_forwarding_entry_is_read(void **state)
@@ -418,6 +432,7 @@ int main(void)
         cmocka_unit_test(a_veth_device_is_read),
         cmocka_unit_test(an_address_is_read),
         cmocka_unit_test(a_neighbour_is_read),
+        cmocka_unit_test(a_neighbour_that_nobody_answers_for_is_silent),
         cmocka_unit_test(a_forwarding_entry_is_read),
         cmocka_unit_test(routes_are_read),
         cmocka_unit_test(a_way_out_is_read),
