@@ -150,8 +150,8 @@ static void a_table_is_replaced_where_a_thing_of_it_is_another_one(void **state)
 {
     static const char *const changes[] = {
         "add chain inet quilt post { policy drop; }",
-        "flush chain inet quilt raw; delete set inet quilt peers;"
-        "add set inet quilt peers { type ipv4_addr; size 7; }",
+        ("flush chain inet quilt raw; delete set inet quilt peers;"
+         "add set inet quilt peers { type ipv4_addr; size 7; }"),
         "add quota inet quilt some { over 10 mbytes }",
     };
     AUTO_NFT struct nft *nft = open_nft();
