@@ -12,7 +12,7 @@
  *                  169.254/16 or 127/8         on it (its priority)
  *     input        only answers, ICMP echo and open ports      as a container: likewise
  *     forward      to other hosts of the mesh: likewise
- *     both         ICMP errors about connections of their own, whatever is open
+ *     both         ICMP errors about connections of their own that change no way, whatever is open
  *     postrouting  what leaves the cluster gets the host's address
  *
  * prerouting and output come before connection tracking and keep VXLAN, and what goes from
@@ -48,7 +48,7 @@ enum firewall_reason {
     FIREWALL_LINK_LOCAL,    /* from a container: 169.254/16, cloud metadata among it */
     FIREWALL_HOST,          /* from a container to its host, and neither answer nor open */
     FIREWALL_PEER_HOST,     /* likewise to another host of the mesh */
-    FIREWALL_FORGED_ERROR,  /* from a container: an ICMP error about another's connection */
+    FIREWALL_FORGED_ERROR,  /* from a container: an ICMP error that changes ways or is of others */
     FIREWALL_INVALID,       /* from a container, leaving, and no connection can be made of it */
     FIREWALL_ARP,           /* from a container: ARP, which nobody needs */
     FIREWALL_IP6,           /* from a container: IPv6, router advertisements among it */

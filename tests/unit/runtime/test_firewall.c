@@ -208,18 +208,6 @@ static void a_nodes_table_reads_so(void **unused)
                  "parameter-problem}; goto errors\n"
                  "icmp type == echo-request; accept\n"
                  "counter host; drop\n");
-    assert_chain(ruleset, "errors",
-                 "icmp code == frag-needed; counter forged_error; drop\n"
-                 "icmp type == redirect; counter forged_error; drop\n"
-                 "icmp code != port-unreachable; priority := @peers[ip daddr]; "
-                 "counter forged_error; drop\n"
-                 "iifname . original ip saddr . ether saddr == @endpoints; accept\n"
-                 "iifname . reply ip saddr . ether saddr == @endpoints; accept\n"
-                 "iifname == vxlan100; icmp code == port-unreachable; "
-                 "original ip saddr & 255.255.255.0 . priority == @origins; accept\n"
-                 "iifname == vxlan100; icmp code == port-unreachable; "
-                 "reply ip saddr & 255.255.255.0 . priority == @origins; accept\n"
-                 "counter forged_error; drop\n");
     assert_chain(ruleset, "forward",
                  "iifname != qv*; accept\n"
                  "ip daddr == 10.42.0.0/16; accept\n"
@@ -234,6 +222,25 @@ static void a_nodes_table_reads_so(void **unused)
                  "counter vxlan_of_container; drop\n"
                  "ip saddr == 10.42.1.0/24; ip daddr != 10.42.0.0/16; oifname != qv*; "
                  "masquerade\n");
+}
+
+static void containers_tell_of_their_own_connections_and_change_no_way(void **unused)
+{
+    const struct firewall_spec spec = node();
+    AUTO_JSON json_t *ruleset = firewall_ruleset(&spec);
+
+    assert_chain(ruleset, "errors",
+                 "icmp code == frag-needed; counter forged_error; drop\n"
+                 "icmp type == redirect; counter forged_error; drop\n"
+                 "icmp code != port-unreachable; priority := @peers[ip daddr]; "
+                 "counter forged_error; drop\n"
+                 "iifname . original ip saddr . ether saddr == @endpoints; accept\n"
+                 "iifname . reply ip saddr . ether saddr == @endpoints; accept\n"
+                 "iifname == vxlan100; icmp code == port-unreachable; "
+                 "original ip saddr & 255.255.255.0 . priority == @origins; accept\n"
+                 "iifname == vxlan100; icmp code == port-unreachable; "
+                 "reply ip saddr & 255.255.255.0 . priority == @origins; accept\n"
+                 "counter forged_error; drop\n");
 }
 
 static void the_sets_say_who_may_send_what(void **unused)
@@ -489,6 +496,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_nodes_table_reads_so),
+        cmocka_unit_test(containers_tell_of_their_own_connections_and_change_no_way),
         cmocka_unit_test(the_sets_say_who_may_send_what),
         cmocka_unit_test(without_a_subnet_nothing_gets_in_and_nothing_is_rewritten),
         cmocka_unit_test(what_the_operator_opens_is_open),
