@@ -181,7 +181,7 @@ struct registry {
     struct reservation *by_host;      /* by its facts' host, */
     struct reservation *reservations; /* and in the order of their making */
     struct suspect suspects[SUSPECTS_MAX];
-    int64_t witnesses_awake_ms; /* we have been listening since then */
+    int64_t witnesses_awake_ms; /* what is told since then is of now */
     int64_t haste_since_ms;     /* so many went down since then for what others say: */
     size_t haste_count;
     struct registry_change *changes; /* all under way */

@@ -16,6 +16,9 @@
 #define HASTE_SHARE 8
 #define HASTE_ALWAYS 2
 #define HASTE_NEVER (SUSPECTS_MAX / 2) /* more are known to be more */
+/* After we were held up, what had waited meanwhile is read within this time: what it says may be as
+ * old as the wait. */
+#define WAITED_MS 1000
 /* A cell that is older is not shown. */
 #define CELL_MAX_MS 600000
 
@@ -70,7 +73,7 @@ void registry_note_probes(struct registry *r, struct node *by, const struct api_
 
 void registry_doubt_witnesses(struct registry *r, struct moment now)
 {
-    r->witnesses_awake_ms = now.boot_ms;
+    r->witnesses_awake_ms = now.boot_ms + WAITED_MS;
 }
 
 /* ---- judging ------------------------------------------------------------------------------- */

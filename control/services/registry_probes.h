@@ -16,7 +16,7 @@
 /* With a heartbeat that was heard. Nodes that are not known are left out. */
 void registry_note_probes(struct registry *registry, struct node *by,
                           const struct api_probe *probes, size_t count, struct moment now);
-/* We were away: what was told before accuses nobody. */
+/* We were held up: what was told before, or has waited meanwhile, accuses nobody. */
 void registry_doubt_witnesses(struct registry *registry, struct moment now);
 
 /* Those that are accused are handed over when they are to be down; true while there is anybody to

@@ -49,7 +49,7 @@ enum witness_verdict { WITNESS_NOTHING, WITNESS_LOST, WITNESS_REACHED };
 struct witness_case {
     int64_t last_beat_ms; /* of the node */
     int64_t fresh_ms;     /* what was told before does not count any more */
-    int64_t awake_ms;     /* nor does a loss that was told before: we were away ourselves */
+    int64_t awake_ms;     /* nor does a loss that was told before: we were held up */
     int64_t now_ms;
     /* False: there is no such node any more. */
     bool (*standing)(void *data, const char *node_id, struct witness_standing *ret_standing);
