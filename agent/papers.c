@@ -214,10 +214,15 @@ bool papers_refresh(struct papers *p)
 
 static bool is_gone(const char *path)
 {
-    if (access(path, F_OK) == 0 || errno != ENOENT)
-        return false;
-    log_warn("somebody deleted a file of this node, it is written again", LOG_S("file", path));
-    return true;
+    return access(path, F_OK) < 0 && errno == ENOENT;
+}
+
+/* r: what came of writing it. */
+static int say_restored(const char *path, int r)
+{
+    if (r == 0)
+        log_warn("somebody deleted a file of this node, it is written again", LOG_S("file", path));
+    return r;
 }
 
 /* In the order in which they were written first. */
@@ -227,11 +232,11 @@ static int restore(const struct papers *p)
     int r = file_make_dirs(p->dir, DIR_MODE);
 
     if (r == 0 && is_own && is_gone(p->key_file))
-        r = pem_file_write_key(p->key_file, p->key);
+        r = say_restored(p->key_file, pem_file_write_key(p->key_file, p->key));
     if (r == 0 && is_own && p->cert && is_gone(p->cert_file))
-        r = pem_file_write_cert(p->cert_file, p->cert);
+        r = say_restored(p->cert_file, pem_file_write_cert(p->cert_file, p->cert));
     if (r == 0 && !p->config.ca_file && p->trust && is_gone(p->ca_file))
-        r = pem_file_write_trust(p->ca_file, p->trust);
+        r = say_restored(p->ca_file, pem_file_write_trust(p->ca_file, p->trust));
     return r;
 }
 

@@ -14,7 +14,15 @@
 #include "lib/net/xfrm.h"
 #include "runtime/fastpath.h"
 
+/* More objects that one look has written are not named one by one. */
+#define SAY_MAX 16
+
 /* ---- looking --------------------------------------------------------------------------------- */
+
+static const char *verb(const struct reconcile *rc)
+{
+    return rc->has_run ? "repaired" : "set up";
+}
 
 void reconcile_note(struct reconcile *rc, enum kernel_object object, const char *key, int r,
                     int64_t now_ms)
@@ -25,7 +33,8 @@ void reconcile_note(struct reconcile *rc, enum kernel_object object, const char 
     if (rc->has_run)
         rc->repairs[object]++;
     if (r == 0)
-        log_info(rc->has_run ? "repaired" : "set up", LOG_S("object", key));
+        log_at(rc->said++ < SAY_MAX ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, verb(rc),
+               LOG_S("object", key));
     else if (r < 0 && is_new)
         log_warn("cannot repair, will try again", LOG_S("object", key), LOG_ERR());
     if (!was_fought && guard_is_fought(&rc->guard, key))
@@ -74,6 +83,7 @@ void reconcile_run(struct reconcile *rc, unsigned int look)
 
     if (rc->is_off)
         return;
+    rc->said = 0;
     if (look & LOOK_SYSCTL)
         reconcile_sysctls(rc, now_ms);
     if (look & LOOK_NET)
@@ -84,6 +94,8 @@ void reconcile_run(struct reconcile *rc, unsigned int look)
         reconcile_firewall(rc, look & LOOK_FIREWALL, now_ms);
     if (look & LOOK_FIREWALL || !rc->is_frames_known || !rc->are_chains_known)
         reconcile_frames(rc, look & LOOK_FIREWALL, now_ms);
+    if (rc->said > SAY_MAX)
+        log_info(verb(rc), LOG_S("object", "more like these"), LOG_U("count", rc->said - SAY_MAX));
     rc->has_run = true;
     rc->last_run_ms = clock_boot_ms();
     arm_retry(rc);

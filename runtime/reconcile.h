@@ -49,6 +49,7 @@ struct reconcile {
     int64_t due_ms;       /* when soon fires; meaningful while it is armed */
     int64_t last_run_ms;
     bool has_run;        /* the first look is done */
+    size_t said;         /* objects that the present look has written */
     bool is_off;         /* the node has left: nothing is wanted until it comes back */
     int overlay_ifindex; /* 0: there is none */
     uint32_t mtu_bytes;  /* what endpoints get */
