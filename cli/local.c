@@ -37,7 +37,7 @@ static int check_place(const struct local_place *place)
     const char *const files[] = {place->ca_file, place->cert_file, place->key_file};
 
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
-        if (access(files[i], R_OK) < 0)
+        if (files[i] && access(files[i], R_OK) < 0)
             return errno;
     return 0;
 }
@@ -70,6 +70,21 @@ static int add_admin(struct local *local, const char *dir)
                                                  .key_file = mem_printf("%s/admin-key.pem", dir)});
 }
 
+/* Who was revoked, or is not let in yet, has a CA to believe and nothing to show. It must not hide
+ * that there is more here, for root. */
+static void add_node(struct local *local, const char *state_dir)
+{
+    struct local_place place = {.ca_file = mem_printf("%s/tls/ca.pem", state_dir),
+                                .cert_file = mem_printf("%s/tls/node.pem", state_dir),
+                                .key_file = mem_printf("%s/tls/node-key.pem", state_dir)};
+
+    if (!local->is_locked && access(place.cert_file, F_OK) < 0 && errno == ENOENT) {
+        free(TAKE_PTR(place.cert_file));
+        free(TAKE_PTR(place.key_file));
+    }
+    (void)add_place(local, place);
+}
+
 int local_find(const struct cli *cli, struct local *ret_local)
 {
     struct local local = {0};
@@ -79,10 +94,7 @@ int local_find(const struct cli *cli, struct local *ret_local)
         return err_sys(errnum, "the admin's certificate in %s (--tls-dir)", cli->tls_dir);
     for (size_t i = 0; !cli->tls_dir && i < ARRAY_LEN(usual_dirs); i++)
         (void)add_admin(&local, usual_dirs[i]);
-    (void)add_place(&local, (struct local_place){
-                                .ca_file = mem_printf("%s/tls/ca.pem", cli->state_dir),
-                                .cert_file = mem_printf("%s/tls/node.pem", cli->state_dir),
-                                .key_file = mem_printf("%s/tls/node-key.pem", cli->state_dir)});
+    add_node(&local, cli->state_dir);
     *ret_local = local;
     return 0;
 }

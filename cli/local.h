@@ -7,6 +7,7 @@
  *         told-url, server.pem                        say where the control plane is
  *     STATE_DIR/tls
  *         node.pem, node-key.pem, ca.pem              let it look as this node
+ *         ca.pem alone                                says whom to believe
  */
 #pragma once
 
@@ -22,7 +23,7 @@
 /* Where there is all that it takes, and it can be read. */
 struct local_place {
     char *ca_file;
-    char *cert_file;
+    char *cert_file; /* NULL, as is the key: there is nothing to show */
     char *key_file;
 };
 

@@ -288,8 +288,10 @@ static int read_token(const struct cli *cli, const char *what, char **ret_token)
                         "%s: %s is not there; has this node joined? "
                         "--state-dir DIR names the agent's other place",
                         what, path);
+    if (r == -EACCES)
+        return err_fail(EACCES, "%s: %s is for root; be root on this node", what, path);
     if (r < 0)
-        return err_fail(-r, "%s: %s; the agent's state is for root", what, err_text());
+        return err_wrap(r, "%s", what);
     r = json_parse(text, n, &state);
     if (r < 0)
         return err_wrap(r, "%s: %s is damaged", what, path);

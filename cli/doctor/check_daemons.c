@@ -39,7 +39,23 @@ static void check_runtime(const struct facts *f, struct findings *findings)
                                                                "journalctl -u quilt-runtime")});
 }
 
-/* The agent has been told that it is not wanted, or does not want: a cause of its own. */
+static void add_barred(const json_t *control, struct findings *findings)
+{
+    findings_add(
+        findings,
+        (struct finding){
+            .cause = "not-let-in",
+            .severity = SEVERITY_ERROR,
+            .what = mem_strdup("the control plane takes nothing that this node has to show: it was "
+                               "revoked or removed, or its access token is no good. Its peers do "
+                               "not talk to it any more"),
+            .shows = mem_strdup(facts_text(control, "error")),
+            .mend = mem_strdup("if it is to be let in: quiltctl token create on the control "
+                               "plane's host; write that token into the file of this agent's "
+                               "--token-file, or start the agent with it")});
+}
+
+/* Agent and control plane are not of one mind about what the mesh is. */
 static void add_refused(const json_t *control, struct findings *findings)
 {
     findings_add(
@@ -51,8 +67,8 @@ static void add_refused(const json_t *control, struct findings *findings)
                                "goes on with what it knew"),
             .shows = mem_strdup(facts_text(control, "error")),
             .mend = mem_strdup("if the control plane is the right one: quiltctl node "
-                               "accept-cluster; if the node was revoked, or is the clone of "
-                               "another, give its agent a new access token and state")});
+                               "accept-cluster; if the node is the clone of another, give "
+                               "its agent a new access token and state")});
 }
 
 static void add_ill(const struct facts *f, struct findings *findings)
@@ -75,6 +91,10 @@ static void check_control(const struct facts *f, struct findings *findings)
 {
     const json_t *control = json_object_get(f->agent, "control_plane");
 
+    if (facts_is_barred(f)) {
+        add_barred(control, findings);
+        return;
+    }
     if (strcmp(facts_text(control, "mode"), "refused") == 0) {
         add_refused(control, findings);
         return;

@@ -291,6 +291,8 @@ static void check_silence(const struct facts *f, struct findings *findings)
     AUTO_GROUP struct group lost = gather(f, is_lost);
     struct ruleset_place place;
 
+    if (facts_is_barred(f)) /* its peers do not talk to it */
+        return;
     if (silent.count > 0 && is_rp_filter_at_work(f)) {
         add_rp_filter(f, findings);
         return;

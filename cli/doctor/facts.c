@@ -91,3 +91,10 @@ bool facts_is_dry(const struct facts *facts)
 {
     return strcmp(facts_text(facts->agent, "dataplane"), "none") == 0;
 }
+
+bool facts_is_barred(const struct facts *facts)
+{
+    const json_t *control = json_object_get(facts->agent, "control_plane");
+
+    return json_is_true(json_object_get(control, "barred"));
+}

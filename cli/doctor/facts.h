@@ -127,5 +127,8 @@ struct ip4_prefix facts_cluster(const struct facts *facts);
 /* The agent is there for development only and touches nothing. */
 bool facts_is_dry(const struct facts *facts);
 
+/* The control plane takes nothing that this node has to show: to its peers it is down. */
+bool facts_is_barred(const struct facts *facts);
+
 /* A member's text; "" when it is none. */
 const char *facts_text(const json_t *object, const char *key);

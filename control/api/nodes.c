@@ -171,6 +171,16 @@ void nodes_register(struct http_request *request, void *data)
 
 void nodes_revoke(struct http_request *request, void *data)
 {
+    const struct control *c = data;
+
+    if (!c->pki) {
+        http_reply_problem(request, 409,
+                           "this control plane speaks plain HTTP, where nobody has to prove who he "
+                           "is and nothing can be revoked: the node would be back at once; stop "
+                           "its agent, then take it out with 'quiltctl node rm', or start the "
+                           "control plane with --tls auto");
+        return;
+    }
     operations_revoke(data, request, http_request_param(request, 0));
 }
 

@@ -106,11 +106,11 @@ def runtime():
     played.stop()
 
 
-def run(*words, control=None, agent=None, runtime=None, env=None):
+def run(*words, control=None, agent=None, runtime=None, env=None, prefix=()):
     options = ["--agent", agent.url if agent else NOBODY, "--runtime", runtime.url if runtime else NOBODY]
     if control:
         options += ["--control-plane", control.url]
-    return subprocess.run([QUILTCTL, *options, *words], capture_output=True, text=True, timeout=60, check=False,
+    return subprocess.run([*prefix, QUILTCTL, *options, *words], capture_output=True, text=True, timeout=60, check=False,
                           env={"PATH": "/usr/bin", **(env or {}),
                                **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}})
 
@@ -328,6 +328,15 @@ def test_leaving_without_a_token_says_how_to_leave_all_the_same(agent, tmp_path)
     failed(run("node", "leave", "--state-dir", str(tmp_path), agent=agent),
            f"leave the mesh: {tmp_path}/agent.json has no token: this node came back without its state; start its "
            "agent with --on-stop leave and stop it")
+    assert agent.asked == []
+
+
+def test_leaving_is_for_root(agent, tmp_path):
+    """Nothing is to change hands, however little this user may."""
+    (tmp_path / "agent.json").write_text("{}")
+    tmp_path.chmod(0o700)
+    failed(run("node", "leave", "--state-dir", str(tmp_path), agent=agent, prefix=["setpriv", "--reuid=65534"]),
+           f"leave the mesh: {tmp_path}/agent.json is for root; be root on this node")
     assert agent.asked == []
 
 

@@ -131,6 +131,14 @@ def test_a_revoked_node_is_told_so(plane, here, on_node):
     assert "join again" in said and said.endswith(f"it was shown {on_node.state_dir}/tls/node.pem")
 
 
+def test_a_node_without_a_certificate_still_knows_whom_to_believe(on_node):
+    (on_node.state_dir / "tls/node.pem").unlink()
+    said = on_node.fails("node", "ls")
+    assert "(HTTP 401 from " in said and "nothing was shown to it" in said
+    (on_node.state_dir / "tls/ca.pem").unlink()
+    assert "none of the CAs in the system's list" in on_node.fails("node", "ls")
+
+
 def test_a_directory_that_has_no_admins_certificate_is_named(tmp_path, afar):
     afar.tls_dir = tmp_path / "nowhere"
     assert afar.fails("node", "ls") == (

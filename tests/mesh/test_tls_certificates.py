@@ -92,6 +92,9 @@ def test_a_revoked_node_is_dropped_by_all_keeps_what_it_has_and_comes_back_with_
     said = bad.run("quiltctl", "status", check=False).stdout
     assert "this node was revoked or removed" in said
     assert re.search("^node +PROBLEM  removed or revoked: node3, ", said, re.MULTILINE), said
+    found = json.loads(bad.run("quiltctl", "-o", "json", "doctor", check=False).stdout)["findings"]
+    errors = [finding for finding in found if finding["severity"] == "error"]
+    assert [error["cause"] for error in errors] == ["not-let-in"] and "accept-cluster" not in errors[0]["mend"], found
     assert kernel.difference(before, kernel.dump(bad)) == []
     assert agent.log().count("level=error") == 1
     assert metric(bad, "quilt_agent_control_plane_barred") == 1

@@ -199,6 +199,13 @@ def test_a_live_node_is_not_robbed_of_its_address(plane):
     assert plane.nodes()[0]["hostname"] == "node1"
 
 
+def test_in_plain_http_nothing_can_be_revoked(plane):
+    """The node would register again, and be what it was."""
+    one = plane.join(1)
+    problem(plane.ask("POST", f"/api/nodes/{one['node_id']}/revoke"), 409, "plain HTTP", "quiltctl node rm")
+    assert [node["status"] for node in plane.nodes()] == ["up"]
+
+
 def test_the_token_is_nowhere_but_in_its_answer(plane):
     token = plane.join(1)["node_token"]
     reply = plane.ask("GET", "/api/nodes")

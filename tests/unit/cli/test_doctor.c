@@ -151,6 +151,10 @@ static char *causes_of(const struct row *row)
 #define UNTRIED .hostname = "node2", .host_ip = 0xc0a8010b, .is_examined = true, .mtu_bytes = 1450
 #define NAMED UNTRIED, .is_host_tried = true, .is_size_tried = true
 
+#define REVOKED                                                                              \
+    "{\"node_id\":\"id\",\"control_plane\":{\"mode\":\"refused\",\"barred\":true,\"error\":" \
+    "\"revoked\"},\"problems\":[\"revoked\"]}"
+
 #define ALL(of_table)                              \
     {                                              \
         .action = FR_ACT_TO_TBL, .table = of_table \
@@ -177,6 +181,10 @@ static const struct row rows[] = {
     {.causes = "control-plane-refused",
      .agent = "{\"node_id\":\"id\",\"control_plane\":{\"mode\":\"refused\",\"error\":\"another\"},"
               "\"problems\":[\"another\"]}"},
+    /* Who was revoked is silent to its peers, which is no fault of the ways. */
+    {.causes = "not-let-in", .agent = REVOKED},
+    {.causes = "not-let-in", .agent = REVOKED, .path = {NAMED, .answers_host = true}},
+    {.causes = "not-let-in", .agent = REVOKED, .path = {NAMED}},
     {.causes = "not-joined", .agent = "{\"node_id\":null}"},
     {.causes = "told told",
      .agent = "{\"node_id\":\"id\",\"problems\":[\"a\"]}",
