@@ -6,16 +6,19 @@
 
 #define NAME MESH_DEVICE_NAME
 
+/* Two of one VNI and port cannot be, also while one of them is down. One that takes every VNI is in
+ * the way only while it has the port. */
+static bool is_same_vxlan(const struct link_info *link)
+{
+    return strcmp(link->kind, "vxlan") == 0 && link->vxlan.port == MESH_VXLAN_PORT &&
+           (link->vxlan.is_external ? link->is_up : link->vxlan.vni == MESH_VNI);
+}
+
 static const struct link_info *find_rival(const struct facts *f)
 {
-    for (size_t i = 0; i < f->link_count; i++) {
-        const struct link_info *link = &f->links[i];
-
-        if (strcmp(link->kind, "vxlan") == 0 && strcmp(link->name, NAME) != 0 && link->is_up &&
-            link->vxlan.port == MESH_VXLAN_PORT &&
-            (link->vxlan.is_external || link->vxlan.vni == MESH_VNI))
-            return link;
-    }
+    for (size_t i = 0; i < f->link_count; i++)
+        if (strcmp(f->links[i].name, NAME) != 0 && is_same_vxlan(&f->links[i]))
+            return &f->links[i];
     return NULL;
 }
 
@@ -29,11 +32,12 @@ static void add_rival(const struct link_info *rival, struct findings *findings)
             .what = mem_printf("another VXLAN device, %s, has what the mesh needs: UDP port "
                                "%d and VNI %d",
                                rival->name, MESH_VXLAN_PORT, MESH_VNI),
-            .shows = mem_printf("%s: port %u, VNI %u%s; " NAME " is not up", rival->name,
+            .shows = mem_printf("%s is %s: port %u, VNI %u%s; " NAME " is not up", rival->name,
+                                rival->is_up ? "up" : "down, and in the way all the same",
                                 rival->vxlan.port, rival->vxlan.vni,
                                 rival->vxlan.is_external ? ", external" : ""),
-            .mend = mem_printf("have its owner use another port or VNI, or remove it: ip "
-                               "link del %s",
+            .mend = mem_printf("it is not the mesh's: have its owner use another port or VNI, or, "
+                               "where nothing needs it: ip link del %s",
                                rival->name)});
 }
 
@@ -49,6 +53,24 @@ static void add_port_owner(const struct facts *f, struct findings *findings)
             .mend = mem_printf("end it: ss -ulpn 'sport = :%d'", MESH_VXLAN_PORT)});
 }
 
+/* Whoever has our VNI and port would be in the way under any name; what is no device of software
+ * cannot be deleted. */
+static char *mend_foreign(const struct link_info *overlay)
+{
+    static const char rename[] = "ip link set " NAME " down; ip link set " NAME " name other0";
+
+    if (is_same_vxlan(overlay))
+        return mem_strdup("it is not the mesh's, and another name does not help, for its VNI and "
+                          "port are the mesh's, too: have its owner make it anew with others, or, "
+                          "where nothing needs it: ip link del " NAME);
+    if (overlay->kind[0] == '\0')
+        return mem_printf("it is not the mesh's; its owner must call it something else: %s",
+                          rename);
+    return mem_printf("it is not the mesh's; where something needs it, its owner must call it "
+                      "something else (%s), else: ip link del " NAME,
+                      rename);
+}
+
 static void add_foreign(const struct link_info *overlay, struct findings *findings)
 {
     findings_add(findings,
@@ -58,21 +80,22 @@ static void add_foreign(const struct link_info *overlay, struct findings *findin
                                   .shows = mem_printf(
                                       NAME " is of the kind %s and its alias is \"%s\"",
                                       overlay->kind[0] ? overlay->kind : "(none)", overlay->alias),
-                                  .mend = mem_strdup("rename or remove it: ip link set " NAME
-                                                     " down; ip link set " NAME " name vxother")});
+                                  .mend = mend_foreign(overlay)});
 }
 
 static void check_overlay(const struct facts *f, struct findings *findings)
 {
     const struct link_info *overlay = facts_overlay(f), *rival = find_rival(f);
+    bool is_foreign =
+        overlay && strncmp(overlay->alias, MESH_ALIAS_PREFIX, strlen(MESH_ALIAS_PREFIX)) != 0;
 
     if (!facts_has_links(f) || facts_overlay_is_up(f) || facts_is_dry(f))
         return;
-    if (overlay && strncmp(overlay->alias, MESH_ALIAS_PREFIX, strlen(MESH_ALIAS_PREFIX)) != 0)
+    if (is_foreign)
         add_foreign(overlay, findings);
-    else if (rival)
+    if (rival)
         add_rival(rival, findings);
-    else if (f->port_owner)
+    else if (!is_foreign && f->port_owner)
         add_port_owner(f, findings);
 }
 

@@ -471,7 +471,8 @@ def test_daemons_that_hang_are_away_and_cost_little_time(mesh):
     wait_healthy(node)
 
 
-def test_a_device_that_has_our_port_and_vni_is_named(mesh):
+@pytest.mark.parametrize("state", ["up", "down"])
+def test_a_device_that_has_our_port_and_vni_is_named(mesh, state):
     """It was there before ours: so ours is taken away while the agent stands still."""
     node = mesh.nodes[1]
     agent = mesh.agents[node.name]
@@ -479,14 +480,16 @@ def test_a_device_that_has_our_port_and_vni_is_named(mesh):
     node.net("ip", "link", "del", "vxlan100")
     node.net("ip", "link", "add", "flannel.1", "type", "vxlan", "id", "100", "dstport", "4789",
              "local", node.ip)
-    node.net("ip", "link", "set", "flannel.1", "up")
+    node.net("ip", "link", "set", "flannel.1", state)
     agent.start()
     try:
         wait_for(lambda: causes(node) == ["vxlan-taken"], 20, lambda: str(doctor(node)), 0.2)
         found = only_finding(node)
-        assert "flannel.1" in found["what"]
+        assert "flannel.1" in found["what"] and f"flannel.1 is {state}" in found["shows"]
+        node.run("sh", "-c", found["mend"].rsplit(": ", 1)[1])
+        wait_healthy(node)
     finally:
-        node.run("sh", "-c", found["mend"].rsplit(": ", 1)[1] if found else "true")
+        node.net("ip", "link", "del", "flannel.1", check=False)
     wait_healthy(node)
 
 
@@ -508,17 +511,18 @@ def test_a_program_that_has_our_port_is_named(mesh):
     wait_healthy(node)
 
 
-def test_a_foreign_device_of_our_name_is_named(mesh):
+@pytest.mark.parametrize("kind", ["bridge", "vxlan id 100 dstport 4789"])
+def test_a_foreign_device_of_our_name_is_named_and_the_mend_mends(mesh, kind):
     node = mesh.nodes[1]
     agent = mesh.agents[node.name]
     agent.stop()
     node.net("ip", "link", "del", "vxlan100")
-    node.net("ip", "link", "add", "vxlan100", "type", "bridge")
+    node.net("ip", "link", "add", "vxlan100", "type", *kind.split())
     agent.start()
-    try:
-        wait_for(lambda: causes(node) == ["device-name-taken"], 20, lambda: str(doctor(node)), 0.2)
-    finally:
-        node.net("ip", "link", "del", "vxlan100")
+    wait_for(lambda: causes(node) == ["device-name-taken"], 20, lambda: str(doctor(node)), 0.2)
+    mend = only_finding(node)["mend"]
+    assert "it is not the mesh's" in mend
+    node.run("sh", "-c", mend.rsplit(": ", 1)[1])
     wait_healthy(node)
 
 

@@ -31,7 +31,14 @@ static const struct link_info rivals[] = {
      .is_up = true,
      .vxlan = {.port = 4789, .is_external = true}},
 };
+static const struct link_info lying_rivals[] = {
+    {.ifindex = 3, .name = "flannel.1", .kind = "vxlan", .vxlan = {.vni = 100, .port = 4789}},
+};
 static const struct link_info harmless[] = {
+    {.ifindex = 2,
+     .name = "cilium_vxlan",
+     .kind = "vxlan",
+     .vxlan = {.port = 4789, .is_external = true}},
     {.ifindex = 3,
      .name = "vxlan7",
      .kind = "vxlan",
@@ -40,6 +47,10 @@ static const struct link_info harmless[] = {
 };
 static const struct link_info of_another[] = {
     {.ifindex = 3, .name = "vxlan100", .kind = "vxlan", .is_up = true}};
+static const struct link_info twice_taken[] = {
+    {.ifindex = 2, .name = "vxlan100", .kind = "bridge"},
+    {.ifindex = 3, .name = "flannel.1", .kind = "vxlan", .vxlan = {.vni = 100, .port = 4789}},
+};
 static const struct path well = {.hostname = "node2",
                                  .host_ip = 0xc0a8010b,
                                  .answers_ping = true,
@@ -208,9 +219,13 @@ static const struct row rows[] = {
     {.causes = "",
      .runtime = "{\"subnet\":\"10.42.1.0/28\",\"endpoints\":12,\"addresses_free\":2}"},
     {.causes = "vxlan-taken", .links = rivals, .link_count = ARRAY_LEN(rivals)},
+    {.causes = "vxlan-taken", .links = lying_rivals, .link_count = ARRAY_LEN(lying_rivals)},
     {.causes = "", .links = harmless, .link_count = ARRAY_LEN(harmless)},
     {.causes = "port-taken", .links = rivals, .link_count = 1, .port_owner = "x (pid 1)"},
     {.causes = "device-name-taken", .links = of_another, .link_count = 1},
+    {.causes = "device-name-taken vxlan-taken",
+     .links = twice_taken,
+     .link_count = ARRAY_LEN(twice_taken)},
     /* Inside the cluster, whoever it leads to; around it, when its hosts are on the link. */
     {.causes = "cidr-overlap",
      .route = {.dst = {0x0a2a8000, 17}, .gateway = 1, .ifindex = 2, .type = RTN_UNICAST}},
@@ -377,6 +392,38 @@ static void each_cause_is_named_and_nothing_else(void **state)
     }
 }
 
+/* A new name does not mend what its VNI and port are in the way of; a card cannot be deleted. */
+static void a_device_of_our_name_is_mended_by_what_it_is(void **state)
+{
+    static const struct {
+        struct link_info link;
+        bool is_renamed, is_deleted;
+    } cases[] = {
+        {{.kind = "vxlan", .vxlan = {.vni = 100, .port = 4789}}, false, true},
+        {{.kind = "vxlan", .is_up = true, .vxlan = {.port = 4789, .is_external = true}},
+         false,
+         true},
+        {{.kind = "vxlan", .vxlan = {.vni = 100, .port = 8472}}, true, true},
+        {{.kind = "bridge"}, true, true},
+        {{.kind = ""}, true, false},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(findings_deinit) struct findings findings = {0};
+        struct link_info link = cases[i].link;
+        const struct facts f = {.links = &link, .link_count = 1};
+
+        memcpy(link.name, "vxlan100", sizeof "vxlan100");
+        check_devices(&f, &findings);
+        assert_int_equal(findings.count, 1);
+        assert_string_equal(findings.items[0].cause, "device-name-taken");
+        assert_int_equal(!!strstr(findings.items[0].mend, "vxlan100 name "), cases[i].is_renamed);
+        assert_int_equal(!!strstr(findings.items[0].mend, "ip link del vxlan100"),
+                         cases[i].is_deleted);
+        assert_non_null(strstr(findings.items[0].mend, "it is not the mesh's"));
+    }
+}
+
 static void a_note_is_no_reason_to_be_ill(void **state)
 {
     CLEANUP(findings_deinit) struct findings findings = {0};
@@ -439,6 +486,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_processs_limits_are_read),
         cmocka_unit_test(each_cause_is_named_and_nothing_else),
+        cmocka_unit_test(a_device_of_our_name_is_mended_by_what_it_is),
         cmocka_unit_test(a_note_is_no_reason_to_be_ill),
         cmocka_unit_test(counters_are_found_by_their_names),
         cmocka_unit_test(lines_of_files_are_read_as_their_owners_read_them),
