@@ -74,100 +74,29 @@ static int write_config(struct fastpath *fp, bool is_enabled)
     return r;
 }
 
-/* ---- devices ------------------------------------------------------------------------------- */
-
-static bool has_device(const struct fastpath *fp, int ifindex)
-{
-    for (size_t i = 0; i < fp->device_count; i++)
-        if (fp->devices[i] == ifindex)
-            return true;
-    return false;
-}
-
-static const struct set_loaded *receiver(const struct fastpath *fp)
-{
-    return &fp->set->programs[SET_TO_CONTAINER];
-}
-
-static int attach_devices(struct fastpath *fp, const struct ways *ways)
-{
-    for (size_t i = 0; i < ways->device_count; i++) {
-        int r = hook_attach(ways->devices[i], receiver(fp));
-
-        if (r < 0 && r != -ENODEV)
-            return r;
-        fp->writes += r > 0;
-    }
-    return 0;
-}
-
-/* Those that are not needed any more: of ours, or at the first look of an earlier process. */
-static int detach_devices(struct fastpath *fp, const struct ways *ways)
-{
-    for (size_t i = 0; !fp->has_looked && i < ways->link_count; i++) {
-        int ifindex = ways->links[i].ifindex, r;
-
-        if (ways_has_device(ways, ifindex))
-            continue;
-        r = hook_detach(ifindex, receiver(fp));
-        if (r < 0 && r != -ENODEV)
-            return r;
-    }
-    for (size_t i = 0; i < fp->device_count; i++) {
-        int r =
-            ways_has_device(ways, fp->devices[i]) ? 0 : hook_detach(fp->devices[i], receiver(fp));
-
-        if (r < 0 && r != -ENODEV)
-            return r;
-    }
-    return 0;
-}
-
-/* Those that peers have come to need. None is let go: that takes a look at all. */
-static int take_more_devices(struct fastpath *fp, const struct ways *ways)
-{
-    int r = attach_devices(fp, ways);
-
-    if (r < 0)
-        return r;
-    fp->devices =
-        mem_resize(fp->devices, fp->device_count + ways->device_count + 1, sizeof *fp->devices);
-    for (size_t i = 0; i < ways->device_count; i++)
-        if (!has_device(fp, ways->devices[i]))
-            fp->devices[fp->device_count++] = ways->devices[i];
-    return 0;
-}
-
-static int take_devices(struct fastpath *fp, struct ways *ways)
-{
-    int r = attach_devices(fp, ways);
-
-    if (r == 0)
-        r = detach_devices(fp, ways);
-    if (r < 0)
-        return r;
-    free(fp->devices);
-    fp->devices = TAKE_PTR(ways->devices);
-    fp->device_count = ways->device_count;
-    return 0;
-}
-
 /* ---- a look -------------------------------------------------------------------------------- */
 
 /* Somebody may have removed the pins; the runtime would not find the way any more. The programs
- * that are on devices yet go by the old records until they are taken off. */
+ * that are on devices yet go by the old records until they are taken off. In a fight they go on. */
 static int renew_set(struct fastpath *fp)
 {
+    int64_t now_ms = clock_boot_ms();
     struct set *set;
     int r;
 
     pins_watch_follow(fp->pins);
     if (set_is_current(fp->set))
         return 0;
+    if (!patience_allows(&fp->patience, now_ms)) {
+        loop_timer_set_in(fp->sweep, fp->patience.wait_until_ms - now_ms);
+        return 0;
+    }
+    if (patience_note(&fp->patience, now_ms))
+        log_warn("somebody keeps removing the fast path's pins, it is loaded anew less often");
     r = set_switch_off(fp->set);
-    for (size_t i = 0; r >= 0 && i < fp->device_count; i++)
-        r = hook_detach(fp->devices[i], receiver(fp));
-    if (r >= 0 || r == -ENODEV)
+    if (r >= 0)
+        r = fastpath_leave_devices(fp);
+    if (r >= 0)
         r = set_load(&set);
     if (r < 0)
         return err_wrap(r, "load the fast path anew");
@@ -200,7 +129,7 @@ static int look_at_all(struct fastpath *fp)
     if (r == 0)
         r = write_config(fp, policies == 0);
     if (r == 0)
-        r = take_devices(fp, &ways);
+        r = fastpath_take_devices(fp, &ways);
     if (r == 0) {
         fp->has_looked = true;
         fp->is_enabled = policies == 0;
@@ -223,7 +152,7 @@ static int look_at_some(struct fastpath *fp, const struct focus *focus)
             r = hops_look_more(&fp->hops, fp->nl, &ways, some.peer_count, fp->set->maps[SET_HOPS],
                                &fp->writes);
         if (r == 0)
-            r = take_more_devices(fp, &ways);
+            r = fastpath_take_more_devices(fp, &ways);
         if (r == 0 && ways.problem)
             set_reason(fp, ways.problem);
         ways_deinit(&ways);
@@ -343,7 +272,8 @@ static void on_kernel_event(const struct nl_event *event, void *data)
     switch (event->type) {
     case NL_EVENT_LINK:
         if (!overlay_paths_forget_device(&fp->paths, event->ifindex) &&
-            !has_device(fp, event->ifindex) && strcmp(event->ifname, MESH_DEVICE_NAME) != 0)
+            !fastpath_has_device(fp, event->ifindex) &&
+            strcmp(event->ifname, MESH_DEVICE_NAME) != 0)
             return;
         break;
     case NL_EVENT_ROUTE:

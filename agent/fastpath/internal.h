@@ -8,6 +8,7 @@
 #include "agent/overlay/focus.h"
 #include "agent/overlay/paths.h"
 #include "lib/base/backoff.h"
+#include "lib/base/patience.h"
 #include "lib/bpf/set.h"
 #include "lib/net/netlink.h"
 
@@ -20,7 +21,8 @@ struct fastpath {
     struct loop_source *look;
     struct loop_source *sweep;
     struct loop_source *beat;
-    struct backoff retry; /* of looks that fail while nothing happens */
+    struct backoff retry;     /* of looks that fail while nothing happens */
+    struct patience patience; /* with who removes the pins */
     struct overlay_want want;
     bool has_want;
     struct focus due; /* what the next look is about */
@@ -48,3 +50,11 @@ enum fastpath_outcome {
  * its peers. 0, an outcome, or negative. */
 int fastpath_write_peers(struct fastpath *fp, const struct focus *focus,
                          const struct overlay_want *want, const struct ways *ways);
+
+bool fastpath_has_device(const struct fastpath *fp, int ifindex);
+/* Attaches the program to the devices of these ways, and takes it off all others. */
+int fastpath_take_devices(struct fastpath *fp, struct ways *ways);
+/* Those that peers have come to need. None is let go: that takes a look at all. */
+int fastpath_take_more_devices(struct fastpath *fp, const struct ways *ways);
+/* Takes the program off all; which they were is remembered. */
+int fastpath_leave_devices(const struct fastpath *fp);

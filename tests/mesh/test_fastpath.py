@@ -379,6 +379,20 @@ def test_pins_that_are_removed_by_hand_come_back(mesh):
     assert ping(first, second.ip) and carried(node)["tx"] > start
 
 
+def test_a_fight_over_the_pins_is_told_once_and_loses_nothing(mesh):
+    """Who removes them as often as they come back is not worth a busy machine."""
+    node, agent = mesh.nodes[0], mesh.agents["node1"]
+    first, second = mesh.containers[:2]
+    earlier = agent.log().count("it is loaded anew")
+    with Flow(first, second) as flow:
+        node.run("sh", "-c", "for i in $(seq 400); do rm -rf /sys/fs/bpf/quilt; sleep 0.02; done")
+    assert flow.lost == 0, flow.report
+    assert 10 <= agent.log().count("it is loaded anew") - earlier <= 18
+    assert agent.log().count("somebody keeps removing the fast path's pins") == 1
+    wait_for(lambda: node.run("test", "-e", "/sys/fs/bpf/quilt/4/to_container", check=False).returncode == 0, 8, "pins")
+    wait_for(lambda: ping(first, second.ip) and carried(node)["tx"] > 0, 15, "their use")
+
+
 def test_dataplane_kernel_takes_all_of_it_away_and_loses_nothing(meshes):
     mesh = meshes["ebpf"]
     node, agent = mesh.nodes[0], mesh.agents["node1"]
