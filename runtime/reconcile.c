@@ -14,7 +14,7 @@
 #include "lib/net/xfrm.h"
 #include "runtime/fastpath.h"
 
-/* More objects that one look has written are not named one by one. */
+/* So many of what one look has written are named, the others are counted. */
 #define SAY_MAX 16
 
 /* ---- looking --------------------------------------------------------------------------------- */
@@ -22,6 +22,13 @@
 static const char *verb(const struct reconcile *rc)
 {
     return rc->has_run ? "repaired" : "set up";
+}
+
+static void say_written(struct reconcile *rc, const char *key)
+{
+    bool is_named = rc->said++ < SAY_MAX;
+
+    log_at(is_named ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, verb(rc), LOG_S("object", key));
 }
 
 void reconcile_note(struct reconcile *rc, enum kernel_object object, const char *key, int r,
@@ -33,8 +40,7 @@ void reconcile_note(struct reconcile *rc, enum kernel_object object, const char 
     if (rc->has_run)
         rc->repairs[object]++;
     if (r == 0)
-        log_at(rc->said++ < SAY_MAX ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, verb(rc),
-               LOG_S("object", key));
+        say_written(rc, key);
     else if (r < 0 && is_new)
         log_warn("cannot repair, will try again", LOG_S("object", key), LOG_ERR());
     if (!was_fought && guard_is_fought(&rc->guard, key))
@@ -95,7 +101,7 @@ void reconcile_run(struct reconcile *rc, unsigned int look)
     if (look & LOOK_FIREWALL || !rc->is_frames_known || !rc->are_chains_known)
         reconcile_frames(rc, look & LOOK_FIREWALL, now_ms);
     if (rc->said > SAY_MAX)
-        log_info(verb(rc), LOG_S("object", "more like these"), LOG_U("count", rc->said - SAY_MAX));
+        log_info(verb(rc), LOG_U("others", rc->said - SAY_MAX));
     rc->has_run = true;
     rc->last_run_ms = clock_boot_ms();
     arm_retry(rc);
