@@ -2,8 +2,10 @@
 #include "agent/papers.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -260,6 +262,32 @@ static void cas_whose_file_is_lost_are_known_by_what_is_remembered(void **state)
     assert_string_equal(again->ca_sha256, papers->ca_sha256);
 }
 
+/* What is logged meanwhile. */
+struct capture {
+    int pipes[2], saved;
+};
+
+static struct capture capture_begin(void)
+{
+    struct capture c = {.saved = dup(STDERR_FILENO)};
+
+    assert_int_equal(pipe2(c.pipes, O_NONBLOCK), 0);
+    assert_true(dup2(c.pipes[1], STDERR_FILENO) >= 0);
+    return c;
+}
+
+static void capture_end(const struct capture *c, char text[static LOG_MAX])
+{
+    ssize_t n;
+
+    assert_true(dup2(c->saved, STDERR_FILENO) >= 0);
+    n = read(c->pipes[0], text, LOG_MAX - 1);
+    text[n > 0 ? n : 0] = '\0';
+    close(c->pipes[0]);
+    close(c->pipes[1]);
+    close(c->saved);
+}
+
 static void files_that_somebody_deletes_are_written_again(void **state)
 {
     static const char *const names[] = {"tls/node-key.pem", "tls/node.pem", "tls/ca.pem"};
@@ -291,6 +319,41 @@ static void files_that_somebody_deletes_are_written_again(void **state)
     assert_memory_equal(&same, &key, sizeof key);
     assert_non_null(again->cert);
     assert_string_equal(again->ca_sha256, papers->ca_sha256);
+}
+
+/* Where files may not be larger, nothing can be written. */
+static void restore_on_disk_of(struct papers *papers, rlim_t max_bytes, char text[static LOG_MAX])
+{
+    struct capture capture = capture_begin();
+    struct rlimit before, limit;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = (struct rlimit){.rlim_cur = max_bytes, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    papers_restore(papers);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    capture_end(&capture, text);
+}
+
+static void what_cannot_be_written_again_is_not_said_to_be(void **state)
+{
+    static const char said[] = "level=warn msg=\"somebody deleted a file of this node, it is "
+                               "written again\"";
+    const struct bed *bed = *state;
+    AUTO_PAPERS struct papers *papers = open_papers(bed);
+    char text[LOG_MAX];
+
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(unlink(papers->key_file), 0);
+    restore_on_disk_of(papers, 0, text);
+    assert_null(strstr(text, said));
+    assert_non_null(strstr(text, "level=error msg=\"deleted files of this node cannot be written "
+                                 "again; see to its disk\""));
+    restore_on_disk_of(papers, 0, text);
+    assert_string_equal(text, "");
+    restore_on_disk_of(papers, FILE_MAX, text);
+    assert_non_null(strstr(text, said));
+    assert_true(exists(bed, "tls/node-key.pem"));
 }
 
 static void a_new_key_leaves_no_certificate(void **state)
@@ -496,19 +559,10 @@ static void a_given_key_is_left_to_who_may_read_it(void **state)
 /* What it logs, in text, too. */
 static bool refresh(struct papers *papers, char text[static LOG_MAX])
 {
-    int pipes[2], saved = dup(STDERR_FILENO);
-    bool is_new;
-    ssize_t n;
+    struct capture capture = capture_begin();
+    bool is_new = papers_refresh(papers);
 
-    assert_int_equal(pipe2(pipes, O_NONBLOCK), 0);
-    assert_true(dup2(pipes[1], STDERR_FILENO) >= 0);
-    is_new = papers_refresh(papers);
-    assert_true(dup2(saved, STDERR_FILENO) >= 0);
-    n = read(pipes[0], text, LOG_MAX - 1);
-    text[n > 0 ? n : 0] = '\0';
-    close(pipes[0]);
-    close(pipes[1]);
-    close(saved);
+    capture_end(&capture, text);
     return is_new;
 }
 
@@ -585,6 +639,7 @@ int main(void)
         TEST(the_own_certificate_tells_the_pin_of_its_ca),
         TEST(cas_whose_file_is_lost_are_known_by_what_is_remembered),
         TEST(files_that_somebody_deletes_are_written_again),
+        TEST(what_cannot_be_written_again_is_not_said_to_be),
         TEST(a_new_key_leaves_no_certificate),
         TEST(nothing_is_left_of_who_leaves),
         TEST(what_is_damaged_is_put_aside_and_does_without),
