@@ -91,10 +91,14 @@ static void look_at_cert(const struct cli *cli, struct checkup *c)
 
 void checkup_ask(struct cli *cli, struct checkup *c)
 {
+    int r;
+
     if (edge_agent(cli, "GET", "/status", NULL, "ask the agent", &c->agent) < 0)
         c->agent_error = mem_strdup(err_text());
-    if (ask_runtime(cli, &c->runtime) < 0)
+    r = ask_runtime(cli, &c->runtime);
+    if (r < 0)
         c->runtime_error = mem_strdup(err_text());
+    c->is_runtime_unasked = r == -EACCES || r == -ENOKEY;
     ask_control_plane(cli, c);
     look_at_cert(cli, c);
 }

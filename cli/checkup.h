@@ -11,6 +11,7 @@ struct checkup {
     json_t *runtime;
     char *agent_error;
     char *runtime_error;
+    bool is_runtime_unasked; /* this user may not, as runtime_error says */
     char *control_error;
     bool is_control_ill; /* it answered that it is not well, as control_error says */
     char *control_unasked;

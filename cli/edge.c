@@ -98,6 +98,8 @@ int edge_runtime(const struct cli *cli, const char *method, const ProtobufCMessa
                           cli->patience_ms > 0 ? cli->patience_ms : CALL_TIMEOUT_MS, ret_reply);
     if (r == -ECONNREFUSED || r == -ETIMEDOUT)
         return edge_fail(r, what, "is quilt-runtime running? --runtime URL names another place");
+    if (r == -EACCES)
+        return edge_fail(r, what, "be root on this node");
     if (r == -EOPNOTSUPP)
         return edge_fail(r, what, "this quilt-runtime is older than quiltctl");
     return r < 0 ? err_wrap(r, "%s", what) : 0;

@@ -27,7 +27,7 @@ static void check_agent(const struct facts *f, struct findings *findings)
 
 static void check_runtime(const struct facts *f, struct findings *findings)
 {
-    if (f->runtime)
+    if (f->runtime || !f->runtime_error)
         return;
     findings_add(findings, (struct finding){.cause = "runtime-away",
                                             .severity = SEVERITY_ERROR,

@@ -27,12 +27,17 @@ void facts_deinit(struct facts *facts)
     *facts = (struct facts){0};
 }
 
-void facts_add_blind(struct facts *facts, const char *what)
+void facts_add_blind_for(struct facts *facts, const char *what, const char *reason)
 {
     facts->blind_spots =
         mem_resize(facts->blind_spots, facts->blind_count + 1, sizeof *facts->blind_spots);
     facts->blind_spots[facts->blind_count++] =
-        (struct blind_spot){.what = what, .reason = mem_strdup(err_text())};
+        (struct blind_spot){.what = what, .reason = mem_strdup(reason)};
+}
+
+void facts_add_blind(struct facts *facts, const char *what)
+{
+    facts_add_blind_for(facts, what, err_text());
 }
 
 bool facts_has_links(const struct facts *facts)

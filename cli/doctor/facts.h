@@ -67,7 +67,7 @@ struct facts {
     const json_t *agent;
     const char *agent_error;
     const json_t *runtime;
-    const char *runtime_error;
+    const char *runtime_error; /* NULL, too: it was not asked */
     const char *control_url;
     const char *control_error;
     bool is_control_ill; /* it answered, and control_error is its word */
@@ -110,7 +110,9 @@ struct facts {
 };
 void facts_deinit(struct facts *facts);
 
-/* Notes what could not be looked at; the reason is err_text(). what is static. */
+/* Notes what could not be looked at, and why. what is static. */
+void facts_add_blind_for(struct facts *facts, const char *what, const char *reason);
+/* The reason is err_text(). */
 void facts_add_blind(struct facts *facts, const char *what);
 /* There is always one, lo: none means that they were not looked at. */
 bool facts_has_links(const struct facts *facts);

@@ -22,11 +22,15 @@ static void take_daemons(const struct cli *cli, const struct checkup *c, struct 
     f->agent = c->agent;
     f->agent_error = c->agent_error;
     f->runtime = c->runtime;
-    f->runtime_error = c->runtime_error;
+    f->runtime_error = c->is_runtime_unasked ? NULL : c->runtime_error;
     f->control_url = cli->control_plane;
     f->control_error = c->control_error;
     f->is_control_ill = c->is_control_ill;
     f->cert = c->has_cert ? &c->cert : NULL;
+    if (c->is_runtime_unasked)
+        facts_add_blind_for(f, "the runtime was not asked", c->runtime_error);
+    if (c->control_unasked)
+        facts_add_blind_for(f, "the control plane was not asked", c->control_unasked);
 }
 
 /* ---- netlink, nftables --------------------------------------------------------------------- */

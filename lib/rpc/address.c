@@ -250,9 +250,11 @@ static int parse_target(const char *text, struct rpc_target *target)
     if (!path)
         return fail_form(text);
     r = check_unix_path(text, &path);
-    if (r == 0)
-        target->address = encode_unix_path(path);
-    return r;
+    if (r < 0)
+        return r;
+    target->address = encode_unix_path(path);
+    target->path = mem_strdup(path);
+    return 0;
 }
 
 int rpc_target_parse(const char *text, struct rpc_target *ret_target)
@@ -271,5 +273,6 @@ void rpc_target_deinit(struct rpc_target *target)
 {
     free(target->address);
     free(target->host);
+    free(target->path);
     *target = (struct rpc_target){0};
 }

@@ -28,6 +28,7 @@ struct rpc_target {
     char *address; /* for gRPC: "ipv4:A.B.C.D:PORT", "dns:///HOST:PORT", "unix:PATH"
                       (percent-encoded); owned */
     char *host;    /* as it was written; owned. NULL: a unix socket */
+    char *path;    /* of a unix socket, as it was written; owned. NULL: TCP */
     uint32_t ip;   /* host order; 0: the host is a name */
     uint16_t port;
     bool is_tls;

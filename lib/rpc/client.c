@@ -7,6 +7,7 @@
 #include <grpc/support/alloc.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <unistd.h>
 
 #include "lib/base/error.h"
 #include "lib/base/mem.h"
@@ -410,6 +411,17 @@ static int call_in_loop(struct once *once, struct rpc_client *client, const char
     return r < 0 ? r : once->result;
 }
 
+/* gRPC tells only in words why it did not get there. */
+static bool is_locked(const char *target)
+{
+    struct rpc_target parsed = {0};
+    bool is_locked = rpc_target_parse(target, &parsed) == 0 && parsed.path &&
+                     access(parsed.path, W_OK) < 0 && errno == EACCES;
+
+    rpc_target_deinit(&parsed);
+    return is_locked;
+}
+
 int rpc_call_once(const char *target, const struct rpc_client_tls *tls, const char *path,
                   const ProtobufCMessage *request, const ProtobufCMessageDescriptor *reply_type,
                   int64_t timeout_ms, ProtobufCMessage **ret_reply)
@@ -424,6 +436,8 @@ int rpc_call_once(const char *target, const struct rpc_client_tls *tls, const ch
     if (r == 0)
         r = call_in_loop(&once, client, path, request, timeout_ms);
     loop_free(once.loop);
+    if (r == -ECONNREFUSED && is_locked(target))
+        r = err_fail(EACCES, "this user may not open the socket");
     if (r < 0)
         return err_wrap(r, "call %s at %s", path, target);
     *ret_reply = once.reply;

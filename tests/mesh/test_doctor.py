@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from lab.mesh import TlsMesh
 from lab.program import run
 from lab.wait import wait_for
 
@@ -88,6 +89,24 @@ def test_what_may_not_be_looked_at_is_told_and_nothing_is_concluded_from_it(mesh
     found = [f for f in report["findings"] if f["what"].startswith(what)]
     assert len(found) == 1 and {f["cause"] for f in report["findings"]} == {"not-tried"}, report
     assert "not permitted" in found[0]["shows"]
+
+
+def test_without_root_daemons_that_may_not_be_asked_are_not_said_to_be_away(bed):
+    """The runtime's socket is for root, and so is what tells who the control plane is."""
+    socket = "unix:/run/quilt.sock"
+    mesh = bed.mesh(hosts=1, kind=TlsMesh, is_started=False, runtime_options=f"--grpc-addr {socket}",
+                    agent_options=f"--quilt-runtime {socket}")
+    mesh.start_control()
+    node = mesh.nodes[0]
+    mesh.start_node(node)
+    words = ["quiltctl", "--runtime", socket, "-o", "json", "doctor"]
+    wait_for(lambda: json.loads(node.run(*words, check=False).stdout)["healthy"], 20, "root to find nothing")
+    done = node.run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *words, check=False)
+    found = json.loads(done.stdout)["findings"]
+    assert {f["cause"] for f in found} == {"not-tried"}, found
+    shown = {f["what"]: f["shows"] for f in found}
+    assert "this user may not open the socket; be root" in shown["the runtime was not asked"]
+    assert "is for root" in shown["the control plane was not asked"]
 
 
 def test_a_firewall_of_this_host_is_named_with_its_table(mesh):

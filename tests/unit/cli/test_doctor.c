@@ -77,7 +77,8 @@ struct row {
     const char *port_owner, *networkd;
     const char *blind; /* what was not looked at */
     bool has_no_links, has_no_filters, is_firewall_unknown, has_no_forwarding, is_strict,
-        has_nm_cloud_setup, has_no_control, is_control_ill, has_no_agent;
+        has_nm_cloud_setup, has_no_control, is_control_ill, has_no_agent, is_runtime_away,
+        is_runtime_unasked;
 };
 
 static json_t *parse(const char *text)
@@ -92,7 +93,9 @@ static json_t *parse(const char *text)
 static char *causes_of(const struct row *row)
 {
     AUTO_JSON json_t *agent = row->has_no_agent ? NULL : parse(row->agent ? row->agent : AGENT);
-    AUTO_JSON json_t *runtime = parse(row->runtime ? row->runtime : RUNTIME);
+    bool has_no_runtime = row->is_runtime_away || row->is_runtime_unasked;
+    AUTO_JSON json_t *runtime =
+        has_no_runtime ? NULL : parse(row->runtime ? row->runtime : RUNTIME);
     AUTO_JSON json_t *firewall = parse(row->firewall ? row->firewall : "[]");
     struct path path = row->path.hostname ? row->path : well;
     struct route_entry route = row->route;
@@ -105,6 +108,7 @@ static char *causes_of(const struct row *row)
         .agent = agent,
         .agent_error = "refused",
         .runtime = runtime,
+        .runtime_error = row->is_runtime_away ? "refused" : NULL,
         .control_error = row->has_no_control || row->is_control_ill ? "refused" : NULL,
         .is_control_ill = row->is_control_ill,
         .cert = row->cert.not_after ? &row->cert : NULL,
@@ -187,6 +191,8 @@ static char *causes_of(const struct row *row)
 static const struct row rows[] = {
     {.causes = ""},
     {.causes = "agent-away", .has_no_agent = true, .has_no_control = true},
+    {.causes = "runtime-away", .is_runtime_away = true},
+    {.causes = "not-tried", .is_runtime_unasked = true, .blind = "the runtime was not asked"},
     {.causes = "control-plane-away", .has_no_control = true},
     {.causes = "control-plane-ill", .is_control_ill = true},
     {.causes = "control-plane-refused",
