@@ -9,8 +9,6 @@
 #include "lib/base/error.h"
 
 #define CELL_TEXT_SIZE 48
-/* Of the latest 64 packets: less is noise. */
-#define LOSS_PERCENT 5
 #define OVERLAY_SHUT_MS 5000
 
 struct cell {
@@ -140,7 +138,7 @@ static bool name_problem(const struct mesh_view *v, const struct cell *cell,
         words = "one way";
     if (words)
         (void)snprintf(ret_text, CELL_TEXT_SIZE, "%s", words);
-    else if (worse_loss(p) >= LOSS_PERCENT)
+    else if (worse_loss(p) >= API_PROBE_LOSS_PERCENT)
         (void)snprintf(ret_text, CELL_TEXT_SIZE, "loss %lld%%", (long long)worse_loss(p));
     else if (p->largest_bytes >= 0 && p->largest_bytes < p->wanted_bytes)
         (void)snprintf(ret_text, CELL_TEXT_SIZE, "mtu %lld", (long long)p->largest_bytes);

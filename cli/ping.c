@@ -18,6 +18,7 @@
 
 #define ROUNDS 3
 #define ROUND_MS 400
+#define SERIES_LATE_MS 500
 #define IP_HEADER_MAX 60
 
 static int open_socket(const char *device)
@@ -66,21 +67,31 @@ static bool is_our_answer(const uint8_t *packet, size_t n, uint16_t id, uint16_t
     return answer.type == ICMP_ECHOREPLY && answer.un.echo.id == id;
 }
 
-static void take_answers(int fd, struct ping_target *targets, size_t count, uint16_t id)
+/* False: none waits to be read. */
+static bool next_answer(int fd, uint16_t id, uint32_t *ret_addr, uint16_t *ret_index)
 {
     uint8_t packet[IP_HEADER_MAX + sizeof(struct icmphdr)];
     struct sockaddr_in from;
-    uint16_t index;
+    socklen_t size = sizeof from;
     ssize_t n;
 
-    do {
-        socklen_t size = sizeof from;
+    while ((n = recvfrom(fd, packet, sizeof packet, 0, (struct sockaddr *)&from, &size)) >= 0) {
+        *ret_addr = ntohl(from.sin_addr.s_addr);
+        if (is_our_answer(packet, (size_t)n, id, ret_index))
+            return true;
+        size = sizeof from;
+    }
+    return false;
+}
 
-        n = recvfrom(fd, packet, sizeof packet, 0, (struct sockaddr *)&from, &size);
-        if (n > 0 && is_our_answer(packet, (size_t)n, id, &index) && index < count &&
-            targets[index].addr == ntohl(from.sin_addr.s_addr))
+static void take_answers(int fd, struct ping_target *targets, size_t count, uint16_t id)
+{
+    uint32_t addr;
+    uint16_t index;
+
+    while (next_answer(fd, id, &addr, &index))
+        if (index < count && targets[index].addr == addr)
             targets[index].has_answered = true;
-    } while (n >= 0);
 }
 
 static bool all_answered(const struct ping_target *targets, size_t count)
@@ -122,4 +133,61 @@ int ping_run_as(const char *device, uint16_t id_be, struct ping_target *targets,
 int ping_run(const char *device, struct ping_target *targets, size_t count)
 {
     return ping_run_as(device, (uint16_t)random_u64(), targets, count);
+}
+
+/* ---- a series -------------------------------------------------------------------------------- */
+
+/* The sequence number of a ping is the number of the try, times count, and that of its target. */
+struct series {
+    int fd;
+    uint16_t id_be;
+    struct ping_target *targets;
+    size_t count, asked, answered;
+    bool *has_answer; /* by sequence number */
+};
+
+static void take_answer(struct series *s, uint32_t addr, uint16_t sequence)
+{
+    struct ping_target *target = &s->targets[sequence % s->count];
+
+    if (sequence >= s->asked || target->addr != addr || s->has_answer[sequence])
+        return;
+    s->has_answer[sequence] = true;
+    s->answered++;
+    target->answers++;
+    target->has_answered = true;
+}
+
+/* Whoever was held up looks once more before what waits to be read counts as lost. */
+static void listen_for_answers(struct series *s, int64_t span_ms, bool is_end)
+{
+    int64_t end_ms = clock_boot_ms() + span_ms, left_ms = span_ms;
+    struct pollfd heard = {.fd = s->fd, .events = POLLIN};
+    uint32_t addr;
+    uint16_t sequence;
+
+    while (left_ms > 0 && !(is_end && s->answered == s->asked)) {
+        (void)poll(&heard, 1, (int)left_ms);
+        while (next_answer(s->fd, s->id_be, &addr, &sequence))
+            take_answer(s, addr, sequence);
+        left_ms = end_ms - clock_boot_ms();
+    }
+}
+
+int ping_run_series(const char *device, uint16_t id_be, struct ping_target *targets, size_t count,
+                    unsigned int tries)
+{
+    AUTO_CLOSE int fd = open_socket(device);
+    AUTO_FREE bool *has_answer = mem_zalloc(count * tries + 1);
+    struct series s = {fd, id_be, targets, count, 0, 0, has_answer};
+
+    if (fd < 0)
+        return fd;
+    for (unsigned int try = 0; try < tries; try++) {
+        for (size_t i = 0; i < count; i++)
+            send_echo(fd, &targets[i], id_be, (uint16_t)s.asked++);
+        listen_for_answers(&s, PING_SERIES_PAUSE_MS, false);
+    }
+    listen_for_answers(&s, SERIES_LATE_MS, true);
+    return 0;
 }

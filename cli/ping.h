@@ -12,6 +12,7 @@ struct ping_target {
     uint32_t addr;
     uint16_t size_bytes; /* of the IP packet, which nobody may cut up; 0: the smallest */
     bool has_answered;
+    unsigned int answers; /* of a series */
 };
 
 #define PING_TARGETS_MAX 65535
@@ -22,3 +23,10 @@ struct ping_target {
 int ping_run(const char *device, struct ping_target *targets, size_t count);
 /* The same with an identifier (network order) that its caller knows the answers by. */
 int ping_run_as(const char *device, uint16_t id_be, struct ping_target *targets, size_t count);
+
+/* count * tries is PING_TARGETS_MAX at most. */
+#define PING_SERIES_PAUSE_MS 5
+/* How many get lost: pings each of them so many times, whatever is answered, and waits half a
+ * second for what is late. Fills in answers. Fails as ping_run() does. */
+int ping_run_series(const char *device, uint16_t id_be, struct ping_target *targets, size_t count,
+                    unsigned int tries);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/output.h"
+#include "lib/api/probe.h"
 #include "lib/base/ip4.h"
 #include "lib/base/mem.h"
 
@@ -342,6 +343,35 @@ static void add_down(struct strbuf *out, const json_t *agent)
     }
 }
 
+static json_int_t worse_loss(const json_t *probe)
+{
+    json_int_t underlay = int_of(probe, "underlay_loss"), overlay = int_of(probe, "overlay_loss");
+
+    return underlay > overlay ? underlay : overlay;
+}
+
+/* No problem of now: it may be over, and is seen for a minute after. Who answers nothing is told of
+ * elsewhere. */
+static void add_losing(struct strbuf *out, const json_t *agent)
+{
+    const json_t *peers = json_object_get(agent, "peers"), *peer;
+    size_t i, named = 0;
+
+    json_array_foreach (peers, i, peer) {
+        json_int_t loss = worse_loss(json_object_get(peer, "probe"));
+
+        if (strcmp(text_of(peer, "status"), "up") != 0 || loss < API_PROBE_LOSS_PERCENT ||
+            loss == 100)
+            continue;
+        if (named++ == SILENT_NAMES_MAX) {
+            strbuf_adds(out, ", ...");
+            return;
+        }
+        strbuf_addf(out, "%s%s %lld %%", named == 1 ? "; lost of the latest probes: " : ", ",
+                    text_of(peer, "hostname"), (long long)loss);
+    }
+}
+
 static void add_peers_row(struct table *table, const json_t *agent, const json_t *ping)
 {
     AUTO_STRBUF struct strbuf details = {0};
@@ -355,6 +385,7 @@ static void add_peers_row(struct table *table, const json_t *agent, const json_t
         strbuf_addf(&details, ", %lld answer",
                     (long long)(int_of(ping, "asked") - int_of(ping, "silent")));
     add_down(&details, agent);
+    add_losing(&details, agent);
     add_row(table, "peers", (done == up && int_of(ping, "silent") == 0) || is_dry(agent),
             mem_strdup(details.data));
 }

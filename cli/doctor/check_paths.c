@@ -56,7 +56,7 @@ static bool is_rp_filter_at_work(const struct facts *f)
     return f->rp_filter == REVERSE_PATH_STRICT && reverse_path_drops(f) > 0;
 }
 
-/* ---- tests: each peer is of one group at most ------------------------------------------------ */
+/* ---- tests: each peer is of one group at most, and of none for a lost packet or two ---------- */
 
 static bool is_silent(const struct facts *f, const struct path *path)
 {
@@ -70,22 +70,23 @@ static bool is_dropped_here(const struct facts *f, const struct path *path)
 
 static bool is_unreachable(const struct facts *f, const struct path *path)
 {
-    return !path->answers_ping && !path->is_heard && path->is_host_tried && !path->answers_host;
+    return !path->answers_ping && !path->is_heard && tries_all_fail(path->host);
 }
 
 static bool is_lost(const struct facts *f, const struct path *path)
 {
-    return !path->answers_ping && !path->is_heard && path->answers_host;
+    return !path->answers_ping && !path->is_heard && path->host.answered > 0;
 }
 
 static bool is_black_hole(const struct facts *f, const struct path *path)
 {
-    return path->answers_ping && path->is_size_tried && path->largest_bytes < path->mtu_bytes;
+    return path->answers_ping && path->is_size_tried && path->largest_bytes < path->mtu_bytes &&
+           tries_all_pass(path->small) && tries_all_fail(path->large);
 }
 
 static bool is_wrong_sum(const struct facts *f, const struct path *path)
 {
-    return path->answers_ping && !path->answers_tcp && path->answers_summed;
+    return path->answers_ping && tries_all_fail(path->tcp) && tries_all_pass(path->summed);
 }
 
 static const char *underlay_of(const struct facts *f)

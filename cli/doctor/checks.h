@@ -19,6 +19,8 @@ void check_settings(const struct facts *facts, struct findings *findings);
 void check_firewall(const struct facts *facts, struct findings *findings);
 /* The ways to the peers. */
 void check_paths(const struct facts *facts, struct findings *findings);
+/* Packets that are lost now and then on them. */
+void check_loss(const struct facts *facts, struct findings *findings);
 
 /* All of them; what the daemons told besides, when nothing explains it; and what was not looked at.
  */

@@ -75,6 +75,16 @@ bool facts_is_our_name(const char *name)
            strncmp(name, MESH_ENDPOINT_PREFIX, strlen(MESH_ENDPOINT_PREFIX)) == 0;
 }
 
+bool tries_all_pass(struct tries tries)
+{
+    return tries.sent > 1 && tries.answered == tries.sent;
+}
+
+bool tries_all_fail(struct tries tries)
+{
+    return tries.sent > 1 && tries.answered == 0;
+}
+
 const char *facts_text(const json_t *object, const char *key)
 {
     const char *s = json_string_value(json_object_get(object, key));

@@ -10,20 +10,29 @@
 
 #define FACTS_UNKNOWN (-1)
 
+/* The same was sent so many times, and so many were answered. */
+struct tries {
+    unsigned int sent, answered;
+};
+
 /* What was tried to one peer. */
 struct path {
     const char *hostname; /* borrowed from the agent's answer */
     uint32_t host_ip, vtep;
-    bool answers_ping;      /* over the overlay, with a small packet */
-    bool is_examined;       /* the following were tried */
-    bool is_host_tried;     /* the following is known */
-    bool answers_host;      /* to a ping of its host IP, past the overlay */
-    bool is_heard;          /* VXLAN of it reached this host's device meanwhile */
-    bool answers_tcp;       /* over the overlay, as programs do it */
-    bool answers_summed;    /* likewise, with a checksum that was computed before it was sent */
-    uint32_t mtu_bytes;     /* what the overlay promises */
-    bool is_size_tried;     /* the following is known */
-    uint32_t largest_bytes; /* what came through, of what was tried; 0: nothing */
+    int host_window_percent;    /* what the agent's latest probes of the host lost; */
+    int overlay_window_percent; /* and those over the overlay. FACTS_UNKNOWN: it sent none */
+    bool answers_ping;          /* over the overlay, to one small packet at least */
+    bool is_examined;           /* the following were tried */
+    struct tries overlay;       /* small pings */
+    struct tries host;          /* of its host IP, past the overlay; when overlay lost some */
+    bool is_heard;              /* VXLAN of it reached this host's device meanwhile */
+    struct tries tcp;           /* over the overlay, as programs do it */
+    struct tries summed;        /* with a checksum that was computed before it was sent; when no
+                                   tcp was answered */
+    uint32_t mtu_bytes;         /* what the overlay promises */
+    struct tries small, large;  /* pings side by side; large: as large as that */
+    bool is_size_tried;         /* the following is known */
+    uint32_t largest_bytes;     /* what came through, of what was tried; 0: nothing */
 };
 
 /* A packet that the mesh sends and the kernel would send elsewhere, or nowhere. */
@@ -131,6 +140,10 @@ bool facts_is_dry(const struct facts *facts);
 
 /* The control plane takes nothing that this node has to show: to its peers it is down. */
 bool facts_is_barred(const struct facts *facts);
+
+/* Nothing can be concluded from one that was lost: these want every one of several. */
+bool tries_all_pass(struct tries tries);
+bool tries_all_fail(struct tries tries);
 
 /* A member's text; "" when it is none. */
 const char *facts_text(const json_t *object, const char *key);

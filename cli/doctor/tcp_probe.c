@@ -16,8 +16,10 @@
 #include "lib/base/random.h"
 
 #define PORT 1 /* tcpmux, which nobody has */
-#define ROUNDS 2
-#define ROUND_MS 400
+#define TRIES 5
+#define PAUSE_MS 100       /* between tries as programs do it; less than TCP takes to repeat it */
+#define SUMMED_PAUSE_MS 20 /* between those by hand */
+#define LATE_MS 400        /* the last is waited for */
 #define IP_HEADER_MAX 60
 #define WINDOW 1024
 #define SOURCE_PORT_MIN 1024
@@ -64,37 +66,53 @@ static int begin_connect(const char *device, uint32_t addr)
 static bool all_answer(const struct tcp_target *targets, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!targets[i].answers)
+        if (targets[i].answers == 0)
             return false;
     return true;
 }
 
-static void wait_answers(const int *fds, struct tcp_target *targets, size_t count)
+/* Each target has its TRIES in a row: those that are under way. */
+static int begin_try(const char *device, struct tcp_target *targets, size_t count, int *fds)
 {
-    int64_t end_ms = clock_boot_ms() + ROUND_MS;
+    for (size_t i = 0; i < count; i++) {
+        struct tcp_target *target = &targets[i];
+        int fd;
+
+        if (target->answers > 0)
+            continue;
+        fd = begin_connect(device, target->addr);
+        if (fd < 0)
+            return fd;
+        fds[i * TRIES + target->sent++] = fd;
+    }
+    return 0;
+}
+
+static void wait_answers(const int *fds, struct tcp_target *targets, size_t count, int64_t span_ms)
+{
+    int64_t end_ms = clock_boot_ms() + span_ms;
 
     do {
         for (size_t i = 0; i < count; i++)
-            targets[i].answers = targets[i].answers || (fds[i] >= 0 && is_answered(fds[i]));
+            for (unsigned int try = 0; try < targets[i].sent && targets[i].answers == 0; try++)
+                targets[i].answers += is_answered(fds[i * TRIES + try]);
         (void)poll(NULL, 0, 1);
     } while (!all_answer(targets, count) && clock_boot_ms() < end_ms);
 }
 
 static int try_plain(const char *device, struct tcp_target *targets, size_t count)
 {
-    AUTO_FREE int *fds = mem_array(count, sizeof *fds);
+    AUTO_FREE int *fds = mem_array(count * TRIES, sizeof *fds);
     int r = 0;
 
-    for (size_t i = 0; i < count; i++) {
-        fds[i] = targets[i].answers ? -1 : begin_connect(device, targets[i].addr);
-        if (!targets[i].answers && fds[i] < 0)
-            r = fds[i];
+    for (int try = 0; r == 0 && try < TRIES && !all_answer(targets, count); try++) {
+        r = begin_try(device, targets, count, fds);
+        if (r == 0)
+            wait_answers(fds, targets, count, try == TRIES - 1 ? LATE_MS : PAUSE_MS);
     }
-    if (r == 0)
-        wait_answers(fds, targets, count);
     for (size_t i = 0; i < count; i++)
-        if (fds[i] >= 0)
-            (void)close(fds[i]);
+        for (unsigned int try = 0; try < targets[i].sent; try++)
+            (void)close(fds[i * TRIES + try]);
     return r;
 }
 
@@ -142,32 +160,56 @@ static void send_syn(int fd, const char *device, uint32_t addr, uint16_t port_be
     (void)sendto(fd, &p.tcp, sizeof p.tcp, 0, (const struct sockaddr *)&to, sizeof to);
 }
 
-static void note_answer(const uint8_t *packet, size_t n, uint16_t port_be,
-                        struct tcp_target *targets, size_t count)
+/* Each try has a port of its own. */
+struct summed {
+    int fd;
+    uint16_t first_port;
+    struct tcp_target *targets;
+    size_t count;
+    bool *has_answer; /* TRIES for each */
+};
+
+static void note_answer(struct summed *s, const uint8_t *packet, size_t n)
 {
     size_t ip_header = n > 0 ? (packet[0] & 15u) * 4u : 0;
     struct iphdr ip;
     struct tcphdr tcp;
+    uint16_t try;
 
     if (n < ip_header + sizeof tcp || ip_header < sizeof ip)
         return;
     memcpy(&ip, packet, sizeof ip);
     memcpy(&tcp, packet + ip_header, sizeof tcp);
-    for (size_t i = 0; i < count; i++)
-        if (tcp.dest == port_be && tcp.source == htons(PORT) && targets[i].addr == ntohl(ip.saddr))
-            targets[i].answers_summed = true;
+    try = (uint16_t)(ntohs(tcp.dest) - s->first_port);
+    for (size_t i = 0; i < s->count && try < TRIES && tcp.source == htons(PORT); i++) {
+        bool *has_answer = &s->has_answer[i * TRIES + try];
+
+        if (s->targets[i].addr != ntohl(ip.saddr) || *has_answer)
+            continue;
+        *has_answer = true;
+        s->targets[i].summed_answers++;
+    }
 }
 
-static void hear_answers(int fd, uint16_t port_be, struct tcp_target *targets, size_t count)
+static bool is_all_heard(const struct summed *s)
 {
-    int64_t end_ms = clock_boot_ms() + ROUND_MS, left_ms = ROUND_MS;
-    struct pollfd heard = {.fd = fd, .events = POLLIN};
+    for (size_t i = 0; i < s->count; i++)
+        if (s->targets[i].summed_answers < s->targets[i].summed_sent)
+            return false;
+    return true;
+}
+
+static void hear_answers(struct summed *s, int64_t span_ms, bool is_end)
+{
+    int64_t end_ms = clock_boot_ms() + span_ms, left_ms = span_ms;
+    struct pollfd heard = {.fd = s->fd, .events = POLLIN};
     uint8_t packet[IP_HEADER_MAX + sizeof(struct tcphdr)];
     ssize_t n;
 
-    while (left_ms > 0 && poll(&heard, 1, (int)left_ms) > 0) {
-        while ((n = recv(fd, packet, sizeof packet, 0)) > 0)
-            note_answer(packet, (size_t)n, port_be, targets, count);
+    while (left_ms > 0 && !(is_end && is_all_heard(s))) {
+        (void)poll(&heard, 1, (int)left_ms);
+        while ((n = recv(s->fd, packet, sizeof packet, 0)) > 0)
+            note_answer(s, packet, (size_t)n);
         left_ms = end_ms - clock_boot_ms();
     }
 }
@@ -176,24 +218,27 @@ static void hear_answers(int fd, uint16_t port_be, struct tcp_target *targets, s
 static int try_summed(const char *device, struct tcp_target *targets, size_t count)
 {
     AUTO_CLOSE int fd = open_socket(device, SOCK_RAW, IPPROTO_TCP);
-    uint16_t port_be = htons((uint16_t)(SOURCE_PORT_MIN + random_u64() % 64000));
+    AUTO_FREE bool *has_answer = mem_zalloc(count * TRIES);
+    struct summed s = {fd, (uint16_t)(SOURCE_PORT_MIN + random_u64() % 64000), targets, count,
+                       has_answer};
 
     if (fd < 0)
         return fd;
-    for (size_t i = 0; i < count; i++)
-        if (!targets[i].answers)
-            send_syn(fd, device, targets[i].addr, port_be);
-    hear_answers(fd, port_be, targets, count);
+    for (int try = 0; try < TRIES; try++) {
+        for (size_t i = 0; i < count; i++)
+            if (targets[i].answers == 0) {
+                send_syn(fd, device, targets[i].addr, htons((uint16_t)(s.first_port + try)));
+                targets[i].summed_sent++;
+            }
+        hear_answers(&s, SUMMED_PAUSE_MS, false);
+    }
+    hear_answers(&s, LATE_MS, true);
     return 0;
 }
 
 int tcp_probe_run(const char *device, struct tcp_target *targets, size_t count)
 {
-    for (int round = 0; round < ROUNDS && !all_answer(targets, count); round++) {
-        int r = try_plain(device, targets, count);
+    int r = try_plain(device, targets, count);
 
-        if (r < 0)
-            return r;
-    }
-    return all_answer(targets, count) ? 0 : try_summed(device, targets, count);
+    return r < 0 || all_answer(targets, count) ? r : try_summed(device, targets, count);
 }

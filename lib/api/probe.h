@@ -14,6 +14,9 @@
 /* In one heartbeat; more are an error. */
 #define API_PROBES_MAX 64
 
+/* Of the latest 64 packets: less is noise. */
+#define API_PROBE_LOSS_PERCENT 5
+
 /* Worst last. */
 enum api_probe_state {
     API_PROBE_UNHEARD, /* it has not answered yet */

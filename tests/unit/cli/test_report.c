@@ -131,6 +131,33 @@ static void a_healthy_node_reads_well(void **state)
         "\nThis node is healthy.\n");
 }
 
+static void peers_that_packets_are_lost_to_are_shown_and_no_problem(void **state)
+{
+    static const struct row row = {
+        .agent = AGENT_TOP WELL_DEVICE
+        "\"peers\":["
+        "{\"hostname\":\"node1\",\"status\":\"up\",\"programmed\":true,"
+        "\"probe\":{\"underlay_loss\":12,\"overlay_loss\":9}},"
+        "{\"hostname\":\"node3\",\"status\":\"up\",\"programmed\":true,"
+        "\"probe\":{\"underlay_loss\":0,\"overlay_loss\":5}},"
+        "{\"hostname\":\"node4\",\"status\":\"up\",\"programmed\":true,"
+        "\"probe\":{\"underlay_loss\":4,\"overlay_loss\":4}},"
+        "{\"hostname\":\"node5\",\"status\":\"up\",\"programmed\":true,"
+        "\"probe\":{\"underlay_loss\":0,\"overlay_loss\":100}},"
+        "{\"hostname\":\"node6\",\"status\":\"up\",\"programmed\":true,\"probe\":null},"
+        "{\"hostname\":\"node7\",\"status\":\"down\",\"programmed\":false,"
+        "\"probe\":{\"underlay_loss\":50,\"overlay_loss\":50}}],\"problems\":[]}",
+        .runtime = RUNTIME "[]}"};
+    AUTO_JSON json_t *report = report_of(&row);
+    AUTO_STRBUF struct strbuf out = {0};
+
+    assert_true(report_is_healthy(report));
+    report_print(report, &out);
+    assert_non_null(strstr(out.data, "peers          ok     6 known, 5 up, 5 programmed, 0 answer; "
+                                     "down: node7; lost of the latest probes: node1 12 %, node3 "
+                                     "5 %\n"));
+}
+
 static void a_sick_node_says_what_is_wrong(void **state)
 {
     static const struct row row = {
@@ -390,6 +417,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(problems_come_from_every_part_and_each_is_told_once),
         cmocka_unit_test(a_healthy_node_reads_well),
+        cmocka_unit_test(peers_that_packets_are_lost_to_are_shown_and_no_problem),
         cmocka_unit_test(a_sick_node_says_what_is_wrong),
         cmocka_unit_test(what_the_firewall_dropped_is_told_and_is_no_problem),
         cmocka_unit_test(whether_the_kernel_path_has_its_short_cut_is_told_and_is_no_problem),
