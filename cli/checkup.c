@@ -66,6 +66,9 @@ static void ask_control_plane(struct cli *cli, struct checkup *c)
 {
     int r = edge_control(cli, "GET", "/health", "ask the control plane", NULL);
 
+    c->is_control_unknown = cli->is_control_guessed && r < 0 && r != -EREMOTEIO;
+    if (c->is_control_unknown)
+        return;
     if (r == -ENOKEY)
         c->control_unasked = mem_strdup(err_text());
     else if (r < 0)

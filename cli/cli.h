@@ -14,6 +14,7 @@ struct cli {
     struct option_list control_addrs;  /* of each of them, to connect to; none: by their names */
     const char *control_plane;         /* the one that was asked last; NULL: none yet */
     const char *control_addr;          /* its address; NULL: by its name */
+    bool is_control_guessed;           /* nobody has said where it is */
     const char *runtime;               /* "http://HOST:PORT", "https://..." or "unix:PATH" */
     const char *agent;                 /* URL without a final slash */
     const char *state_dir;             /* the agent's */

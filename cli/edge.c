@@ -97,7 +97,9 @@ int edge_runtime(const struct cli *cli, const char *method, const ProtobufCMessa
         r = rpc_call_once(cli->runtime, &tls, path, request, reply_type,
                           cli->patience_ms > 0 ? cli->patience_ms : CALL_TIMEOUT_MS, ret_reply);
     if (r == -ECONNREFUSED || r == -ETIMEDOUT)
-        return edge_fail(r, what, "is quilt-runtime running? --runtime URL names another place");
+        return edge_fail(r, what,
+                         "is quilt-runtime running? Only nodes have one; --runtime URL names "
+                         "another place");
     if (r == -EACCES)
         return edge_fail(r, what, "be root on this node");
     if (r == -EOPNOTSUPP)

@@ -62,8 +62,10 @@ static void find_control_plane(struct cli *cli)
         add_url(cli, url);
     else
         add_local_urls(cli);
-    if (cli->control_planes.count == 0)
-        add_url(cli, "http://127.0.0.1:" USUAL_PORT);
+    if (cli->control_planes.count > 0)
+        return;
+    cli->is_control_guessed = true;
+    add_url(cli, "http://127.0.0.1:" USUAL_PORT);
 }
 
 /* ---- what went wrong ------------------------------------------------------------------------- */

@@ -234,8 +234,9 @@ static json_t *cert_to_json(const struct report_input *in)
 
 static json_t *control_to_json(const struct report_input *in)
 {
-    json_t *answers =
-        in->control_unasked ? json_null() : json_boolean(!in->control_error || in->is_control_ill);
+    json_t *answers = in->control_unasked || !in->control_url
+                          ? json_null()
+                          : json_boolean(!in->control_error || in->is_control_ill);
 
     return json_pack("{s:s?, s:o, s:s?}", "url", in->control_url, "answers", answers, "error",
                      in->control_error);
@@ -270,13 +271,18 @@ bool report_is_healthy(const json_t *report)
     return json_is_true(json_object_get(report, "healthy"));
 }
 
-static void add_row(struct table *table, const char *part, bool is_well, char *details)
+static void add_row_in(struct table *table, const char *part, const char *state, char *details)
 {
     AUTO_FREE char *owned = details;
 
     table_add(table, part);
-    table_add(table, is_well ? "ok" : "PROBLEM");
+    table_add(table, state);
     table_add(table, owned);
+}
+
+static void add_row(struct table *table, const char *part, bool is_well, char *details)
+{
+    add_row_in(table, part, is_well ? "ok" : "PROBLEM", details);
 }
 
 static void add_node_row(struct table *table, const json_t *agent)
@@ -465,6 +471,11 @@ static void add_control_row(struct table *table, const json_t *control, const js
                                                 : "";
     AUTO_FREE char *stale = staleness(of_agent);
 
+    if (text_of(control, "url")[0] == '\0') {
+        add_row_in(table, "control plane", "unknown",
+                   mem_strdup("the agent knows where it is; --control-plane URL names it"));
+        return;
+    }
     add_row(table, "control plane", is_well,
             mem_printf("%s%s%s", text_of(control, "url"), words, stale));
 }

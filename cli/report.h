@@ -20,7 +20,7 @@ struct report_input {
     const char *agent_error;
     const json_t *runtime; /* GetStatus as JSON: version, subnet, endpoints, ..., problems */
     const char *runtime_error;
-    const char *control_url;
+    const char *control_url;        /* NULL: nobody has said where the control plane is */
     const char *control_error;      /* NULL: the control plane is well, or: */
     bool is_control_ill;            /* it answered, and control_error is its word */
     const char *control_unasked;    /* why it was not asked; NULL: it was */

@@ -8,20 +8,21 @@
 
 static json_t *report_of(const struct cli *cli, const struct checkup *c)
 {
-    return report_make(&(struct report_input){.agent = c->agent,
-                                              .agent_error = c->agent_error,
-                                              .runtime = c->runtime,
-                                              .runtime_error = c->runtime_error,
-                                              .control_url = cli->control_plane,
-                                              .control_error = c->control_error,
-                                              .is_control_ill = c->is_control_ill,
-                                              .control_unasked = c->control_unasked,
-                                              .cert = c->has_cert ? &c->cert : NULL,
-                                              .cert_error = c->cert_error,
-                                              .now_s = clock_unix_s(),
-                                              .targets = c->targets,
-                                              .target_count = c->target_count,
-                                              .probe_error = c->probe_error});
+    return report_make(
+        &(struct report_input){.agent = c->agent,
+                               .agent_error = c->agent_error,
+                               .runtime = c->runtime,
+                               .runtime_error = c->runtime_error,
+                               .control_url = c->is_control_unknown ? NULL : cli->control_plane,
+                               .control_error = c->control_error,
+                               .is_control_ill = c->is_control_ill,
+                               .control_unasked = c->control_unasked,
+                               .cert = c->has_cert ? &c->cert : NULL,
+                               .cert_error = c->cert_error,
+                               .now_s = clock_unix_s(),
+                               .targets = c->targets,
+                               .target_count = c->target_count,
+                               .probe_error = c->probe_error});
 }
 
 int cmd_status(struct cli *cli, char **args)

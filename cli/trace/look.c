@@ -348,6 +348,17 @@ static void look_at_far(struct way *w)
 
 /* -------------------------------------------------------------------------------------------- */
 
+static int list_endpoints_here(const struct cli *cli, uint32_t from, ProtobufCMessage **ret)
+{
+    int r = list_endpoints(cli, ret);
+    char text[IP4_TEXT_SIZE];
+
+    if (r == -ECONNREFUSED || r == -ETIMEDOUT)
+        return err_fail(-r, "%s; a trace is run on the node that has %s", err_text(),
+                        ip4_format(from, text));
+    return r;
+}
+
 int look_at_way(struct cli *cli, const struct flow *flow, struct look *ret_look, struct hops *hops)
 {
     AUTO_REPLY ProtobufCMessage *endpoints = NULL;
@@ -359,7 +370,7 @@ int look_at_way(struct cli *cli, const struct flow *flow, struct look *ret_look,
 
     *ret_look = (struct look){0};
     if (r == 0)
-        r = list_endpoints(cli, &endpoints);
+        r = list_endpoints_here(cli, flow->from, &endpoints);
     if (r < 0)
         return r;
     w.nl = nl;

@@ -434,10 +434,14 @@ def test_routes_are_listed(runtime):
 
 
 def test_a_runtime_that_is_not_there_or_older_is_said_so(runtime):
-    result = run("endpoint", "ls")
-    assert result.returncode == 1
-    assert result.stderr.startswith("quiltctl: list endpoints: ")
-    assert result.stderr.endswith("; is quilt-runtime running? --runtime URL names another place\n")
+    advice = "; is quilt-runtime running? Only nodes have one; --runtime URL names another place"
+    for verb, what in (("endpoint", "list endpoints"), ("route", "list routes")):
+        result = run(verb, "ls")
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.startswith(f"quiltctl: {what}: ") and result.stderr.endswith(f"{advice}\n")
+    result = run("trace", "10.42.1.1", "10.42.2.1")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.endswith(f"{advice}; a trace is run on the node that has 10.42.1.1\n")
     result = run("route", "ls", runtime=runtime)
     assert result.stderr.endswith("; this quilt-runtime is older than quiltctl\n")
 
@@ -490,6 +494,21 @@ def test_each_sick_part_is_named_and_the_exit_code_is_1(control, agent, runtime)
                                   f"(HTTP 503 from {control.url})\n"
                                   "  - vxlan100 is not ours: remove it\n"
                                   "  - ip_forward is off\n")
+
+
+def test_status_with_a_dead_agent_accuses_no_control_plane_that_was_guessed():
+    """The node's own is elsewhere. In a namespace of its own nothing listens on the usual port."""
+    alone = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    result = run("status", prefix=alone)
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[1] == (
+        "control plane  unknown  the agent knows where it is; --control-plane URL names it")
+    assert "8080" not in result.stdout
+    report = json.loads(run("status", "-o", "json", prefix=alone).stdout)
+    assert report["control_plane"] == {"url": None, "answers": None, "error": None}
+    assert len(report["problems"]) == 2
+    named = run("status", "--control-plane", "http://127.0.0.1:8080", prefix=alone)
+    assert "control plane  PROBLEM  http://127.0.0.1:8080 does not answer\n" in named.stdout
 
 
 def test_status_works_when_nothing_else_does():

@@ -30,7 +30,7 @@ static json_t *parse(const char *text)
 struct row {
     const char *agent, *agent_error, *runtime, *runtime_error, *control_error;
     const char *problems; /* JSON */
-    bool is_control_ill;
+    bool is_control_ill, is_control_unknown;
     bool is_silent; /* node1 does not answer pings */
     const char *probe_error;
     const char *control_unasked, *cert_error;
@@ -46,20 +46,21 @@ static json_t *report_of(const struct row *row)
     struct ping_target target = {.addr = 0x0a2a0100, .has_answered = !row->is_silent};
     bool is_asked = agent && row->problems && strstr(row->agent, "10.42.1.0/24");
 
-    return report_make(&(struct report_input){.targets = &target,
-                                              .target_count = is_asked,
-                                              .probe_error = row->probe_error,
-                                              .agent = agent,
-                                              .agent_error = row->agent_error,
-                                              .runtime = runtime,
-                                              .runtime_error = row->runtime_error,
-                                              .control_url = "http://192.168.1.10:8080",
-                                              .control_error = row->control_error,
-                                              .is_control_ill = row->is_control_ill,
-                                              .control_unasked = row->control_unasked,
-                                              .cert = row->cert.not_after ? &row->cert : NULL,
-                                              .now_s = row->now_s,
-                                              .cert_error = row->cert_error});
+    return report_make(&(struct report_input){
+        .targets = &target,
+        .target_count = is_asked,
+        .probe_error = row->probe_error,
+        .agent = agent,
+        .agent_error = row->agent_error,
+        .runtime = runtime,
+        .runtime_error = row->runtime_error,
+        .control_url = row->is_control_unknown ? NULL : "http://192.168.1.10:8080",
+        .control_error = row->control_error,
+        .is_control_ill = row->is_control_ill,
+        .control_unasked = row->control_unasked,
+        .cert = row->cert.not_after ? &row->cert : NULL,
+        .now_s = row->now_s,
+        .cert_error = row->cert_error});
 }
 
 static const struct row healthy = {
@@ -352,6 +353,17 @@ static void a_certificate_that_cannot_be_read_is_a_problem(void **state)
     assert_says(&row, false, "peers          ok", "  - /var/lib/quilt-mesh/tls/node.pem: not a");
 }
 
+static void a_control_plane_that_nobody_has_named_is_no_problem(void **state)
+{
+    static const struct row row = {
+        .agent_error = "no agent", .runtime = RUNTIME "[]}", .is_control_unknown = true};
+
+    assert_says(
+        &row, false,
+        "control plane  unknown  the agent knows where it is; --control-plane URL names it\n",
+        "\nProblems:\n  - no agent\n");
+}
+
 static void a_control_plane_that_could_not_be_asked_is_no_problem(void **state)
 {
     struct row row = healthy;
@@ -429,6 +441,7 @@ int main(void)
         cmocka_unit_test(a_certificate_is_judged_by_how_much_of_its_life_is_left),
         cmocka_unit_test(without_root_the_agent_tells_when_the_certificate_ends_and_what_it_shows),
         cmocka_unit_test(a_certificate_that_cannot_be_read_is_a_problem),
+        cmocka_unit_test(a_control_plane_that_nobody_has_named_is_no_problem),
         cmocka_unit_test(a_control_plane_that_could_not_be_asked_is_no_problem),
         cmocka_unit_test(what_the_agent_says_of_the_control_plane_shows_when_it_was_not_asked),
         cmocka_unit_test(a_node_that_is_none_any_more_is_a_problem),
