@@ -33,6 +33,15 @@ static void add_number(struct table *table, int64_t n, const char *unit)
         table_addf(table, "%lld%s", (long long)n, unit);
 }
 
+static void add_seen(struct table *table, const struct api_node *n, int64_t now_s)
+{
+    char age[AGE_TEXT_SIZE];
+    bool is_vague = n->is_beat_or_later && n->last_heartbeat < now_s;
+
+    table_addf(table, "%s%s", age_format(n->last_heartbeat, now_s, age),
+               is_vague ? " or later" : "");
+}
+
 static void add_node(struct table *table, const struct api_node *n, bool is_wide)
 {
     char addr[IP4_TEXT_SIZE], subnet[IP4_PREFIX_TEXT_SIZE], age[AGE_TEXT_SIZE];
@@ -42,7 +51,7 @@ static void add_node(struct table *table, const struct api_node *n, bool is_wide
     table_add(table, !n->is_up ? "down" : n->is_unknown ? "unknown" : "up");
     table_add(table, ip4_format(n->host_ip, addr));
     table_add(table, ip4_prefix_format(n->subnet, subnet));
-    table_add(table, age_format(n->last_heartbeat, now_s, age));
+    add_seen(table, n, now_s);
     if (!is_wide)
         return;
     add_number(table, n->cpu_cores, "");

@@ -34,6 +34,8 @@ char *node_facts_to_json(const struct node_facts *facts)
     field_add_text(&out, "token_sha256", facts->token_sha256);
     field_add_text(&out, "home_id", facts->home_id[0] ? facts->home_id : NULL);
     field_add_text(&out, "key_sha256", facts->key_sha256[0] ? facts->key_sha256 : NULL);
+    if (facts->api.is_beat_or_later)
+        add_bool(&out, ",\"" API_BEAT_OR_LATER "\":", true);
     strbuf_adds(&out, "}");
     return strbuf_take(&out);
 }
@@ -143,10 +145,12 @@ struct node *node_new(const struct node_facts *facts)
 void node_to_list_json(const struct node *node, struct strbuf *out)
 {
     strbuf_add(out, node->json, node->json_len);
-    if (!node->is_unknown)
+    if (!node->is_unknown && !node->facts.api.is_beat_or_later)
         return;
     strbuf_cut(out, 1); /* the closing brace comes behind */
-    strbuf_adds(out, ",\"unknown\":true}");
+    strbuf_adds(out, node->is_unknown ? ",\"unknown\":true" : "");
+    strbuf_adds(out, node->facts.api.is_beat_or_later ? ",\"" API_BEAT_OR_LATER "\":true" : "");
+    strbuf_adds(out, "}");
 }
 
 void node_to_json(const struct node *node, struct strbuf *out)
@@ -172,11 +176,13 @@ void node_free(struct node *node)
 
 void node_set_facts(struct node *node, const struct node_facts *facts)
 {
-    int64_t beat = node->facts.api.last_heartbeat;
+    struct api_node before = node->facts.api;
 
     node->facts = *facts;
-    if (node->facts.api.last_heartbeat < beat)
-        node->facts.api.last_heartbeat = beat;
+    if (node->facts.api.last_heartbeat < before.last_heartbeat) {
+        node->facts.api.last_heartbeat = before.last_heartbeat;
+        node->facts.api.is_beat_or_later = before.is_beat_or_later;
+    }
     make_json(node);
 }
 
@@ -194,11 +200,14 @@ bool node_note_down(struct node *node, int64_t now_ms)
 
 bool node_set_heartbeat(struct node *node, int64_t unix_s)
 {
+    struct api_node *api = &node->facts.api;
+    bool was_or_later = api->is_beat_or_later;
     char digits[BEAT_DIGITS + 1];
 
-    if (node->facts.api.last_heartbeat == unix_s || unix_s < 0 || unix_s > BEAT_MAX)
-        return false;
-    node->facts.api.last_heartbeat = unix_s;
+    api->is_beat_or_later = false;
+    if (api->last_heartbeat == unix_s || unix_s < 0 || unix_s > BEAT_MAX)
+        return was_or_later;
+    api->last_heartbeat = unix_s;
     (void)snprintf(digits, sizeof digits, "%10lld", (long long)unix_s);
     memcpy(node->json + node->beat_offset, digits, BEAT_DIGITS);
     return true;

@@ -396,6 +396,7 @@ static int load_node(struct registry *r, const struct store_record *record, stru
     if (facts.api.is_up && (facts.has_left || !facts.holds_address))
         return registry_damaged(record, "is up, but has left or has no address");
     r->monitor.looked_ms = now.boot_ms;
+    facts.api.is_beat_or_later |= facts.api.is_up;
     node = node_new(&facts);
     node->revision = record->revision;
     node->subnet_index = index;

@@ -43,6 +43,7 @@ static void take_over(const struct joining *j, struct node_facts *facts)
         facts->api.ram_mb = request->ram_mb;
     facts->api.is_up = true;
     facts->api.last_heartbeat = j->now.unix_s;
+    facts->api.is_beat_or_later = false;
     facts->has_left = false;
     facts->holds_address = true;
     if (j->visit->key_sha256[0])

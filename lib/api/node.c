@@ -52,6 +52,7 @@ int api_node_from_json(const json_t *object, struct api_node *ret_node)
     if (r < 0)
         return r;
     node.is_unknown = json_is_true(json_object_get(object, "unknown"));
+    node.is_beat_or_later = json_is_true(json_object_get(object, API_BEAT_OR_LATER));
     (void)snprintf(node.hostname, sizeof node.hostname, "%s", hostname);
     *ret_node = node;
     return 0;

@@ -26,8 +26,12 @@ struct api_node {
     bool is_up;
     bool is_unknown;        /* up, but the control plane has not heard it; never written */
     int64_t registered_at;  /* Unix seconds */
-    int64_t last_heartbeat; /* Unix seconds */
+    int64_t last_heartbeat; /* Unix seconds, or later: */
+    bool is_beat_or_later;  /* heartbeats are not stored, and the control plane was started when it
+                             * was up. Not written with the others */
 };
+
+#define API_BEAT_OR_LATER "last_heartbeat_or_later"
 
 /* Reads one node; members it does not know are ignored. -EINVAL names the member. */
 int api_node_from_json(const json_t *object, struct api_node *ret_node);

@@ -119,7 +119,7 @@ def node(node_id, hostname, last, status="up", **more):
     now = int(time.time())
     return {"node_id": node_id, "hostname": hostname, "host_ip": f"192.168.1.{10 + last}",
             "subnet": f"10.42.{last}.0/24", "cpu_cores": None, "ram_mb": 2048, "status": status,
-            "registered_at": now - 7205, "last_heartbeat": now - 12, **more}
+            "registered_at": now - 7205, "last_heartbeat": now - 12} | more
 
 
 def play_nodes(control, *nodes):
@@ -155,6 +155,14 @@ def test_a_node_that_has_not_been_heard_is_shown_as_unknown(control):
     play_nodes(control, node(ID1, "node1", 1, unknown=True), node(ID2, "node2", 2, "down", unknown=True))
     lines = run("node", "ls", control=control).stdout.splitlines()
     assert [line.split()[1] for line in lines[1:]] == ["unknown", "down"]
+
+
+def test_a_node_not_heard_since_the_control_planes_start_is_not_said_to_be_silent_for_long(control):
+    began = int(time.time()) - 3 * 24 * 3600
+    play_nodes(control, node(ID1, "node1", 1, unknown=True, last_heartbeat=began, last_heartbeat_or_later=True),
+               node(ID2, "node2", 2, last_heartbeat=began))
+    lines = run("node", "ls", control=control).stdout.splitlines()
+    assert [line.split(None, 4)[4] for line in lines[1:]] == ["3d ago or later", "3d ago"]
 
 
 def test_wide_shows_the_rest(control):

@@ -136,10 +136,12 @@ def test_a_restart_gives_everybody_a_full_timeout(quick):
     began = time.monotonic()
     assert [node["status"] for node in quick.nodes()] == ["up", "up"]
     assert [node["unknown"] for node in quick.nodes()] == [True, True]
+    assert [node["last_heartbeat_or_later"] for node in quick.nodes()] == [True, True]
     assert quick.beat(ids[1]) == 200
-    assert "unknown" not in quick.ask("GET", f"/api/nodes/{ids[1]}").json()
+    assert not {"unknown", "last_heartbeat_or_later"} & quick.ask("GET", f"/api/nodes/{ids[1]}").json().keys()
     wait_status(quick, ids[0], "down")
-    assert "unknown" not in quick.ask("GET", f"/api/nodes/{ids[0]}").json()
+    silent = quick.ask("GET", f"/api/nodes/{ids[0]}").json()
+    assert "unknown" not in silent and silent["last_heartbeat_or_later"]
     assert time.monotonic() - began >= TIMEOUT_S - 0.2
 
 

@@ -443,6 +443,39 @@ static void a_restart_changes_nothing(void **state)
     assert_string_equal(before.data, after.data);
 }
 
+static void assert_shown(struct mesh *m, const char *id, const char *tail)
+{
+    AUTO_STRBUF struct strbuf out = {0};
+
+    node_to_json(registry_find(&m->registry, id), &out);
+    assert_non_null(strstr(out.data, ",\"registered_at\":1700000000"));
+    assert_string_equal(strstr(out.data, ",\"last_heartbeat\":"), tail);
+}
+
+/* Heartbeats are not stored. What is known again is known after a further restart, too. */
+static void after_a_restart_a_node_that_was_up_may_have_been_heard_later(void **state)
+{
+    struct mesh *m = *state;
+    const char *id = "00000000-0000-4000-8000-000000000001";
+
+    assert_int_equal(join(m, "node1", "192.168.1.1"), REGISTRY_CHANGE);
+    pass(m, 100000);
+    assert_int_equal(beat(m, id), REGISTRY_READY);
+    assert_shown(m, id, ",\"last_heartbeat\":1700000100}");
+    restart(m);
+    assert_shown(m, id,
+                 ",\"last_heartbeat\":1700000000,\"unknown\":true,"
+                 "\"last_heartbeat_or_later\":true}");
+    assert_int_equal(mark_down(m, id), REGISTRY_CHANGE);
+    restart(m);
+    assert_shown(m, id, ",\"last_heartbeat\":1700000000,\"last_heartbeat_or_later\":true}");
+    assert_int_equal(beat(m, id), REGISTRY_CHANGE);
+    assert_shown(m, id, ",\"last_heartbeat\":1700000100}");
+    assert_int_equal(mark_down(m, id), REGISTRY_CHANGE);
+    restart(m);
+    assert_shown(m, id, ",\"last_heartbeat\":1700000100}");
+}
+
 static void stored_state_that_contradicts_itself_is_refused(void **state)
 {
 #define NODE(id, ip, subnet)        \
@@ -519,6 +552,7 @@ int main(void)
         MESH(a_release_that_is_not_stored_is_tried_again),
         MESH(changes_under_way_are_freed_with_the_registry),
         MESH(a_restart_changes_nothing),
+        MESH(after_a_restart_a_node_that_was_up_may_have_been_heard_later),
         MESH(stored_state_that_contradicts_itself_is_refused),
     };
 
