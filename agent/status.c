@@ -174,9 +174,9 @@ static void add_control(struct strbuf *out, const struct status_view *view)
 
     strbuf_adds(out, "\"control_plane\":{");
     add_text(out, "url", control->url);
-    strbuf_addf(out, ",\"connected\":%s,\"registered\":%s,\"barred\":%s",
+    strbuf_addf(out, ",\"connected\":%s,\"registered\":%s,\"barred\":%s,\"untrusted\":%s",
                 bool_text(control->is_connected), bool_text(control->is_registered),
-                bool_text(control->is_barred));
+                bool_text(control->is_barred), bool_text(control->is_untrusted));
     strbuf_addf(out, ",\"mode\":\"%s\",\"last_contact_s\":", control_mode(control));
     if (control->last_contact_ms > 0)
         strbuf_addf(out, "%" PRId64 ",", (view->now_ms - control->last_contact_ms) / 1000);

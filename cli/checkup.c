@@ -74,6 +74,9 @@ static void ask_control_plane(struct cli *cli, struct checkup *c)
     else if (r < 0)
         c->control_error = mem_strdup(err_text());
     c->is_control_ill = r == -EREMOTEIO;
+    c->is_control_untrusted = r == -EKEYREJECTED || r == -EKEYEXPIRED ||
+                              (r == -EPROTO && http_url_is_tls(cli->control_plane));
+    c->is_control_away = edge_is_away(r);
 }
 
 static void look_at_cert(const struct cli *cli, struct checkup *c)

@@ -13,8 +13,10 @@ struct checkup {
     char *runtime_error;
     bool is_runtime_unasked; /* this user may not, as runtime_error says */
     char *control_error;
-    bool is_control_ill;     /* it answered that it is not well, as control_error says */
-    bool is_control_unknown; /* nobody has said where it is, and it is not here */
+    bool is_control_ill;       /* it answered that it is not well, as control_error says */
+    bool is_control_untrusted; /* something answers that is not believed to be it, likewise */
+    bool is_control_away;      /* nothing answers, likewise */
+    bool is_control_unknown;   /* nobody has said where it is, and it is not here */
     char *control_unasked;
     struct report_cert cert;
     bool has_cert;

@@ -10,6 +10,8 @@
 #include "lib/base/json.h"
 #include "proto/quilt.pb-c.h"
 
+/* Whether an error of edge_control() says that nothing answers there. */
+bool edge_is_away(int r);
 /* The control plane: the first of its URLs that answers. ret_body may be NULL. A reply that is not
  * 2xx is -EREMOTEIO with the server's detail; 404 is -ENOENT. */
 int edge_control(struct cli *cli, const char *method, const char *path, const char *what,

@@ -70,7 +70,7 @@ static void find_control_plane(struct cli *cli)
 
 /* ---- what went wrong ------------------------------------------------------------------------- */
 
-static bool is_away(int r)
+bool edge_is_away(int r)
 {
     static const int away[] = {ECONNREFUSED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, ENETUNREACH};
 
@@ -99,7 +99,7 @@ static int fail_to_reach(const struct cli *cli, int r, const char *what,
 {
     if (r == -EKEYREJECTED)
         return fail_foreign(cli, what, answer);
-    if (is_away(r))
+    if (edge_is_away(r))
         return edge_fail(
             r, what,
             "is quilt-mesh-control running there? --control-plane URL names another place");
@@ -197,7 +197,7 @@ static int ask(struct cli *cli, const struct question *question, const char *wha
 
     if (cli->control_planes.count == 0)
         find_control_plane(cli);
-    for (size_t i = 0; is_away(r) && i < cli->control_planes.count; i++) {
+    for (size_t i = 0; edge_is_away(r) && i < cli->control_planes.count; i++) {
         cli->control_plane = cli->control_planes.items[i];
         cli->control_addr = i < cli->control_addrs.count ? cli->control_addrs.items[i] : NULL;
         r = ask_at(cli, question, cli->control_plane, answer);

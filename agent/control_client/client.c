@@ -377,6 +377,13 @@ const char *control_client_url(const struct control_client *c)
     return c->config.urls[c->good_url];
 }
 
+/* One whose CA was looked for and not found is not believed, either. */
+static bool is_untrusted(const struct job *job)
+{
+    return job->failure == CONTROL_UNTRUSTED || job->failure == CONTROL_OUT_OF_DATE ||
+           (job->kind == CONTROL_PIN && job->failure == CONTROL_REFUSED);
+}
+
 /* The first of what is worst: of a foreign control plane, nothing else matters. */
 static void add_problem(const struct control_client *c, struct control_client_status *status)
 {
@@ -386,6 +393,7 @@ static void add_problem(const struct control_client *c, struct control_client_st
         if (!job->problem || (job->failure == CONTROL_FOREIGN) != status->is_foreign)
             continue;
         status->problem = job->problem;
+        status->is_untrusted = is_untrusted(job);
         if (!control_job_is_aside(job->kind))
             status->is_connected = status->is_connected && c->machine.is_stream_up;
         return;

@@ -92,6 +92,7 @@ struct control_client_status {
     bool is_foreign;       /* it is refused until control_client_restart() with another identity */
     bool is_barred;        /* it refuses whatever this node has to show */
     bool is_twin;          /* another agent runs as this node */
+    bool is_untrusted;     /* it is not believed to be the control plane, as problem says */
     enum credential shown; /* what it is shown; over TLS */
     bool has_clock_skew;   /* the control plane has told its time: */
     int64_t clock_skew_s;  /* its clock minus ours */

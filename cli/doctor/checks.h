@@ -5,8 +5,12 @@
 #include "cli/doctor/facts.h"
 #include "cli/doctor/finding.h"
 
+/* Whether anything gets out of this host at all. */
+void check_underlay(const struct facts *facts, struct findings *findings);
 /* The three daemons: away, refused, clocks, certificates, room for addresses. */
 void check_daemons(const struct facts *facts, struct findings *findings);
+/* The control plane alone; check_daemons() calls it. */
+void check_control(const struct facts *facts, struct findings *findings);
 /* Who is in the way of our devices and addresses. */
 void check_devices(const struct facts *facts, struct findings *findings);
 /* Other programs' routing rules that lead packets of the mesh astray. */

@@ -35,8 +35,8 @@ static void add_not_tried(const struct facts *facts, struct findings *findings)
 void diagnose(const struct facts *facts, struct findings *ret_findings)
 {
     static void (*const checks[])(const struct facts *, struct findings *) = {
-        check_daemons,  check_devices, check_rules, check_settings,
-        check_firewall, check_paths,   check_loss,
+        check_underlay, check_daemons,  check_devices, check_rules,
+        check_settings, check_firewall, check_paths,   check_loss,
     };
 
     *ret_findings = (struct findings){0};

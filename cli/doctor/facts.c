@@ -9,6 +9,7 @@
 void facts_deinit(struct facts *facts)
 {
     free(facts->links);
+    free(facts->addrs);
     free(facts->routes);
     free(facts->rules);
     free(facts->strays);
@@ -67,6 +68,37 @@ const struct link_info *facts_link(const struct facts *facts, int ifindex)
         if (facts->links[i].ifindex == ifindex)
             return &facts->links[i];
     return NULL;
+}
+
+enum facts_underlay facts_underlay(const struct facts *facts, const struct link_info **ret_link)
+{
+    enum facts_underlay found = UNDERLAY_GONE;
+    uint32_t host_ip;
+
+    if (!facts->has_addrs || !facts_has_links(facts) || facts_is_dry(facts) ||
+        ip4_parse(facts_text(facts->agent, "host_ip"), &host_ip) < 0)
+        return UNDERLAY_UNKNOWN;
+    for (size_t i = 0; i < facts->addr_count; i++) {
+        const struct link_info *link = facts_link(facts, facts->addrs[i].ifindex);
+
+        if (facts->addrs[i].addr != host_ip)
+            continue;
+        if (!link)
+            return UNDERLAY_UNKNOWN;
+        *ret_link = link;
+        if (link->is_up && link->has_carrier)
+            return UNDERLAY_WELL;
+        found = UNDERLAY_DOWN; /* unless another has it, too */
+    }
+    return found;
+}
+
+bool facts_is_cut_off(const struct facts *facts)
+{
+    const struct link_info *link;
+    enum facts_underlay underlay = facts_underlay(facts, &link);
+
+    return underlay == UNDERLAY_GONE || underlay == UNDERLAY_DOWN;
 }
 
 bool facts_is_our_name(const char *name)

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "cli/report.h"
+#include "lib/net/addr.h"
 #include "lib/net/link.h"
 #include "lib/net/route.h"
 #include "lib/net/rule.h"
@@ -79,12 +80,18 @@ struct facts {
     const char *runtime_error; /* NULL, too: it was not asked */
     const char *control_url;
     const char *control_error;
-    bool is_control_ill; /* it answered, and control_error is its word */
+    bool is_control_ill;       /* it answered, and control_error is its word */
+    bool is_control_untrusted; /* something answers that is not believed to be it */
+    bool is_control_away;      /* nothing answers */
+    bool is_control_unasked;
     const struct report_cert *cert;
 
     /* What the kernel has. */
     struct link_info *links;
     size_t link_count;
+    struct addr_entry *addrs;
+    size_t addr_count;
+    bool has_addrs; /* they were looked at */
     struct route_entry *routes;
     size_t route_count;
     struct rule_entry *rules; /* in the kernel's order */
@@ -132,6 +139,17 @@ const struct link_info *facts_overlay(const struct facts *facts);
 bool facts_overlay_is_up(const struct facts *facts);
 /* NULL when there is none. */
 const struct link_info *facts_link(const struct facts *facts, int ifindex);
+/* What carries the overlay's packets. */
+enum facts_underlay {
+    UNDERLAY_WELL,
+    UNDERLAY_UNKNOWN, /* not looked at, or nobody says which address it is */
+    UNDERLAY_GONE,    /* the host IP is on no device */
+    UNDERLAY_DOWN     /* its device is down, or has no carrier */
+};
+/* *ret_link: the device of the host IP, when it is well or down. */
+enum facts_underlay facts_underlay(const struct facts *facts, const struct link_info **ret_link);
+/* Nothing gets out of this host, whatever else may be wrong. */
+bool facts_is_cut_off(const struct facts *facts);
 /* Whether a device of this name is one of ours. */
 bool facts_is_our_name(const char *name);
 struct ip4_prefix facts_cluster(const struct facts *facts);

@@ -26,6 +26,9 @@ static void take_daemons(const struct cli *cli, const struct checkup *c, struct 
     f->control_url = cli->control_plane;
     f->control_error = c->control_error;
     f->is_control_ill = c->is_control_ill;
+    f->is_control_untrusted = c->is_control_untrusted;
+    f->is_control_away = c->is_control_away;
+    f->is_control_unasked = c->control_unasked != NULL;
     f->cert = c->has_cert ? &c->cert : NULL;
     if (c->is_runtime_unasked)
         facts_add_blind_for(f, "the runtime was not asked", c->runtime_error);
@@ -80,14 +83,18 @@ static void gather_netlink(struct facts *f)
 
     f->neigh_count = f->neigh_max = FACTS_UNKNOWN;
     if (nl_open(&nl) < 0) {
-        facts_add_blind(f, "devices, routes, rules, neighbours and the ways to the peers were not "
-                           "looked at");
+        facts_add_blind(
+            f, "devices, addresses, routes, rules, neighbours and the ways to the peers were not "
+               "looked at");
         return;
     }
     if (link_dump(nl, NULL, &f->links, &f->link_count) < 0) {
         f->link_count = 0;
         facts_add_blind(f, "the devices, and so the ways to the peers, were not looked at");
     }
+    f->has_addrs = addr_dump(nl, 0, &f->addrs, &f->addr_count) == 0;
+    if (!f->has_addrs)
+        facts_add_blind(f, "this host's addresses were not looked at");
     if (route_dump(nl, 0, 0, &f->routes, &f->route_count) < 0) {
         f->route_count = 0;
         facts_add_blind(f, "the routes were not looked at");
@@ -193,7 +200,7 @@ void gather_facts(const struct cli *cli, const struct checkup *checkup, struct f
     gather_daemon_files(f);
     if (facts_has_links(f) && !facts_overlay_is_up(f) && !facts_is_dry(f))
         f->port_owner = gather_port_owner(MESH_VXLAN_PORT);
-    if (facts_overlay_is_up(f) && try_paths(f) < 0)
+    if (facts_overlay_is_up(f) && !facts_is_cut_off(f) && try_paths(f) < 0)
         facts_add_blind(f, "the ways to the peers were not tried");
     f->counts_after = read_counts();
 }

@@ -92,6 +92,7 @@ void gather_strays(struct nl *nl, struct facts *f)
     }
     if (!has_added_rule(f) || facts_is_dry(f))
         return;
-    try_hosts(nl, f);
+    if (!facts_is_cut_off(f))
+        try_hosts(nl, f);
     try_overlay(nl, f);
 }

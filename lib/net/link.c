@@ -47,6 +47,7 @@ bool link_parse(const struct nlmsghdr *message, struct link_info *ret_info)
     nl_attrs_parse(message, sizeof *header, &attrs);
     *ret_info = (struct link_info){.ifindex = header->ifi_index,
                                    .is_up = (header->ifi_flags & IFF_UP) != 0,
+                                   .has_carrier = (header->ifi_flags & IFF_LOWER_UP) != 0,
                                    .type = header->ifi_type,
                                    .mtu_bytes = nl_attr_u32(&attrs, IFLA_MTU, 0)};
     nl_attr_text(&attrs, IFLA_IFNAME, ret_info->name, sizeof ret_info->name);

@@ -28,6 +28,7 @@ struct link_info {
     struct mac mac;
     uint32_t mtu_bytes;
     bool is_up;              /* administratively (IFF_UP) */
+    bool has_carrier;        /* and there is something at the other end (IFF_LOWER_UP) */
     uint16_t type;           /* ARPHRD_* */
     int peer_ifindex;        /* veth: IFLA_LINK, in the peer's namespace; else 0 */
     struct link_vxlan vxlan; /* when kind is vxlan */

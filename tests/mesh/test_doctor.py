@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from lab.mesh import TlsMesh
+from certified import make_false_ca
+from lab.mesh import PKI, TlsMesh
 from lab.program import run
 from lab.wait import wait_for
 
@@ -428,9 +429,97 @@ def test_an_absent_control_plane_is_the_only_finding(mesh):
     try:
         wait_for(lambda: causes(mesh.nodes[1]) == ["control-plane-away"], 20,
                  lambda: str(causes(mesh.nodes[1])), 0.2)
+        assert "packets pass on, but" in only_finding(mesh.nodes[1])["what"]
     finally:
         mesh.control.start().wait_ready()
     wait_healthy(mesh.nodes[1])
+
+
+@pytest.mark.parametrize("cause, make, mend", [
+    ("host-ip-gone", "ip addr del {ip}/24 dev eth0", "ip addr add {ip}/24 dev eth0"),
+    ("underlay-down", "ip link set eth0 down", "ip link set eth0 up")])
+def test_what_is_broken_below_the_overlay_is_the_only_finding(mesh, cause, make, mend):
+    """The control plane and the peer are away for it, which is not told."""
+    node = mesh.nodes[1]
+    with fault(node, [make.format(ip=node.ip)], [mend.format(ip=node.ip)]):
+        for _ in range(2):
+            found = only_finding(node)
+            assert found["cause"] == cause and "eth0" in found["mend"]
+            time.sleep(1)  # until the agent says so, too
+
+
+def test_a_cable_that_is_out_is_named(mesh):
+    node = mesh.nodes[1]
+    node.set_cable(False)
+    try:
+        wait_for(lambda: causes(node) == ["underlay-down"], 5, lambda: str(doctor(node)), 0.2)
+        assert "no carrier" in only_finding(node)["shows"]
+    finally:
+        node.set_cable(True)
+    wait_healthy(node)
+
+
+HEALTHY_BUT = """
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def answer(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200 if self.path == "/health" else STATUS)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+    do_GET = do_POST = answer
+server = ThreadingHTTPServer(("127.0.0.1", 8082), Handler)
+print("listening", flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.mark.parametrize("status", [410, 500])
+def test_a_control_plane_that_answers_the_agent_with_errors_is_not_said_to_be_away(mesh, status):
+    node = mesh.nodes[1]
+    played = node.start(["/usr/bin/python3", "-c", HEALTHY_BUT.replace("STATUS", str(status))],
+                        "played").wait_log("listening")
+    mesh.agents[node.name].stop()
+    agent = node.start(mesh.agent_command(node).replace(mesh.control_url, "http://127.0.0.1:8082"), "agent-astray")
+    try:
+        wait_for(lambda: causes(node) == ["control-plane-error"], 10, lambda: str(doctor(node)), 0.2)
+        assert f"the control plane answered {status}" in only_finding(node)["shows"]
+    finally:
+        agent.stop()
+        played.kill()
+        mesh.agents[node.name].start().wait_ready()
+    wait_healthy(node)
+
+
+def make_expired(host):
+    """Of the right CA, for the right address, and over."""
+    host.run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
+             "/var/lib/key.pem", "-out", "/var/lib/csr.pem", "-subj", "/CN=control")
+    host.run("sh", "-c", f"echo subjectAltName=IP:{host.ip} > /var/lib/ext")
+    host.run("openssl", "x509", "-req", "-in", "/var/lib/csr.pem", "-CA", f"{PKI}/ca.pem", "-CAkey",
+             f"{PKI}/ca-key.pem", "-extfile", "/var/lib/ext", "-days", "-1", "-out", "/var/lib/cert.pem")
+    host.run("cp", f"{PKI}/ca.pem", "/var/lib/ca.pem")
+
+
+@pytest.mark.parametrize("make, shown", [(make_false_ca, "none of the CAs"), (make_expired, "expired")])
+def test_a_control_plane_that_is_not_believed_is_not_said_to_be_away(bed, make, shown):
+    mesh = bed.mesh(kind=TlsMesh, hosts=2)
+    first, node = mesh.nodes
+    wait_healthy(node)
+    make(first)
+    assert mesh.control.stop() == 0
+    false = first.start(["/usr/bin/python3", "-B", str(mesh.lab.tool("false_control.py")), first.ip, "8080",
+                         "/var/lib/cert.pem", "/var/lib/key.pem", "/var/lib/ca.pem", "/var/lib/record"],
+                        "false-control").wait_ready()
+    for host in mesh.nodes:
+        wait_for(lambda host=host: causes(host) == ["control-plane-untrusted"], 10, lambda host=host: str(doctor(host)))
+        found = only_finding(host)
+        assert shown in found["shows"] and "packets pass on" in found["what"]
+    false.stop()
+    mesh.control.start().wait_ready()
+    wait_healthy(node)
 
 
 def test_a_control_plane_whose_disk_is_full_is_not_said_to_be_away(bed):

@@ -90,7 +90,8 @@ def test_nodes_send_nothing_to_one_that_takes_the_control_planes_place(bed):
         false = start_false(mesh, first, "/var/lib/cert.pem", "/var/lib/key.pem", "/var/lib/ca.pem", "/var/lib/record")
         for node in mesh.nodes:
             mesh.agents[node.name].wait_log("which is none of the CAs in")
-            assert "none of the CAs" in " ".join(status(node)["problems"])
+            said = status(node)
+            assert "none of the CAs" in " ".join(said["problems"]) and said["control_plane"]["untrusted"]
         wait_for(lambda: false.log().count("handshake") + false.log().count("refused") > 10, 20, "more attempts", 0.2)
         false.stop()
         assert recorded(first, "/var/lib/record") == ([], "")
@@ -99,4 +100,5 @@ def test_nodes_send_nothing_to_one_that_takes_the_control_planes_place(bed):
             wait_certified(node)
     assert flow.lost == 0, flow.report
     assert [kernel.difference(before[node.name], kernel.dump(node)) for node in mesh.nodes] == [[], [], []]
-    assert all(status(node)["problems"] == [] for node in mesh.nodes)
+    said = [status(node) for node in mesh.nodes]
+    assert all(s["problems"] == [] and not s["control_plane"]["untrusted"] for s in said), said

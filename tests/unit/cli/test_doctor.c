@@ -23,6 +23,10 @@ static const struct link_info links[] = {
      .mtu_bytes = 1450,
      .vxlan = {.vni = 100, .port = 4789}},
 };
+static const struct link_info set_down[] = {{.ifindex = 2, .name = "eth0", .has_carrier = true}};
+static const struct link_info unplugged[] = {{.ifindex = 2, .name = "eth0", .is_up = true}};
+static const struct link_info plugged[] = {
+    {.ifindex = 2, .name = "eth0", .is_up = true, .has_carrier = true}};
 static const struct link_info rivals[] = {
     {.ifindex = 2, .name = "eth0", .kind = "veth", .is_up = true},
     {.ifindex = 3,
@@ -69,6 +73,7 @@ struct row {
     const char *agent, *runtime, *firewall;
     const struct link_info *links;
     size_t link_count;
+    uint32_t addr;            /* of ifindex 2; 0: none */
     struct route_entry route; /* dst.len 0: none */
     struct rule_entry rules[3];
     struct stray stray;      /* to 0: none */
@@ -80,8 +85,8 @@ struct row {
     const char *port_owner, *networkd;
     const char *blind; /* what was not looked at */
     bool has_no_links, has_no_filters, is_firewall_unknown, has_no_forwarding, is_strict,
-        has_nm_cloud_setup, has_no_control, is_control_ill, has_no_agent, is_runtime_away,
-        is_runtime_unasked;
+        has_nm_cloud_setup, has_no_control, is_control_ill, is_control_untrusted, is_control_odd,
+        is_control_unasked, has_no_addrs, has_no_agent, is_runtime_away, is_runtime_unasked;
 };
 
 static json_t *parse(const char *text)
@@ -103,6 +108,9 @@ static char *causes_of(const struct row *row)
     struct path path = row->path.hostname ? row->path : well;
     struct route_entry route = row->route;
     struct stray stray = row->stray;
+    struct addr_entry addr = {.ifindex = 2, .addr = row->addr};
+    bool is_control_wrong = row->has_no_control || row->is_control_ill ||
+                            row->is_control_untrusted || row->is_control_odd;
     struct blind_spot blind = {.what = row->blind, .reason = (char *)"denied"};
     CLEANUP(findings_deinit) struct findings findings;
     struct strbuf out = {0};
@@ -112,8 +120,14 @@ static char *causes_of(const struct row *row)
         .agent_error = "refused",
         .runtime = runtime,
         .runtime_error = row->is_runtime_away ? "refused" : NULL,
-        .control_error = row->has_no_control || row->is_control_ill ? "refused" : NULL,
+        .control_error = is_control_wrong ? "refused" : NULL,
         .is_control_ill = row->is_control_ill,
+        .is_control_untrusted = row->is_control_untrusted,
+        .is_control_away = row->has_no_control,
+        .is_control_unasked = row->is_control_unasked,
+        .addrs = &addr,
+        .addr_count = row->addr != 0,
+        .has_addrs = !row->has_no_addrs,
         .cert = row->cert.not_after ? &row->cert : NULL,
         .links = (struct link_info *)(row->links ? row->links : links),
         .link_count = row->has_no_links ? 0
@@ -181,6 +195,11 @@ static char *causes_of(const struct row *row)
     "{\"node_id\":\"id\",\"control_plane\":{\"mode\":\"refused\",\"barred\":true,\"error\":" \
     "\"revoked\"},\"problems\":[\"revoked\"]}"
 
+#define OF_CONTROL(members) \
+    "{\"node_id\":\"id\",\"problems\":[\"c\"],\"control_plane\":{" members "}}"
+#define AT_HOST(members) "{\"node_id\":\"id\",\"host_ip\":\"192.168.1.10\"" members "}"
+#define HOST 0xc0a8010a
+
 #define ALL(of_table)                              \
     {                                              \
         .action = FR_ACT_TO_TBL, .table = of_table \
@@ -206,6 +225,40 @@ static const struct row rows[] = {
     {.causes = "not-tried", .is_runtime_unasked = true, .blind = "the runtime was not asked"},
     {.causes = "control-plane-away", .has_no_control = true},
     {.causes = "control-plane-ill", .is_control_ill = true},
+    {.causes = "control-plane-untrusted", .is_control_untrusted = true},
+    {.causes = "control-plane-untrusted",
+     .agent = OF_CONTROL("\"mode\":\"away\",\"untrusted\":true,\"error\":\"another CA\"")},
+    {.causes = "control-plane-away",
+     .has_no_control = true,
+     .agent = OF_CONTROL("\"mode\":\"away\",\"untrusted\":true,\"error\":\"another CA\"")},
+    {.causes = "control-plane-error",
+     .agent = OF_CONTROL("\"mode\":\"away\",\"error\":\"it answered 500\"")},
+    {.causes = "control-plane-error", .is_control_odd = true},
+    {.causes = "control-plane-error",
+     .is_control_unasked = true,
+     .agent = OF_CONTROL("\"mode\":\"away\",\"error\":\"connection refused\"")},
+    {.causes = "", .is_control_unasked = true},
+    /* Below all: what follows from it is not told. */
+    {.causes = "", .agent = AT_HOST(""), .addr = HOST, .links = plugged, .link_count = 1},
+    {.causes = "host-ip-gone",
+     .agent = AT_HOST(",\"problems\":[\"a\"]"),
+     .addr = HOST + 1,
+     .has_no_control = true},
+    {.causes = "host-ip-gone", .agent = AT_HOST("")},
+    {.causes = "underlay-down",
+     .agent = AT_HOST(",\"problems\":[\"a\"]"),
+     .addr = HOST,
+     .links = set_down,
+     .link_count = 1,
+     .is_control_odd = true},
+    {.causes = "underlay-down",
+     .agent = AT_HOST(""),
+     .addr = HOST,
+     .links = unplugged,
+     .link_count = 1},
+    {.causes = "", .agent = AT_HOST(""), .has_no_addrs = true},
+    {.causes = "not-tried", .agent = AT_HOST(""), .has_no_links = true, .blind = "the devices"},
+    {.causes = "", .agent = AT_HOST(",\"dataplane\":\"none\"")},
     {.causes = "control-plane-refused",
      .agent = "{\"node_id\":\"id\",\"control_plane\":{\"mode\":\"refused\",\"error\":\"another\"},"
               "\"problems\":[\"another\"]}"},
@@ -505,6 +558,66 @@ static void loss_is_told_with_its_leg_its_peers_and_how_much(void **state)
     assert_non_null(strstr(found.items[1].mend, "what limits UDP 4789"));
 }
 
+static char *said_of_away(const struct path *path)
+{
+    AUTO_JSON json_t *agent = parse(AGENT);
+    CLEANUP(findings_deinit) struct findings findings = {0};
+    struct path paths[2] = {{.hostname = "node2"}, *path};
+    const struct facts f = {.agent = agent,
+                            .control_url = "http://c",
+                            .control_error = "refused",
+                            .is_control_away = true,
+                            .paths = paths,
+                            .path_count = 2};
+
+    check_control(&f, &findings);
+    assert_int_equal(findings.count, 1);
+    return mem_strdup(findings.items[0].what);
+}
+
+static void that_packets_pass_is_said_only_when_one_has(void **state)
+{
+    AUTO_FREE char *with = said_of_away(&well), *without = said_of_away(&(struct path){0});
+
+    assert_string_equal(with, "the control plane http://c does not answer: packets pass on, but "
+                              "nobody can join or leave");
+    assert_string_equal(without,
+                        "the control plane http://c does not answer: nobody can join or leave");
+}
+
+static void what_is_down_below_is_mended_by_how_it_is_down(void **state)
+{
+    static const struct {
+        const struct link_info *links;
+        uint32_t addr;
+        const char *shows, *mend;
+    } cases[] = {
+        {set_down, HOST, "eth0 has been set down", "ip link set eth0 up;"},
+        {unplugged, HOST, "eth0 is up and has no carrier", "see to its cable"},
+        {plugged, HOST + 1, "it has only 192.168.1.11 on eth0",
+         "ip addr add 192.168.1.10/PREFIX dev eth0 "},
+        {plugged, 0, "it has no address but loopback's",
+         "ip addr add 192.168.1.10/PREFIX dev eth0 "},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_JSON json_t *agent = parse(AT_HOST(""));
+        CLEANUP(findings_deinit) struct findings findings = {0};
+        struct addr_entry addr = {.ifindex = 2, .addr = cases[i].addr};
+        const struct facts f = {.agent = agent,
+                                .links = (struct link_info *)cases[i].links,
+                                .link_count = 1,
+                                .addrs = &addr,
+                                .addr_count = addr.addr != 0,
+                                .has_addrs = true};
+
+        check_underlay(&f, &findings);
+        assert_int_equal(findings.count, 1);
+        assert_string_equal(findings.items[0].shows, cases[i].shows);
+        assert_ptr_equal(strstr(findings.items[0].mend, cases[i].mend), findings.items[0].mend);
+    }
+}
+
 static void a_note_is_no_reason_to_be_ill(void **state)
 {
     CLEANUP(findings_deinit) struct findings findings = {0};
@@ -569,6 +682,8 @@ int main(void)
         cmocka_unit_test(each_cause_is_named_and_nothing_else),
         cmocka_unit_test(a_device_of_our_name_is_mended_by_what_it_is),
         cmocka_unit_test(loss_is_told_with_its_leg_its_peers_and_how_much),
+        cmocka_unit_test(that_packets_pass_is_said_only_when_one_has),
+        cmocka_unit_test(what_is_down_below_is_mended_by_how_it_is_down),
         cmocka_unit_test(a_note_is_no_reason_to_be_ill),
         cmocka_unit_test(counters_are_found_by_their_names),
         cmocka_unit_test(lines_of_files_are_read_as_their_owners_read_them),
