@@ -58,7 +58,8 @@ static void note_one(struct registry *r, struct node *by, const struct api_probe
         return;
     by->standing.watched++;
     by->standing.reached += says->state == API_PROBE_REACHED;
-    witnesses_note(&about->witnesses, by->facts.api.node_id, says, now.boot_ms);
+    witnesses_note(&about->witnesses, by->facts.api.node_id, says, r->witnesses_awake_ms,
+                   now.boot_ms);
     if (says->state == API_PROBE_LOST && about->facts.api.is_up)
         suspect(r, about, now);
 }

@@ -63,7 +63,7 @@ static struct witness *find_place(struct witnesses *w, const char *by)
 }
 
 void witnesses_note(struct witnesses *w, const char *by, const struct api_probe *says,
-                    int64_t now_ms)
+                    int64_t awake_ms, int64_t now_ms)
 {
     struct witness *place = find_place(w, by);
 
@@ -73,7 +73,7 @@ void witnesses_note(struct witnesses *w, const char *by, const struct api_probe 
         says->overlay_silent_ms >= 0 && says->overlay_silent_ms <= OVERLAY_OPEN_MS;
     if (says->state != API_PROBE_LOST)
         place->lost_ms = 0;
-    else if (place->lost_ms == 0)
+    else if (place->lost_ms == 0 || (place->lost_ms < awake_ms && now_ms >= awake_ms))
         place->lost_ms = now_ms;
     place->heard_ms = says->silent_ms >= 0 ? now_ms - says->silent_ms : 0;
 }

@@ -57,8 +57,9 @@ struct witness_case {
 };
 
 void witnesses_deinit(struct witnesses *witnesses);
-/* The node `by` watches this one and says so; the one that was silent longest makes room. */
+/* The node `by` watches this one and says so; the one that was silent longest makes room. A loss
+ * that was told before awake_ms counts from when it is told again after it. */
 void witnesses_note(struct witnesses *witnesses, const char *by, const struct api_probe *says,
-                    int64_t now_ms);
+                    int64_t awake_ms, int64_t now_ms);
 enum witness_verdict witnesses_judge(const struct witnesses *witnesses,
                                      const struct witness_case *facts);

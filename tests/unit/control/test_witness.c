@@ -55,7 +55,7 @@ static void say(struct witnesses *w, size_t index, char letter)
         says.state = API_PROBE_SILENT;
     if (letter == 'a')
         says.silent_ms = said_ms - LAST_BEAT_MS + 1600;
-    witnesses_note(w, id, &says, said_ms);
+    witnesses_note(w, id, &says, 0, said_ms);
 }
 
 static enum witness_verdict judge(const struct scene *scene)
@@ -118,13 +118,13 @@ static void a_loss_is_of_when_it_was_told_first(void **state)
     struct witnesses w = {0};
     struct api_probe says = {.state = API_PROBE_LOST, .silent_ms = 2000};
 
-    witnesses_note(&w, "1", &says, 5000);
+    witnesses_note(&w, "1", &says, 0, 5000);
     says.silent_ms = 12000;
-    witnesses_note(&w, "1", &says, 15000);
+    witnesses_note(&w, "1", &says, 0, 15000);
     assert_int_equal(w.list[0].lost_ms, 5000);
     assert_int_equal(w.list[0].heard_ms, 3000);
     says.state = API_PROBE_REACHED;
-    witnesses_note(&w, "1", &says, 16000);
+    witnesses_note(&w, "1", &says, 0, 16000);
     assert_int_equal(w.list[0].lost_ms, 0);
     assert_int_equal(w.count, 1);
     witnesses_deinit(&w);
@@ -141,8 +141,8 @@ static void who_was_heard_a_moment_ago_is_not_lost(void **state)
                                  .standing = standing,
                                  .data = letters};
 
-    witnesses_note(&w, "0", &says, LAST_BEAT_MS);
-    witnesses_note(&w, "1", &says, LAST_BEAT_MS);
+    witnesses_note(&w, "0", &says, 0, LAST_BEAT_MS);
+    witnesses_note(&w, "1", &says, 0, LAST_BEAT_MS);
     assert_int_equal(witnesses_judge(&w, &facts), WITNESS_NOTHING);
     facts.now_ms += 200;
     assert_int_equal(witnesses_judge(&w, &facts), WITNESS_LOST);
@@ -158,7 +158,7 @@ static void of_too_many_the_one_that_was_silent_longest_makes_room(void **state)
         char id[UUID_TEXT_SIZE];
 
         (void)snprintf(id, sizeof id, "%d", i);
-        witnesses_note(&w, id, &says, 1000 + i);
+        witnesses_note(&w, id, &says, 0, 1000 + i);
     }
     assert_int_equal(w.count, WITNESSES_MAX);
     assert_string_equal(w.list[0].node_id, "16");
