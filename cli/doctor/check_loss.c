@@ -1,6 +1,6 @@
 /* Ways on which packets are lost now and then. One that is lost says nothing: some of the doctor's
- * own must be, and some of those that the agent sent before, so that neither an outage that is over
- * nor a firewall's limit for many pings at once is taken for it. */
+ * own must be, and some of those that the agent sent before where that is known, so that neither an
+ * outage that is over nor a firewall's limit for many pings at once is taken for it. */
 #include <string.h>
 
 #include "cli/doctor/checks.h"
@@ -112,15 +112,16 @@ static void add_overlay(const struct facts *f, const char *names, const struct p
                         struct findings *findings)
 {
     const char *device = f->underlay_device ? f->underlay_device : "DEVICE";
-    bool is_host_silent = worst->host.answered == 0;
+    bool is_host_silent = tries_all_fail(worst->host);
 
     findings_add(
         findings,
         (struct finding){
             .cause = "packet-loss",
             .severity = SEVERITY_ERROR,
-            .what = mem_printf("the overlay (UDP 4789)%s loses packets (there or back): %s",
-                               is_host_silent ? "" : ", and not the underlay,", names),
+            .what = mem_printf(
+                "the overlay (UDP 4789)%s loses packets (there or back): %s",
+                is_host_silent || worst->host.sent == 0 ? "" : ", and not the underlay,", names),
             .shows = shows_text(worst),
             .mend = mem_printf(
                 "%slook on both hosts, and between them, for what limits UDP %d: nft list "

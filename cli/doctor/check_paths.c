@@ -226,6 +226,21 @@ static void add_lost(const struct facts *f, const struct group *group, struct fi
                            is_vmware ? "; VMware NSX keeps 4789 for itself" : "")});
 }
 
+static char *mend_black_hole(const struct facts *f, const struct path *path)
+{
+    unsigned int wanted = path->mtu_bytes + MESH_OVERHEAD_BYTES;
+    unsigned int carried = path->largest_bytes + MESH_OVERHEAD_BYTES;
+    char to[IP4_TEXT_SIZE];
+
+    if (path->largest_bytes == 0) /* less than any size that is worth an MTU */
+        return mem_printf("let the network carry %u bytes; to see what it carries: ping -M do -s "
+                          "SIZE %s",
+                          wanted, ip4_format(path->host_ip, to));
+    return mem_printf("let the network carry %u bytes, or set the MTU of the device below to %u: "
+                      "ip link set dev %s mtu %u",
+                      wanted, carried, underlay_of(f), carried);
+}
+
 static void add_black_hole(const struct facts *f, const struct group *group,
                            struct findings *findings)
 {
@@ -233,20 +248,15 @@ static void add_black_hole(const struct facts *f, const struct group *group,
 
     findings_add(
         findings,
-        (struct finding){
-            .cause = "mtu-black-hole",
-            .severity = SEVERITY_ERROR,
-            .what =
-                mem_printf("large packets to %s vanish: the network between carries smaller ones "
-                           "than this host thinks",
-                           group->names.data),
-            .shows = mem_printf("%u bytes pass, %u do not, which the overlay promises",
-                                path->largest_bytes, path->mtu_bytes),
-            .mend = mem_printf("let the network carry %u bytes, or set the MTU of the device below "
-                               "to %u: ip link set dev %s mtu %u",
-                               path->mtu_bytes + MESH_OVERHEAD_BYTES,
-                               path->largest_bytes + MESH_OVERHEAD_BYTES, underlay_of(f),
-                               path->largest_bytes + MESH_OVERHEAD_BYTES)});
+        (struct finding){.cause = "mtu-black-hole",
+                         .severity = SEVERITY_ERROR,
+                         .what = mem_printf(
+                             "large packets to %s vanish: the network between carries smaller ones "
+                             "than this host thinks",
+                             group->names.data),
+                         .shows = mem_printf("%u bytes pass, %u do not, which the overlay promises",
+                                             path->largest_bytes, path->mtu_bytes),
+                         .mend = mend_black_hole(f, path)});
 }
 
 static void add_wrong_sum(const struct facts *f, const struct group *group,

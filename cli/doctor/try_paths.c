@@ -199,12 +199,16 @@ static int try_sizes(struct path *path)
     return 0;
 }
 
-/* Of those that the largest is lost for, until the size of one is known. */
+/* Of those that all of the largest are lost for and nothing else is, until the size of one is
+ * known. */
 static int try_ladders(struct path **of, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        int r = of[i]->largest_bytes < of[i]->mtu_bytes ? try_sizes(of[i]) : 0;
+        int r;
 
+        if (!tries_all_pass(of[i]->small) || !tries_all_fail(of[i]->large))
+            continue;
+        r = try_sizes(of[i]);
         if (r < 0 || of[i]->largest_bytes < of[i]->mtu_bytes)
             return r;
     }
