@@ -91,8 +91,6 @@ static int renew_set(struct fastpath *fp)
         loop_timer_set_in(fp->sweep, fp->patience.wait_until_ms - now_ms);
         return 0;
     }
-    if (patience_note(&fp->patience, now_ms))
-        log_warn("somebody keeps removing the fast path's pins, it is loaded anew less often");
     r = set_switch_off(fp->set);
     if (r >= 0)
         r = fastpath_leave_devices(fp);
@@ -101,6 +99,8 @@ static int renew_set(struct fastpath *fp)
     if (r < 0)
         return err_wrap(r, "load the fast path anew");
     log_warn("the fast path's pins were gone, it is loaded anew");
+    if (patience_note(&fp->patience, now_ms))
+        log_warn("somebody keeps removing the fast path's pins, it is loaded less and less often");
     set_free(fp->set);
     fp->set = set;
     fp->has_looked = false;

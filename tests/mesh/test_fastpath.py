@@ -385,9 +385,9 @@ def test_a_fight_over_the_pins_is_told_once_and_loses_nothing(mesh):
     first, second = mesh.containers[:2]
     earlier = agent.log().count("it is loaded anew")
     with Flow(first, second) as flow:
-        node.run("sh", "-c", "for i in $(seq 400); do rm -rf /sys/fs/bpf/quilt; sleep 0.02; done")
+        node.run("timeout", "8", "sh", "-c", "while rm -rf /sys/fs/bpf/quilt; do sleep 0.02; done", check=False)
     assert flow.lost == 0, flow.report
-    assert 10 <= agent.log().count("it is loaded anew") - earlier <= 18
+    assert 10 <= agent.log().count("it is loaded anew") - earlier <= 18  # ten at once, and then 0.1, 0.2, 0.4 ... s apart
     assert agent.log().count("somebody keeps removing the fast path's pins") == 1
     wait_for(lambda: node.run("test", "-e", "/sys/fs/bpf/quilt/4/to_container", check=False).returncode == 0, 8, "pins")
     wait_for(lambda: ping(first, second.ip) and carried(node)["tx"] > 0, 15, "their use")
