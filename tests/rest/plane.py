@@ -137,7 +137,7 @@ class Plane:
 
     def stored_nodes(self):
         """What a restart keeps of them."""
-        return [{key: value for key, value in node.items() if key not in ("unknown", "last_heartbeat_or_later", "agent")}
+        return [{key: value for key, value in node.items() if key not in ("unknown", "last_heartbeat", "last_heartbeat_or_later", "agent")}
                 for node in self.nodes()]
 
     def status_of(self, node_id):
