@@ -20,6 +20,7 @@ struct report_input {
     const char *agent_error;
     const json_t *runtime; /* GetStatus as JSON: version, subnet, endpoints, ..., problems */
     const char *runtime_error;
+    bool is_runtime_unasked;        /* this user may not ask it, as runtime_error says */
     const char *control_url;        /* NULL: nobody has said where the control plane is */
     const char *control_error;      /* NULL: the control plane is well, or: */
     bool is_control_ill;            /* it answered, and control_error is its word */
@@ -38,7 +39,8 @@ struct report_input {
 struct ping_target *report_ping_targets(const json_t *agent, size_t *ret_count);
 
 /* {"healthy":…, "problems":[…], "control_plane":{…}, "certificate":…, "agent":…, "runtime":…,
- * "overlay_ping":{…}}; a problem that two sources tell is told once. Caller owns. */
+ * "runtime_unasked":…, "overlay_ping":{…}}; a problem that two sources tell is told once. Caller
+ * owns. */
 json_t *report_make(const struct report_input *input);
 
 bool report_is_healthy(const json_t *report);

@@ -13,6 +13,7 @@ static json_t *report_of(const struct cli *cli, const struct checkup *c)
                                .agent_error = c->agent_error,
                                .runtime = c->runtime,
                                .runtime_error = c->runtime_error,
+                               .is_runtime_unasked = c->is_runtime_unasked,
                                .control_url = c->is_control_unknown ? NULL : cli->control_plane,
                                .control_error = c->control_error,
                                .is_control_ill = c->is_control_ill,

@@ -3,6 +3,7 @@ healthy mesh gets no finding."""
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -102,12 +103,15 @@ def test_without_root_daemons_that_may_not_be_asked_are_not_said_to_be_away(bed)
     mesh.start_node(node)
     words = ["quiltctl", "--runtime", socket, "-o", "json", "doctor"]
     wait_for(lambda: json.loads(node.run(*words, check=False).stdout)["healthy"], 20, "root to find nothing")
-    done = node.run("setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *words, check=False)
-    found = json.loads(done.stdout)["findings"]
+    nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    found = json.loads(node.run(*nobody, *words, check=False).stdout)["findings"]
     assert {f["cause"] for f in found} == {"not-tried"}, found
     shown = {f["what"]: f["shows"] for f in found}
     assert "this user may not open the socket; be root" in shown["the runtime was not asked"]
     assert "is for root" in shown["the control plane was not asked"]
+    status = node.run(*nobody, *words[:3], "status", check=False)
+    assert status.returncode == 0, status.stdout
+    assert re.search("^runtime +unknown +not asked", status.stdout, re.MULTILINE), status.stdout
 
 
 def test_a_firewall_of_this_host_is_named_with_its_table(mesh):

@@ -30,7 +30,7 @@ static json_t *parse(const char *text)
 struct row {
     const char *agent, *agent_error, *runtime, *runtime_error, *control_error;
     const char *problems; /* JSON */
-    bool is_control_ill, is_control_unknown;
+    bool is_control_ill, is_control_unknown, is_runtime_unasked;
     bool is_silent; /* node1 does not answer pings */
     const char *probe_error;
     const char *control_unasked, *cert_error;
@@ -54,6 +54,7 @@ static json_t *report_of(const struct row *row)
         .agent_error = row->agent_error,
         .runtime = runtime,
         .runtime_error = row->runtime_error,
+        .is_runtime_unasked = row->is_runtime_unasked,
         .control_url = row->is_control_unknown ? NULL : "http://192.168.1.10:8080",
         .control_error = row->control_error,
         .is_control_ill = row->is_control_ill,
@@ -145,6 +146,8 @@ static void peers_that_packets_are_lost_to_are_shown_and_no_problem(void **state
         "\"probe\":{\"underlay_loss\":4,\"overlay_loss\":4}},"
         "{\"hostname\":\"node5\",\"status\":\"up\",\"programmed\":true,"
         "\"probe\":{\"underlay_loss\":0,\"overlay_loss\":100}},"
+        "{\"hostname\":\"node8\",\"status\":\"up\",\"programmed\":true,"
+        "\"probe\":{\"underlay_loss\":100,\"overlay_loss\":30}},"
         "{\"hostname\":\"node6\",\"status\":\"up\",\"programmed\":true,\"probe\":null},"
         "{\"hostname\":\"node7\",\"status\":\"down\",\"programmed\":false,"
         "\"probe\":{\"underlay_loss\":50,\"overlay_loss\":50}}],\"problems\":[]}",
@@ -154,9 +157,26 @@ static void peers_that_packets_are_lost_to_are_shown_and_no_problem(void **state
 
     assert_true(report_is_healthy(report));
     report_print(report, &out);
-    assert_non_null(strstr(out.data, "peers          ok     6 known, 5 up, 5 programmed, 0 answer; "
+    assert_non_null(strstr(out.data, "peers          ok     7 known, 6 up, 6 programmed, 0 answer; "
                                      "down: node7; lost of the latest probes: node1 12 %, node3 "
-                                     "5 %\n"));
+                                     "5 %, node8 30 %\n"));
+}
+
+static void a_runtime_that_may_not_be_asked_is_no_problem(void **state)
+{
+    struct row row = healthy;
+    AUTO_JSON json_t *report = NULL;
+    AUTO_STRBUF struct strbuf out = {0};
+
+    row.runtime = NULL;
+    row.runtime_error = "this user may not open the socket; be root";
+    row.is_runtime_unasked = true;
+    report = report_of(&row);
+    assert_true(report_is_healthy(report));
+    assert_string_equal(json_string_value(json_object_get(report, "runtime_unasked")),
+                        row.runtime_error);
+    report_print(report, &out);
+    assert_non_null(strstr(out.data, "runtime        unknown  not asked (needs root)\n"));
 }
 
 static void a_sick_node_says_what_is_wrong(void **state)
@@ -410,8 +430,8 @@ static void a_node_that_is_none_any_more_is_a_problem(void **state)
 
 static void the_json_has_the_same_members_whatever_answers(void **state)
 {
-    static const char *const members[] = {"healthy", "problems", "control_plane", "certificate",
-                                          "agent",   "runtime",  "overlay_ping"};
+    static const char *const members[] = {"healthy", "problems", "control_plane",   "certificate",
+                                          "agent",   "runtime",  "runtime_unasked", "overlay_ping"};
     static const struct row nothing = {
         .agent_error = "a", .runtime_error = "b", .control_error = "c"};
     AUTO_JSON json_t *well = report_of(&healthy);
@@ -430,6 +450,7 @@ int main(void)
         cmocka_unit_test(problems_come_from_every_part_and_each_is_told_once),
         cmocka_unit_test(a_healthy_node_reads_well),
         cmocka_unit_test(peers_that_packets_are_lost_to_are_shown_and_no_problem),
+        cmocka_unit_test(a_runtime_that_may_not_be_asked_is_no_problem),
         cmocka_unit_test(a_sick_node_says_what_is_wrong),
         cmocka_unit_test(what_the_firewall_dropped_is_told_and_is_no_problem),
         cmocka_unit_test(whether_the_kernel_path_has_its_short_cut_is_told_and_is_no_problem),
