@@ -69,7 +69,8 @@ static void ask_control_plane(struct cli *cli, struct checkup *c)
     c->is_control_unknown = cli->is_control_guessed && r < 0 && r != -EREMOTEIO;
     if (c->is_control_unknown)
         return;
-    if (r == -ENOKEY)
+    c->is_unasked_for_fault = r == -EBADMSG;
+    if (r == -ENOKEY || r == -EBADMSG)
         c->control_unasked = mem_strdup(err_text());
     else if (r < 0)
         c->control_error = mem_strdup(err_text());

@@ -64,6 +64,12 @@ static int read_token_file(struct cli *cli)
     return 0;
 }
 
+/* Wrong here, whatever the control plane is like. */
+static int fail_here(void)
+{
+    return err_fail(EBADMSG, "%s", err_text());
+}
+
 static int get_token(struct cli *cli, struct access_token *ret_token)
 {
     int r = cli->token ? 0 : read_token_file(cli);
@@ -131,10 +137,9 @@ static int pin_ca(const struct cli *cli, const char *base, const struct access_t
 static int use_token(struct cli *cli, const char *base, struct credentials *c)
 {
     AUTO_ACCESS_TOKEN struct access_token token = {0};
-    int r = get_token(cli, &token);
 
-    if (r < 0)
-        return r;
+    if (get_token(cli, &token) < 0)
+        return fail_here();
     c->bearer = mem_printf("Authorization: Bearer %s", cli->token);
     c->words = mem_printf("the token %s", token.id);
     if (!cli->tls_ca)
@@ -156,10 +161,9 @@ static int use_files(const struct cli *cli, size_t attempt, struct credentials *
     static const struct local_place nothing = {0};
     AUTO_LOCAL struct local local = {0};
     const struct local_place *place = &nothing;
-    int r = local_find(cli, &local);
 
-    if (r < 0)
-        return r;
+    if (local_find(cli, &local) < 0)
+        return fail_here();
     if (attempt > 0 && (attempt >= local.count || cli->tls_ca))
         return CREDENTIALS_NO_MORE;
     if (local.count > 0)
@@ -203,7 +207,7 @@ static int fill(struct cli *cli, const char *base, size_t attempt, struct creden
     bool has_token = cli->token || cli->token_file;
 
     if (is_plain && has_token)
-        return err_fail(EINVAL, "%s: a token is shown over https:// only", base);
+        return err_fail(EBADMSG, "%s: a token is shown over https:// only", base);
     if (attempt > 0 && (is_plain || has_token))
         return CREDENTIALS_NO_MORE;
     if (is_plain)

@@ -30,7 +30,8 @@ enum credentials_outcome { CREDENTIALS_NO_MORE = 1 };
 /* For the control plane at base. attempt counts from 0: when it turns out to have a certificate of
  * another CA, the next attempt may know that one. 0; CREDENTIALS_NO_MORE, without a text, so that
  * of the last attempt stays; or negative with a text: -ENOKEY when this host has something for root
- * only, and as http_fetch() when the CA cannot be had. */
+ * only; -EBADMSG when what was given to be shown is missing, damaged, or not for this URL; and as
+ * http_fetch() when the CA cannot be had. */
 int credentials_find(struct cli *cli, const char *base, size_t attempt,
                      struct credentials *ret_credentials);
 /* What a runtime over TLS is shown, a node's or the admin's: files, for it takes no tokens. 0, or

@@ -13,7 +13,8 @@
 /* Whether an error of edge_control() says that nothing answers there. */
 bool edge_is_away(int r);
 /* The control plane: the first of its URLs that answers. ret_body may be NULL. A reply that is not
- * 2xx is -EREMOTEIO with the server's detail; 404 is -ENOENT. */
+ * 2xx is -EREMOTEIO with the server's detail; 404 is -ENOENT. When it was not asked: -ENOKEY, what
+ * would be shown to it is for root; -EBADMSG, that is missing or damaged. */
 int edge_control(struct cli *cli, const char *method, const char *path, const char *what,
                  json_t **ret_body);
 

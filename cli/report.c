@@ -237,7 +237,7 @@ static json_t *control_to_json(const struct report_input *in)
                           : json_boolean(!in->control_error || in->is_control_ill);
 
     return json_pack("{s:s?, s:o, s:s?}", "url", in->control_url, "answers", answers, "error",
-                     in->control_error);
+                     in->is_unasked_for_fault ? in->control_unasked : in->control_error);
 }
 
 json_t *report_make(const struct report_input *in)
@@ -247,6 +247,8 @@ json_t *report_make(const struct report_input *in)
     add_problem(problems, in->agent_error);
     add_problem(problems, in->is_runtime_unasked ? NULL : in->runtime_error);
     add_problem(problems, in->control_error);
+    if (in->is_unasked_for_fault)
+        add_problem(problems, in->control_unasked);
     if (in->agent && report_text(in->agent, "node_id")[0] == '\0')
         add_problem(problems, "this node has not joined the mesh yet");
     add_problem(problems, in->cert_error);

@@ -25,6 +25,7 @@ struct report_input {
     const char *control_error;      /* NULL: the control plane is well, or: */
     bool is_control_ill;            /* it answered, and control_error is its word */
     const char *control_unasked;    /* why it was not asked; NULL: it was */
+    bool is_unasked_for_fault;      /* which is a problem; else this user is not root */
     const struct report_cert *cert; /* NULL: the agent knows when it ends, if there is one, or: */
     const char *cert_error;         /* why it cannot be read */
     int64_t now_s;                  /* Unix seconds */

@@ -205,13 +205,14 @@ static void add_control_row(struct table *table, const json_t *control, const js
 {
     const json_t *answers = json_object_get(control, "answers");
     bool has_trouble = report_text(of_agent, "error")[0] != '\0';
-    bool is_ill = report_text(control, "error")[0] != '\0';
-    bool is_well = !is_ill && !has_trouble;
-    const char *words = json_is_false(answers)  ? " does not answer"
-                        : is_ill                ? " answers that it is not well"
-                        : has_trouble           ? ", the agent has trouble"
-                        : json_is_null(answers) ? ", not asked (needs root)"
-                                                : "";
+    bool has_error = report_text(control, "error")[0] != '\0';
+    bool is_well = !has_error && !has_trouble, is_unasked = json_is_null(answers);
+    const char *words = json_is_false(answers)    ? " does not answer"
+                        : has_error && is_unasked ? ", not asked: what it would be shown is no good"
+                        : has_error               ? " answers that it is not well"
+                        : has_trouble             ? ", the agent has trouble"
+                        : is_unasked              ? ", not asked (needs root)"
+                                                  : "";
     AUTO_FREE char *stale = staleness(of_agent);
 
     if (report_text(control, "url")[0] == '\0') {

@@ -18,6 +18,7 @@ static json_t *report_of(const struct cli *cli, const struct checkup *c)
                                .control_error = c->control_error,
                                .is_control_ill = c->is_control_ill,
                                .control_unasked = c->control_unasked,
+                               .is_unasked_for_fault = c->is_unasked_for_fault,
                                .cert = c->has_cert ? &c->cert : NULL,
                                .cert_error = c->cert_error,
                                .now_s = clock_unix_s(),

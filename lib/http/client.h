@@ -32,7 +32,8 @@ struct http_call; /* one request under way */
 struct http_response {
     int error; /* 0: the server answered; else a positive errno, and detail says why. EKEYREJECTED:
                 * it shows a certificate of a CA that is not known; EKEYEXPIRED: one that is not
-                * valid now, by this host's clock */
+                * valid now, by this host's clock; EBADMSG: it was not asked, for a file of the
+                * config is missing or damaged */
     unsigned int status; /* when it answered */
     const char *body; /* NUL-terminated; "" when there is none. Borrowed, until the callback ends */
     size_t body_len;

@@ -246,7 +246,6 @@ static const struct {
     {CURLE_PARTIAL_FILE, ECONNRESET, "the server closed the connection amid its answer"},
     {CURLE_SEND_ERROR, ECONNRESET, "the connection broke while the request was sent"},
     {CURLE_RECV_ERROR, ECONNRESET, "the connection broke amid the answer"},
-    {CURLE_SSL_CERTPROBLEM, EPROTO, NULL},
     {CURLE_WEIRD_SERVER_REPLY, EPROTO, NULL},
 };
 

@@ -156,8 +156,32 @@ static int refused_server(struct transfer *t)
     return EPROTO;
 }
 
+/* With GnuTLS, libcurl has one code for that and for what servers do. */
+static bool is_own_cert_unread(const struct transfer *t, CURLcode code)
+{
+    static const char words[] = "error reading X.509 ";
+
+    return code == CURLE_SSL_CONNECT_ERROR && strncmp(t->curl_text, words, strlen(words)) == 0;
+}
+
+/* The server has no part in it: it was not even asked. */
+static int own_files_error(struct transfer *t, CURLcode code)
+{
+    if (code == CURLE_SSL_CACERT_BADFILE)
+        (void)err_fail(EBADMSG, "%s: %s cannot be read as CAs", t->what, t->ca_file);
+    else if (code == CURLE_SSL_CERTPROBLEM || is_own_cert_unread(t, code))
+        (void)err_fail(EBADMSG, "%s: %s", t->what, t->curl_text);
+    else
+        return 0;
+    return EBADMSG;
+}
+
 int transfer_tls_error(struct transfer *t, CURLcode code)
 {
+    int errnum = t->refusal ? 0 : own_files_error(t, code);
+
+    if (errnum > 0)
+        return errnum;
     if (t->refusal)
         (void)err_fail(EPROTO, "%s: %s", t->what, t->refusal);
     else if (code == CURLE_PEER_FAILED_VERIFICATION)
@@ -165,8 +189,6 @@ int transfer_tls_error(struct transfer *t, CURLcode code)
     else if (code == CURLE_SSL_CONNECT_ERROR)
         (void)err_fail(EPROTO, "%s: %s (does the server speak TLS there, 1.2 or later?)", t->what,
                        t->curl_text);
-    else if (code == CURLE_SSL_CACERT_BADFILE)
-        (void)err_fail(EPROTO, "%s: %s cannot be read as CAs", t->what, t->ca_file);
     else
         return 0;
     return EPROTO;

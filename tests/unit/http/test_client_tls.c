@@ -519,9 +519,9 @@ static void files_that_cannot_be_used_are_named(void **state)
     struct step steps[] = {{HTTP_KEPT, &no_ca}, {HTTP_KEPT, &others_key}};
 
     walk(meet_good(bed), steps, ARRAY_LEN(steps));
-    assert_int_equal(steps[0].error, EPROTO);
+    assert_int_equal(steps[0].error, EBADMSG);
     assert_contains(steps[0].text, "/nowhere/ca.pem cannot be read as CAs");
-    assert_int_equal(steps[1].error, EPROTO);
+    assert_int_equal(steps[1].error, EBADMSG);
     assert_contains(steps[1].text, "error reading X.509 key or certificate file");
     assert_nothing_was_asked(bed->user);
     drop_texts(steps, ARRAY_LEN(steps));
