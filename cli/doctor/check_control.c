@@ -3,16 +3,20 @@
 
 #include "cli/doctor/checks.h"
 
-static void add_barred(const json_t *control, struct findings *findings)
+static void add_barred(const struct facts *f, const json_t *control, struct findings *findings)
 {
+    bool has_joined = facts_text(f->agent, "node_id")[0] != '\0';
+
     findings_add(
         findings,
         (struct finding){
             .cause = "not-let-in",
             .severity = SEVERITY_ERROR,
-            .what = mem_strdup("the control plane takes nothing that this node has to show: it was "
-                               "revoked or removed, or its access token is no good. Its peers do "
-                               "not talk to it any more"),
+            .what = mem_strdup(
+                has_joined ? "the control plane takes nothing that this node has to show: it was "
+                             "revoked or removed, or its access token is no good. Its peers do "
+                             "not talk to it any more"
+                           : "this node is not let in: its access token is no good"),
             .shows = mem_strdup(facts_text(control, "error")),
             .mend = mem_strdup("if it is to be let in: quiltctl token create on the control "
                                "plane's host; write that token into the file of this agent's "
@@ -40,14 +44,17 @@ static const char *url_of(const struct facts *f)
     return f->control_url ? f->control_url : "";
 }
 
-/* What is said of packets was tried. */
-static const char *effect_on(const struct facts *f)
+/* What is said of packets was tried. Caller frees. */
+static char *effect_on(const struct facts *f, const char *effect)
 {
     for (size_t i = 0; i < f->path_count; i++)
         if (f->paths[i].answers_ping)
-            return "packets pass on, but nobody can join or leave";
-    return "nobody can join or leave";
+            return mem_printf("packets pass on, but %s", effect);
+    return mem_strdup(effect);
 }
+
+static const char effect_on_all[] = "nobody can join or leave";
+static const char effect_on_this[] = "this node hears of no changes, and cannot join or leave";
 
 /* Asked by this program, and else by the agent. */
 static char *words_of(const struct facts *f)
@@ -59,13 +66,15 @@ static char *words_of(const struct facts *f)
 
 static void add_ill(const struct facts *f, struct findings *findings)
 {
+    AUTO_FREE char *effect = effect_on(f, effect_on_all);
+
     findings_add(
         findings,
         (struct finding){
             .cause = "control-plane-ill",
             .severity = SEVERITY_ERROR,
             .what = mem_printf("the control plane %s answers that it is not well: %s", url_of(f),
-                               effect_on(f)),
+                               effect),
             .shows = words_of(f),
             .mend = mem_strdup("on its host: journalctl -u quilt-mesh-control says what it "
                                "lacks; where that is room, make some: df -h shows the "
@@ -74,6 +83,8 @@ static void add_ill(const struct facts *f, struct findings *findings)
 
 static void add_untrusted(const struct facts *f, struct findings *findings)
 {
+    AUTO_FREE char *effect = effect_on(f, effect_on_this);
+
     findings_add(
         findings,
         (struct finding){
@@ -81,11 +92,12 @@ static void add_untrusted(const struct facts *f, struct findings *findings)
             .severity = SEVERITY_ERROR,
             .what = mem_printf("what answers at %s is not believed to be the control plane, and "
                                "is told nothing: %s",
-                               url_of(f), effect_on(f)),
+                               url_of(f), effect),
             .shows = words_of(f),
             .mend =
                 mem_strdup("if its certificate is not valid now: compare the clocks (timedatectl), "
-                           "and renew one that it was given; if it is of another CA, and the right "
+                           "and if you gave the control plane its certificate (--tls-cert), renew "
+                           "it; if it is of another CA, and the right "
                            "control plane: quiltctl token create on its host, and write that "
                            "token into the file of this agent's --token-file; else correct "
                            "the agent's --control-plane")});
@@ -93,12 +105,14 @@ static void add_untrusted(const struct facts *f, struct findings *findings)
 
 static void add_away(const struct facts *f, struct findings *findings)
 {
+    AUTO_FREE char *effect = effect_on(f, effect_on_all);
+
     findings_add(
         findings,
         (struct finding){
             .cause = "control-plane-away",
             .severity = SEVERITY_ERROR,
-            .what = mem_printf("the control plane %s does not answer: %s", url_of(f), effect_on(f)),
+            .what = mem_printf("the control plane %s does not answer: %s", url_of(f), effect),
             .shows = words_of(f),
             .mend = mem_strdup("on its host: systemctl restart quilt-mesh-control; "
                                "journalctl -u quilt-mesh-control says why, where it ends "
@@ -132,6 +146,15 @@ static bool is_agent_deceived(const struct facts *f)
     return json_is_true(json_object_get(json_object_get(f->agent, "control_plane"), "untrusted"));
 }
 
+/* A host that is cut off explains that nothing answers. What does answer, by loopback or another
+ * device, is not explained by it. */
+static bool is_explained_below(const struct facts *f)
+{
+    if (!facts_is_cut_off(f))
+        return false;
+    return f->control_error ? f->is_control_away : !is_agent_deceived(f);
+}
+
 /* The agent's word counts where it does not answer this program better. */
 static void check_answer(const struct facts *f, struct findings *findings)
 {
@@ -150,7 +173,7 @@ void check_control(const struct facts *f, struct findings *findings)
     const json_t *control = json_object_get(f->agent, "control_plane");
 
     if (facts_is_barred(f)) {
-        add_barred(control, findings);
+        add_barred(f, control, findings);
         return;
     }
     if (strcmp(facts_text(control, "mode"), "refused") == 0) {
@@ -160,6 +183,6 @@ void check_control(const struct facts *f, struct findings *findings)
     /* Without the agent, where the control plane is was guessed. */
     if (!f->agent || (!f->control_error && facts_text(control, "error")[0] == '\0'))
         return;
-    if (!facts_is_cut_off(f))
+    if (!is_explained_below(f))
         check_answer(f, findings);
 }

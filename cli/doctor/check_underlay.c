@@ -86,7 +86,8 @@ void check_underlay(const struct facts *facts, struct findings *findings)
         add_gone(facts, findings);
         break;
     case UNDERLAY_DOWN:
-        add_down(facts, link, findings);
+        if (facts_is_cut_off(facts))
+            add_down(facts, link, findings);
         break;
     case UNDERLAY_WELL:
     case UNDERLAY_UNKNOWN:

@@ -98,7 +98,8 @@ bool facts_is_cut_off(const struct facts *facts)
     const struct link_info *link;
     enum facts_underlay underlay = facts_underlay(facts, &link);
 
-    return underlay == UNDERLAY_GONE || underlay == UNDERLAY_DOWN;
+    return underlay == UNDERLAY_GONE ||
+           (underlay == UNDERLAY_DOWN && !facts->passes_without_carrier);
 }
 
 bool facts_is_our_name(const char *name)

@@ -118,6 +118,8 @@ struct facts {
     struct daemon_files daemons[FACTS_DAEMONS];
 
     /* What was tried. */
+    bool passes_without_carrier; /* somebody else's host answers by another device, though the host
+                                  * IP's has no carrier */
     struct path *paths;
     size_t path_count;
 

@@ -2,6 +2,8 @@
 #include "cli/doctor/gather.h"
 
 #include <linux/magic.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -77,7 +79,65 @@ static void gather_neighbours(struct nl *nl, struct facts *f)
         f->neigh_count += !entries[i].is_permanent && !entries[i].is_external;
 }
 
-static void gather_netlink(struct facts *f)
+static bool has_control_answered(const struct checkup *c)
+{
+    if (c->is_control_unknown || c->control_unasked)
+        return false;
+    return !c->control_error || c->is_control_ill || c->is_control_untrusted;
+}
+
+static bool is_of_this_host(const struct facts *f, uint32_t addr)
+{
+    for (size_t i = 0; i < f->addr_count; i++)
+        if (f->addrs[i].addr == addr)
+            return true;
+    return addr >> 24 == IN_LOOPBACKNET;
+}
+
+/* Whether the control plane, which has answered, is on this host: that answers by any cable. */
+static bool is_control_here(const struct cli *cli, const struct facts *f)
+{
+    const struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM};
+    const char *host = strstr(cli->control_plane, "://");
+    AUTO_FREE char *name = NULL;
+    struct addrinfo *found = NULL;
+    bool is_here = true;
+
+    host = host ? host + strlen("://") : cli->control_plane;
+    name = mem_printf("%.*s", (int)strcspn(host, ":/"), host);
+    if (cli->control_addr || getaddrinfo(name, NULL, &hints, &found) != 0)
+        return true; /* or nobody knows, and then it shows nothing */
+    for (const struct addrinfo *i = found; i; i = i->ai_next) {
+        const struct sockaddr_in *to = (const void *)i->ai_addr;
+
+        is_here = is_here && is_of_this_host(f, ntohl(to->sin_addr.s_addr));
+    }
+    freeaddrinfo(found);
+    return is_here;
+}
+
+/* A host IP whose device has no carrier is still this host's, and another device may lead to it. */
+static void try_without_carrier(const struct cli *cli, const struct checkup *c, struct facts *f)
+{
+    AUTO_FREE struct ping_target *targets = NULL;
+    const struct link_info *link = NULL;
+    size_t count;
+
+    if (facts_underlay(f, &link) != UNDERLAY_DOWN || !link->is_up)
+        return;
+    f->passes_without_carrier = has_control_answered(c) && !is_control_here(cli, f);
+    if (f->passes_without_carrier || !facts_overlay_is_up(f))
+        return;
+    targets = report_ping_targets(f->agent, &count);
+    if (count > PING_TARGETS_MAX)
+        count = PING_TARGETS_MAX;
+    if (count > 0 && ping_run(MESH_DEVICE_NAME, targets, count) < 0)
+        facts_add_blind(f, "it was not tried whether peers answer by another device");
+    for (size_t i = 0; i < count; i++)
+        f->passes_without_carrier = f->passes_without_carrier || targets[i].has_answered;
+}
+
+static void gather_netlink(const struct cli *cli, const struct checkup *c, struct facts *f)
 {
     AUTO_NL struct nl *nl = NULL;
 
@@ -99,6 +159,7 @@ static void gather_netlink(struct facts *f)
         f->route_count = 0;
         facts_add_blind(f, "the routes were not looked at");
     }
+    try_without_carrier(cli, c, f);
     gather_strays(nl, f);
     gather_underlay(nl, f);
     gather_neighbours(nl, f);
@@ -192,7 +253,7 @@ void gather_facts(const struct cli *cli, const struct checkup *checkup, struct f
     *f = (struct facts){0};
     take_daemons(cli, checkup, f);
     f->counts_before = read_counts();
-    gather_netlink(f);
+    gather_netlink(cli, checkup, f);
     if (!facts_is_dry(f))
         gather_firewall(f);
     gather_settings(f);

@@ -86,7 +86,8 @@ struct row {
     const char *blind; /* what was not looked at */
     bool has_no_links, has_no_filters, is_firewall_unknown, has_no_forwarding, is_strict,
         has_nm_cloud_setup, has_no_control, is_control_ill, is_control_untrusted, is_control_odd,
-        is_control_unasked, has_no_addrs, has_no_agent, is_runtime_away, is_runtime_unasked;
+        is_control_unasked, passes_without_carrier, has_no_addrs, has_no_agent, is_runtime_away,
+        is_runtime_unasked;
 };
 
 static json_t *parse(const char *text)
@@ -125,6 +126,7 @@ static char *causes_of(const struct row *row)
         .is_control_untrusted = row->is_control_untrusted,
         .is_control_away = row->has_no_control,
         .is_control_unasked = row->is_control_unasked,
+        .passes_without_carrier = row->passes_without_carrier,
         .addrs = &addr,
         .addr_count = row->addr != 0,
         .has_addrs = !row->has_no_addrs,
@@ -198,6 +200,7 @@ static char *causes_of(const struct row *row)
 #define OF_CONTROL(members) \
     "{\"node_id\":\"id\",\"problems\":[\"c\"],\"control_plane\":{" members "}}"
 #define AT_HOST(members) "{\"node_id\":\"id\",\"host_ip\":\"192.168.1.10\"" members "}"
+#define AWAY ",\"control_plane\":{\"mode\":\"away\",\"error\":\"unreachable\"}"
 #define HOST 0xc0a8010a
 
 #define ALL(of_table)                              \
@@ -250,7 +253,40 @@ static const struct row rows[] = {
      .addr = HOST,
      .links = set_down,
      .link_count = 1,
-     .is_control_odd = true},
+     .has_no_control = true},
+    {.causes = "underlay-down",
+     .agent = AT_HOST(AWAY),
+     .addr = HOST,
+     .links = set_down,
+     .link_count = 1},
+    /* Unless it did answer, by loopback say. */
+    {.causes = "underlay-down control-plane-ill",
+     .agent = AT_HOST(""),
+     .addr = HOST,
+     .links = set_down,
+     .link_count = 1,
+     .is_control_ill = true},
+    {.causes = "host-ip-gone control-plane-untrusted",
+     .agent = AT_HOST(AWAY),
+     .is_control_untrusted = true},
+    {.causes = "host-ip-gone control-plane-untrusted",
+     .agent = AT_HOST(",\"control_plane\":{\"untrusted\":true,\"error\":\"another CA\"}")},
+    {.causes = "host-ip-gone control-plane-error", .agent = AT_HOST(""), .is_control_odd = true},
+    /* Another device leads out. */
+    {.causes = "",
+     .agent = AT_HOST(""),
+     .addr = HOST,
+     .links = unplugged,
+     .link_count = 1,
+     .passes_without_carrier = true},
+    {.causes = "control-plane-away peer-unreachable",
+     .agent = AT_HOST(""),
+     .addr = HOST,
+     .links = unplugged,
+     .link_count = 1,
+     .passes_without_carrier = true,
+     .path = {NAMED},
+     .has_no_control = true},
     {.causes = "underlay-down",
      .agent = AT_HOST(""),
      .addr = HOST,
@@ -585,6 +621,48 @@ static void that_packets_pass_is_said_only_when_one_has(void **state)
                         "the control plane http://c does not answer: nobody can join or leave");
 }
 
+/* It may be well in the eyes of all others. */
+static void who_believes_no_control_plane_speaks_for_itself_only(void **state)
+{
+    AUTO_JSON json_t *agent = parse(AGENT);
+    CLEANUP(findings_deinit) struct findings findings = {0};
+    const struct facts f = {.agent = agent,
+                            .control_url = "https://c",
+                            .control_error = "another CA",
+                            .is_control_untrusted = true};
+
+    check_control(&f, &findings);
+    assert_int_equal(findings.count, 1);
+    assert_string_equal(findings.items[0].what,
+                        "what answers at https://c is not believed to be the control plane, and is "
+                        "told nothing: this node hears of no changes, and cannot join or leave");
+    assert_non_null(strstr(findings.items[0].mend, "if you gave the control plane its certificate "
+                                                   "(--tls-cert), renew it;"));
+}
+
+static void who_was_never_let_in_is_not_said_to_have_lost_its_peers(void **state)
+{
+    static const struct {
+        const char *agent, *said;
+    } cases[] = {
+        {REVOKED, "Its peers do not talk to it any more"},
+        {"{\"node_id\":null,\"control_plane\":{\"barred\":true,\"error\":\"no such token\"}}",
+         "this node is not let in: its access token is no good"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_JSON json_t *agent = parse(cases[i].agent);
+        CLEANUP(findings_deinit) struct findings findings = {0};
+        const struct facts f = {.agent = agent};
+
+        check_control(&f, &findings);
+        assert_int_equal(findings.count, 1);
+        assert_string_equal(findings.items[0].cause, "not-let-in");
+        assert_non_null(strstr(findings.items[0].what, cases[i].said));
+        assert_int_equal(strstr(findings.items[0].what, "peers") != NULL, i == 0);
+    }
+}
+
 static void what_is_down_below_is_mended_by_how_it_is_down(void **state)
 {
     static const struct {
@@ -683,6 +761,8 @@ int main(void)
         cmocka_unit_test(a_device_of_our_name_is_mended_by_what_it_is),
         cmocka_unit_test(loss_is_told_with_its_leg_its_peers_and_how_much),
         cmocka_unit_test(that_packets_pass_is_said_only_when_one_has),
+        cmocka_unit_test(who_believes_no_control_plane_speaks_for_itself_only),
+        cmocka_unit_test(who_was_never_let_in_is_not_said_to_have_lost_its_peers),
         cmocka_unit_test(what_is_down_below_is_mended_by_how_it_is_down),
         cmocka_unit_test(a_note_is_no_reason_to_be_ill),
         cmocka_unit_test(counters_are_found_by_their_names),
