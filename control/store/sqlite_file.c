@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "control/store/schema.h"
 #include "control/store/sqlite.h"
@@ -17,9 +18,13 @@
 #include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/random.h"
 
 /* "QMsh": says in the file's header whose it is (file(1) and we read it there). */
 #define APPLICATION_ID 0x514d7368
+
+#define LOCK_TRIES 8
+#define LOCK_WAIT_NS 50000000ULL
 
 /* ---- what is said -------------------------------------------------------------------------- */
 
@@ -379,7 +384,7 @@ static int open_handle(const char *path, sqlite3 **ret_db)
     return 0;
 }
 
-int sqlite_file_open(const char *path, const struct store_change *first, struct sqlite_log *log)
+static int open_once(const char *path, const struct store_change *first, struct sqlite_log *log)
 {
     AUTO_FREE char *wal = sqlite_log_path(path);
     sqlite3 *db = NULL;
@@ -394,9 +399,27 @@ int sqlite_file_open(const char *path, const struct store_change *first, struct 
         return r;
     sqlite_log_init(log, db, path);
     r = prepare(db, path, is_copy, log);
-    if (r != 0)
+    if (r == -EBUSY) { /* what lies beside the file is of who has it */
+        (void)sqlite3_close(db);
+        sqlite_log_deinit(log);
+    } else if (r != 0) {
         sqlite_file_close(log, false);
-    else
+    }
+    return r;
+}
+
+/* Two that begin at the same moment may each keep the lock from the other. */
+int sqlite_file_open(const char *path, const struct store_change *first, struct sqlite_log *log)
+{
+    int r = open_once(path, first, log);
+
+    for (int i = 1; r == -EBUSY && i < LOCK_TRIES; i++) {
+        struct timespec wait = {.tv_nsec = (long)(random_u64() % LOCK_WAIT_NS)};
+
+        (void)nanosleep(&wait, NULL);
+        r = open_once(path, first, log);
+    }
+    if (r == 0)
         sqlite_new_sweep(path);
     return r;
 }
