@@ -51,9 +51,9 @@ def is_running(pid):
         return False
 
 
-def rss_mib(pid):
-    """The memory of a process that is resident."""
-    return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
+def rss_mib(pid, kind="VmRSS"):
+    """The memory of a process that is resident; RssAnon: what of it is not a file's."""
+    return int(re.search(rf"{kind}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) / 1024
 
 
 def cpu_ns(pid):
