@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from test_doctor import only_finding, wait_healthy
+from doctor import only_finding, wait_healthy
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 ECHO_RULE = "iifname vxlan100 icmp type echo-request accept"
