@@ -88,6 +88,8 @@ def prepared(node):
         node.attach(name)
     node.ok("InjectRoute", destination="10.42.2.0/24", via_interface="vxlan100", gateway="10.42.2.0")
     wait_for(lambda: "192.0.2.2" in node.out("nft list ruleset"), "the peer to be let in")
+    # The kernel tells of a carrier up to a second late.
+    wait_for(lambda: node.out("ip link").count(" state UP ") == 2, "both devices to be up")
     return node.dump()
 
 
