@@ -7,11 +7,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/error.h"
 #include "lib/base/utf8.h"
 
 #define LINE_MAX_BYTES 4096
-#define VALUE_MAX_BYTES 512
-#define CUT_MARK_BYTES 16 /* room for cut=true */
+/* The longest error text is shown whole: what is to be done stands at its end. */
+#define VALUE_MAX_BYTES ((size_t)ERR_TEXT_MAX - 1)
+#define VALUE_SHOWN_BYTES 3072 /* when all of it has to be escaped: others find room, too */
+#define CUT_MARK_BYTES 16      /* room for cut=true */
 
 static const char *const level_names[] = {"trace", "debug", "info", "warn", "error"};
 static_assert(sizeof level_names / sizeof level_names[0] == LOG_LEVEL_ERROR + 1, "a name a level");
@@ -29,6 +32,7 @@ struct line {
     size_t size;
     size_t used;
     bool is_full; /* something did not fit */
+    bool is_cut;  /* a value lacks its end */
 };
 
 static void put_bytes(struct line *line, const char *bytes, size_t n)
@@ -59,10 +63,10 @@ static void put_escape(struct line *line, uint32_t c)
 
 static void put_quoted(struct line *line, const char *value)
 {
-    size_t n = strnlen(value, VALUE_MAX_BYTES), length;
+    size_t n = strnlen(value, VALUE_MAX_BYTES), begin = line->used, i, length;
 
     put_str(line, "\"");
-    for (size_t i = 0; i < n; i += length) {
+    for (i = 0; i < n && line->used - begin < VALUE_SHOWN_BYTES; i += length) {
         uint32_t c;
 
         length = utf8_length(value + i, n - i);
@@ -80,6 +84,7 @@ static void put_quoted(struct line *line, const char *value)
             put_bytes(line, value + i, length);
     }
     put_str(line, "\"");
+    line->is_cut |= value[i] != '\0';
 }
 
 static bool is_plain(const char *s)
@@ -161,7 +166,7 @@ size_t log_format_line(enum log_format format, enum log_level level, const char 
         if (fields[i].key)
             is_whole = put_whole_pair(&line, format, &fields[i]) && is_whole;
     line.size = size;
-    if (!is_whole)
+    if (!is_whole || line.is_cut)
         (void)put_whole_pair(&line, format, &cut);
     return line.used;
 }

@@ -7,8 +7,9 @@
  * error: an operator must act; warn: degraded and retrying; info: state changed; debug, trace: the
  * rest. Text (logfmt) or one JSON object a line. Control characters, C1 and bidirectional overrides
  * in any value are escaped, so that a hostile name cannot forge a line or paint a terminal.
- * A line is written with one write(2); lines of threads do not mix. Values are cut at 512 bytes; a
- * field that would make the line longer than 4096 is left out, and cut=true says so.
+ * A line is written with one write(2); lines of threads do not mix. What is longer than an error
+ * text may be loses its end, a field that would make the line longer than 4096 bytes is left out,
+ * and either way cut=true says so.
  */
 #pragma once
 

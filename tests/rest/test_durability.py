@@ -168,6 +168,17 @@ def test_a_lost_log_is_exit_65_and_does_not_found_another_cluster(make_plane):
     assert plane.ask("GET", "/api/nodes").json() == {"cluster_id": cluster, "nodes": [], "revision": 1}
 
 
+def test_what_is_to_be_done_is_told_to_its_end_however_long_the_files_names_are(make_plane, tmp_path):
+    directory = tmp_path / ("of-a-cluster-" * 8)
+    directory.mkdir()
+    plane = make_plane(directory=directory).start()
+    plane.join(1)
+    plane.kill()
+    plane.db.with_name("mesh.db-wal").unlink()
+    assert plane.spawn().wait_exit() == 65
+    assert plane.log().rstrip().endswith('give every node a new token)"')
+
+
 def test_a_log_that_is_deleted_in_use_ends_the_control_plane_and_loses_nothing(plane):
     plane.join(1)
     plane.db.with_name("mesh.db-wal").unlink()

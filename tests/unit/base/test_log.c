@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/base/error.h"
 #include "lib/base/json.h"
 #include "lib/base/parse.h"
 #include "lib/base/random.h"
@@ -82,14 +83,45 @@ static void hostile_values_are_escaped(void **state)
                             rows[i].text);
 }
 
-static void a_long_value_is_cut(void **state)
+static void the_longest_error_text_is_shown_to_its_end(void **state)
+{
+    char words[2000];
+    const char *shown;
+
+    memset(words, 'x', sizeof words - 1);
+    words[sizeof words - 1] = '\0';
+    (void)err_fail(EIO, "%s", words);
+    assert_int_equal(strlen(err_text()), ERR_TEXT_MAX - 1);
+    (void)err_fail(EIO, "to be done: %.990s: at its end", words);
+    shown = strstr(format_value(LOG_FORMAT_TEXT, err_text()), " v=\"") + 4;
+    assert_memory_equal(shown, err_text(), strlen(err_text()));
+    assert_string_equal(shown + strlen(err_text()), "\"");
+    assert_non_null(strstr(shown, ": at its end\""));
+}
+
+static void a_longer_value_is_cut_and_the_line_says_so(void **state)
 {
     char value[2000];
 
     memset(value, 'x', sizeof value - 1);
     value[sizeof value - 1] = '\0';
     format_value(LOG_FORMAT_TEXT, value);
-    assert_int_equal(strlen(strstr(line, " v=") + 3), 512 + 2);
+    assert_int_equal(strlen(strstr(line, " v=") + 3), 1023 + 2 + strlen(" cut=true"));
+    assert_string_equal(line + strlen(line) - strlen(" cut=true"), " cut=true");
+}
+
+static void a_value_that_is_all_escapes_leaves_room_for_others(void **state)
+{
+    char value[1024];
+    const struct log_field fields[] = {LOG_S("v", value), LOG_S("last", "short")};
+    size_t n;
+
+    memset(value, 1, sizeof value - 1);
+    value[sizeof value - 1] = '\0';
+    n = log_format_line(LOG_FORMAT_TEXT, LOG_LEVEL_INFO, "m", fields, 2, line, sizeof line - 1);
+    line[n] = '\0';
+    assert_in_range(n, 3072, 3200);
+    assert_non_null(strstr(line, "\" last=short cut=true"));
 }
 
 static void fields_that_do_not_fit_are_left_out_and_the_line_says_so(void **state)
@@ -200,7 +232,9 @@ int main(void)
         cmocka_unit_test(a_text_line_is_logfmt),
         cmocka_unit_test(a_json_line_is_one_object_with_typed_values),
         cmocka_unit_test(hostile_values_are_escaped),
-        cmocka_unit_test(a_long_value_is_cut),
+        cmocka_unit_test(the_longest_error_text_is_shown_to_its_end),
+        cmocka_unit_test(a_longer_value_is_cut_and_the_line_says_so),
+        cmocka_unit_test(a_value_that_is_all_escapes_leaves_room_for_others),
         cmocka_unit_test(fields_that_do_not_fit_are_left_out_and_the_line_says_so),
         cmocka_unit_test(any_bytes_make_one_line_of_valid_json),
         cmocka_unit_test(the_words_of_the_options_are_known_and_no_others),
