@@ -118,14 +118,27 @@ int plug_ensure_sysctls(struct kernel *kernel, const char *host_ifname)
     return 0;
 }
 
-/* The other end of the host's device, when it is in this namespace under its name. */
-static bool find_inner(struct nl *inside, const struct endpoint *endpoint,
-                       const struct link_info *host, struct link_info *ret_inner)
+enum { INNER_ELSEWHERE = 1 }; /* the other end is not in this namespace, or not under its name */
+
+/* The other end of the host's device. One that cannot be looked at is not one that is elsewhere: a
+ * container must not lose its device for that. */
+static int find_inner(struct nl *inside, const struct endpoint *endpoint,
+                      const struct link_info *host, struct link_info *ret_inner)
 {
-    return link_get_by_index(inside, host->peer_ifindex, ret_inner) == 0 &&
-           strcmp(ret_inner->kind, "veth") == 0 && ret_inner->peer_ifindex == host->ifindex &&
-           strcmp(ret_inner->name, endpoint->ifname) == 0 &&
-           mac_equal(ret_inner->mac, mac_from_ip4(endpoint->addr));
+    struct link_info inner;
+    int r =
+        host->peer_ifindex > 0 ? link_get_by_index(inside, host->peer_ifindex, &inner) : -ENODEV;
+
+    if (r == -ENODEV)
+        return INNER_ELSEWHERE;
+    if (r < 0)
+        return r;
+    if (strcmp(inner.kind, "veth") != 0 || inner.peer_ifindex != host->ifindex ||
+        strcmp(inner.name, endpoint->ifname) != 0 ||
+        !mac_equal(inner.mac, mac_from_ip4(endpoint->addr)))
+        return INNER_ELSEWHERE;
+    *ret_inner = inner;
+    return 0;
 }
 
 static int create_pair(struct kernel *kernel, struct nl *inside, int netns_fd,
@@ -164,8 +177,12 @@ static int ensure_pair(struct kernel *kernel, struct nl *inside, int netns_fd,
 
     endpoint_host_ifname(endpoint->addr, host_ifname);
     r = link_get(kernel->nl, host_ifname, ret_host);
-    if (r == 0 && plug_is_ours(ret_host) && find_inner(inside, endpoint, ret_host, ret_inner))
-        return 0;
+    if (r == 0 && plug_is_ours(ret_host)) {
+        r = find_inner(inside, endpoint, ret_host, ret_inner);
+        if (r <= 0)
+            return r;
+        r = 0;
+    }
     if (r == 0)
         r = plug_remove(kernel, endpoint->addr);
     if (r == 0 || r == -ENODEV)
@@ -297,8 +314,9 @@ static int set_inner_mtu(struct kernel *kernel, const struct endpoint *endpoint,
         r = nl_open_in(netns_fd, &inside);
     if (r < 0)
         return r;
-    if (!find_inner(inside, endpoint, host, &inner))
-        return 0;
+    r = find_inner(inside, endpoint, host, &inner);
+    if (r != 0)
+        return r < 0 ? r : 0;
     return kernel_ensure_mtu(kernel, inside, &inner, mtu_bytes);
 }
 

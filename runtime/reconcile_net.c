@@ -124,8 +124,9 @@ static void remove_if_orphan(struct reconcile *rc, const struct link_info *link,
     if (!guard_allows(&rc->guard, key, now_ms))
         return;
     r = plug_remove(rc->kernel, addr);
-    log_info("removed a device that no endpoint has", LOG_S("device", link->name),
-             LOG_S("alias", link->alias));
+    if (r == 0)
+        log_info("removed a device that no endpoint has", LOG_S("device", link->name),
+                 LOG_S("alias", link->alias));
     reconcile_note(rc, KERNEL_ENDPOINT, key, r, now_ms);
 }
 

@@ -92,6 +92,35 @@ static void every_damage_is_repaired_by_one_look(void **state)
     }
 }
 
+static bool is_inside_unreadable;
+
+int __real_link_get_by_index(struct nl *nl, int ifindex, struct link_info *ret_info);
+int __wrap_link_get_by_index(struct nl *nl, int ifindex, struct link_info *ret_info);
+
+int __wrap_link_get_by_index(struct nl *nl, int ifindex, struct link_info *ret_info)
+{
+    return is_inside_unreadable ? err_fail(ENOBUFS, "the kernel's answer got lost")
+                                : __real_link_get_by_index(nl, ifindex, ret_info);
+}
+
+static void an_inside_that_cannot_be_looked_at_costs_the_container_no_device(void **state)
+{
+    struct bed *bed = *state;
+    const struct endpoint *endpoint = bed_enter(bed, 0);
+    struct link_info before, after;
+
+    bed_look(bed);
+    assert_ok(link_get(bed->kernel.nl, "qv0a2a0101", &before));
+    lab_do("ip", "route", "del", "10.42.1.1/32");
+    is_inside_unreadable = true;
+    assert_error(plug_build(&bed->kernel, endpoint, MTU), ENOBUFS);
+    is_inside_unreadable = false;
+    assert_ok(link_get(bed->kernel.nl, "qv0a2a0101", &after));
+    assert_int_equal(after.ifindex, before.ifindex);
+    bed_look(bed);
+    bed_assert_right(bed);
+}
+
 static void a_half_built_endpoint_is_completed(void **state)
 {
     struct bed *bed = *state;
@@ -337,6 +366,7 @@ int main(void)
         TEST(two_endpoints_reach_each_other_and_nothing_is_written_twice),
         TEST(an_endpoint_looks_as_promised_on_both_sides),
         TEST(every_damage_is_repaired_by_one_look),
+        TEST(an_inside_that_cannot_be_looked_at_costs_the_container_no_device),
         TEST(a_half_built_endpoint_is_completed),
         TEST(a_name_taken_inside_is_refused_and_nothing_is_left),
         TEST(a_default_route_of_the_container_is_left_alone),
