@@ -65,8 +65,7 @@ static void finish(struct leave *l)
     if (overlay_remove(a->overlay) < 0)
         note_failure(l, err_text());
     a->has_identity = false;
-    loop_timer_disarm(a->saving.timer);
-    if (state_file_erase(&a->file) < 0)
+    if (saving_erase(a) < 0)
         note_failure(l, err_text());
     if (a->papers && papers_erase(a->papers) < 0)
         note_failure(l, err_text());

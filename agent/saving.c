@@ -102,6 +102,8 @@ static void save(struct agent *a)
     struct saving *s = &a->saving;
     int r = STATE_FILE_SAVE_FIRST;
 
+    if (s->is_over)
+        return;
     if (!s->is_whole && !a->peers.is_replacing)
         r = save_change(a);
     if (r == STATE_FILE_SAVE_FIRST)
@@ -122,7 +124,7 @@ static void on_timer(void *data)
 
 static void arm(struct saving *s)
 {
-    if (!loop_timer_is_armed(s->timer))
+    if (!s->is_over && !loop_timer_is_armed(s->timer))
         loop_timer_set_in(s->timer, DELAY_MS);
 }
 
@@ -164,6 +166,13 @@ void saving_finish(struct agent *a)
     if (a->saving.timer &&
         (loop_timer_is_armed(a->saving.timer) || state_file_has_changes(&a->file)))
         saving_now(a);
+}
+
+int saving_erase(struct agent *a)
+{
+    a->saving.is_over = true;
+    loop_timer_disarm(a->saving.timer);
+    return state_file_erase(&a->file);
 }
 
 /* ---- loading ------------------------------------------------------------------------------- */

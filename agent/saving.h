@@ -19,6 +19,7 @@ struct saving {
     char node_ids[SAVING_NODES_MAX][UUID_TEXT_SIZE]; /* what was told of these */
     size_t count;
     char *problem; /* owned; NULL: none. Why the state cannot be saved */
+    bool is_over;  /* it was erased: nothing is remembered any more */
 };
 
 int saving_init(struct agent *agent);
@@ -32,6 +33,8 @@ void saving_node_soon(struct agent *agent, const char *node_id);
 void saving_now(struct agent *agent);
 /* At the end: all into the one file, where earlier releases find it too. */
 void saving_finish(struct agent *agent);
+/* The node has left: what was remembered goes, and whatever is still heard is not remembered. */
+int saving_erase(struct agent *agent);
 
 /* Into the agent's state and peers. An outcome of state_file_load(), or negative. */
 int saving_load(struct agent *agent);
