@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,13 @@ class Plane:
             if line.startswith(name + " "):
                 return float(line.rsplit(" ", 1)[1])
         raise KeyError(name)
+
+
+def read_to_end(response, deadline_s):
+    """A stream that is to end. One that does not goes on for ever, and says so every few seconds."""
+    end = time.monotonic() + deadline_s
+    while response.readline():
+        assert time.monotonic() < end, f"the stream goes on after {deadline_s} s"
 
 
 def host_ip(number):
