@@ -1,13 +1,16 @@
 """Odd packets, and what becomes of them. Run as root in a container or on a host:
 
     odd.py frames MAC SOURCE TARGET NEIGHBOUR    sends the frames of frames() on eth0
-    odd.py long MAC SOURCE TARGET                sends packets of 1,400 bytes likewise, with and without DF
+    odd.py long MAC SOURCE TARGET                sends packets of 1,400 bytes likewise, with and without DF,
+                                                 and with DF of 1,250 bytes and of one more
     odd.py vxlan HOST SOURCE TARGET              sends the datagrams of tunnelled() to HOST's VTEP
-    odd.py watch PORT                            prints what comes in by eth0 and bears the mark, as
-                                                 JSON, until a packet bears the last mark
+    odd.py watch PORT                            prints as JSON, until a packet bears the last mark:
+                                                 "frames", which come in by eth0 and bear the mark,
+                                                 and "taken", what a program on that port is given
 
-Each packet bears its name; the last one comes with TTL 1 besides, so that its sender hears of the end, too. Of what differs from one run to the next (the identification of packets
-that the kernel makes itself) zeros are printed.
+Each packet bears its name; the last one comes with TTL 1 besides, so that its sender hears of the end,
+too. Of what differs from one run to the next (the identification of packets that the kernel makes
+itself) zeros are printed.
 """
 import json
 import socket
@@ -135,9 +138,17 @@ def send_frames(mac, source, target, neighbour):
               head + packet("last", source, target), head + packet("last", source, target, ttl=1)])
 
 
+def packet_of(size, name, source, target):
+    """With DF."""
+    padding = size - len(packet(name, source, target))
+    return packet(name, source, target, fragment=0x4000, padding=padding)
+
+
 def send_long(mac, source, target):
     head = GATEWAY_MAC + bytes.fromhex(mac.replace(":", "")) + IPV4
-    send_all([head + packet("long-df", source, target, fragment=0x4000, padding=1350),
+    send_all([head + packet_of(1250, "long-exact-df", source, target),
+              head + packet_of(1251, "long-one-more-df", source, target),
+              head + packet("long-df", source, target, fragment=0x4000, padding=1350),
               head + packet("long", source, target, padding=1350, ident=78),  # 77: half of it may wait yet
               head + packet("last", source, target), head + packet("last", source, target, ttl=1)])
 
@@ -169,13 +180,25 @@ def without_own_id(frame):
     return frame
 
 
+def take_all(program):
+    """What the kernel has found good enough for a program: what it drops now may still bear the mark."""
+    taken = []
+    program.settimeout(0.2)
+    try:
+        while not taken or not taken[-1].startswith(LAST.decode()):
+            taken.append(program.recv(65536).rstrip(b"\0").decode())
+    except TimeoutError:
+        pass
+    return taken
+
+
 def watch(port):
     found = []
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as s, \
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed_to_errors:
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as program:
         s.bind(("eth0", 3))
         s.settimeout(20)
-        closed_to_errors.bind(("0.0.0.0", int(port)))
+        program.bind(("0.0.0.0", int(port)))
         print("watching", flush=True)
         while True:
             frame, address = s.recvfrom(65536)
@@ -184,7 +207,8 @@ def watch(port):
             if LAST in frame:
                 break
             found.append(without_own_id(frame).hex())
-    print(json.dumps(found), flush=True)
+        taken = take_all(program)
+    print(json.dumps({"frames": found, "taken": taken}), flush=True)
 
 
 if __name__ == "__main__":

@@ -70,22 +70,30 @@ def odd_of(mesh):
     return [seen(watcher) for watcher in watchers]
 
 
-def names(frames):
-    return [bytes.fromhex(frame)[14:] for frame in frames]
+def packets(said):
+    return [bytes.fromhex(frame)[14:] for frame in said["frames"]]
 
 
-def has(frames, name):
-    return any(b"quilt-odd-" + name.encode() in packet for packet in names(frames))
+def has(said, name):
+    return any(b"quilt-odd-" + name.encode() in packet for packet in packets(said))
+
+
+def assert_same(by_ebpf, by_kernel):
+    """What comes in, byte by byte, and what of it a program gets."""
+    assert packets(by_ebpf) == packets(by_kernel)
+    assert by_ebpf["taken"] == by_kernel["taken"]
 
 
 def test_a_containers_odd_packets_fare_the_same_by_both_paths(meshes):
     before = carried(meshes["ebpf"].nodes[0])
     outcomes = {name: odd_of(mesh) for name, mesh in meshes.items()}
     for by_kernel, by_ebpf in zip(outcomes["kernel"], outcomes["ebpf"]):
-        assert len(by_kernel) > 5
-        assert names(by_ebpf) == names(by_kernel)
+        assert len(packets(by_kernel)) > 5
+        assert_same(by_ebpf, by_kernel)
     far, near, back = outcomes["kernel"]
-    assert len(far) > 20 and len(near) > 20
+    assert len(packets(far)) > 20 and len(packets(near)) > 20
+    for said, kind in ((far, "far"), (near, "near")):
+        assert f"quilt-odd-{kind}-plain" in said["taken"] and f"quilt-odd-{kind}-bad-udp-sum" not in said["taken"]
     assert has(far, "far-too-big") and has(near, "near-exceeded"), "errors of containers pass"
     assert has(back, "far-ttl1") and has(back, "far-ttl2") and has(back, "far-echo"), "the sender hears of it"
     assert not has(far, "ip6") and not has(far, "multicast")
@@ -101,16 +109,18 @@ def test_a_peers_odd_vxlan_fares_the_same_by_both_paths(meshes):
         odd(mesh, mesh.nodes[0], "vxlan", mesh.nodes[1].ip, first.ip, second.ip)
         outcomes[name] = [seen(watcher) for watcher in watchers]
     for by_kernel, by_ebpf in zip(outcomes["kernel"], outcomes["ebpf"]):
-        assert names(by_ebpf) == names(by_kernel)
+        assert_same(by_ebpf, by_kernel)
     there, back = outcomes["kernel"]
-    assert len(there) > 25
+    assert len(packets(there)) > 25
+    assert has(there, "bad-udp-sum") and "quilt-odd-bad-udp-sum" not in there["taken"]
+    assert "quilt-odd-plain" in there["taken"]
     assert has(there, "too-big") and has(back, "echo") and has(back, "ttl1")
     assert not any(has(there, name) for name in ("outer-spoofed", "inner-ip6", "inner-multicast", "inner-nobody"))
     assert carried(meshes["ebpf"].nodes[1])["rx"] > before["rx"] + 15
 
 
 def test_an_oversize_packet_fares_the_same_by_both_paths(meshes):
-    outcomes = {}
+    outcomes, before = {}, passed(meshes["ebpf"].nodes[0], "oversize")
     for name, mesh in meshes.items():
         first, second = mesh.containers[:2]
         node, peer = mesh.nodes
@@ -121,11 +131,14 @@ def test_an_oversize_packet_fares_the_same_by_both_paths(meshes):
         odd(mesh, first, "long", "02:51:0a:2a:01:01", first.ip, second.ip)
         outcomes[name] = [seen(watcher) for watcher in watchers]
         node.net("ip", "route", "del", f"{peer.ip}/32")
-    assert [names(frames) for frames in outcomes["ebpf"]] == [names(frames) for frames in outcomes["kernel"]]
+    for by_ebpf, by_kernel in zip(outcomes["ebpf"], outcomes["kernel"]):
+        assert_same(by_ebpf, by_kernel)
+    assert passed(meshes["ebpf"].nodes[0], "oversize") == before + 3, "all but the one that just fits"
     there, back = outcomes["kernel"]
-    assert len(there) == 1, "the part of the one that may be cut which bears the mark"
-    too_big = [packet for packet in names(back) if packet[20:22] == b"\x03\x04"]
-    assert [int.from_bytes(packet[26:28], "big") for packet in too_big] == [1250]
+    assert has(there, "long-exact-df") and not has(there, "long-df") and not has(there, "long-one-more-df")
+    assert len(packets(there)) == 2, "the other is the part of the one that may be cut which bears the mark"
+    too_big = [packet for packet in packets(back) if packet[20:22] == b"\x03\x04"]
+    assert [int.from_bytes(packet[26:28], "big") for packet in too_big] == [1250, 1250]
 
 
 @pytest.mark.parametrize("reason", ["fragment", "options", "ttl", "forged", "vxlan", "odd", "no_target"])
