@@ -99,7 +99,7 @@ static json_t *word_fib(const char *result, const char *address, const char *mor
 
 json_t *word_is_to_this_host(void)
 {
-    return word_match("==", word_fib("type", "daddr", NULL), json_string("local"));
+    return word_match("!=", word_fib("type", "daddr", NULL), json_string("unicast"));
 }
 
 json_t *word_is_routed_elsewhere(void)

@@ -34,6 +34,9 @@ int overlay_ensure_sysctls(struct overlay_counts *counts)
     } sysctls[] = {
         {"net/ipv6/conf/" MESH_DEVICE_NAME "/disable_ipv6", "1"},
         {"net/ipv4/conf/" MESH_DEVICE_NAME "/rp_filter", rp_filter_value()},
+        /* All entries are permanent. A question would only fill the host's table of neighbours,
+         * which all devices share, with whatever sender it claims. */
+        {"net/ipv4/conf/" MESH_DEVICE_NAME "/arp_ignore", "8"},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(sysctls); i++) {

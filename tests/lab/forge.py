@@ -12,6 +12,7 @@ root in the place where the intruder sits:
     forge.py vlan SOURCE TARGET PORT COUNT              broadcast, with a VLAN tag
     forge.py arp SENDER TARGET PORT COUNT               asks for TARGET, from COUNT addresses on
                                                         from SENDER
+    forge.py inside HOST SENDER TARGET COUNT            likewise, inside VXLAN to HOST
     forge.py toobig OWN HOST PEER PORT COUNT            ICMP from OWN to HOST: what it sends to PEER,
                                                         from PORT to PORT, is too big, 600 bytes pass
     forge.py answerbig OWN HOST COUNT                   pings HOST, and tells it that the answer is
@@ -76,6 +77,7 @@ def tunnelled(mac, source, target, port, count):
 def send_vxlan(host, *words):
     address, _, port = host.partition(":")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         for payload in tunnelled(*words):
             s.sendto(payload, (address, int(port or VXLAN_PORT)))
 
@@ -145,6 +147,14 @@ def send_arp(sender, target, port, count):
     send_frames(b"\x08\x06", [lambda mac, i=i: arp(1, mac, first + i, target) for i in range(int(count))])
 
 
+def send_inside(host, sender, target, count):
+    head, first = struct.pack("!II", 0x08000000, VNI << 8), number_of(sender)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        for i in range(int(count)):
+            question = arp(1, SOURCE_MAC, first + i, target)
+            s.sendto(head + BROADCAST + SOURCE_MAC + b"\x08\x06" + question, (host, VXLAN_PORT))
+
+
 def send_toobig(own, host, peer, port, count):
     """RFC 792, RFC 1191: quotes the headers of what the host sends to the peer, VXLAN's among them."""
     payload = struct.pack("!II", 0x08000000, VNI << 8) + b"x" * 1392
@@ -185,7 +195,7 @@ def send_kind(kind, count):
 
 if __name__ == "__main__":
     sends = {"vxlan": send_vxlan, "ip": send_ip, "frame": send_frame, "to": send_to, "mac": send_mac,
-             "vlan": send_vlan, "arp": send_arp, "toobig": send_toobig, "answerbig": send_answerbig}
+             "vlan": send_vlan, "arp": send_arp, "inside": send_inside, "toobig": send_toobig, "answerbig": send_answerbig}
     sends |= {form: (lambda *words, form=form: send_formed(form, *words)) for form in ("fragments", "options", "ipip")}
     sends |= {kind: (lambda *words, kind=kind: send_kind(kind, *words)) for kind in KINDS}
     sends[sys.argv[1]](*sys.argv[2:])

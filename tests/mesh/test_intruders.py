@@ -99,9 +99,29 @@ def test_vxlan_from_a_stranger_on_the_underlay_is_dropped(mesh):
     assert_dropped(mesh, mesh.nodes[1], "no_peer", mesh.stranger, *vxlan_words(mesh, mesh.containers[0].ip))
 
 
+@pytest.mark.parametrize("target", ["192.168.1.255", "255.255.255.255", "224.0.0.1"])
+def test_and_so_it_is_when_it_is_sent_to_all(mesh, target):
+    words = ["vxlan", target, *vxlan_words(mesh, mesh.containers[0].ip)[2:]]
+    mesh.stranger.net("ip", "route", "replace", "default", "dev", "eth0")
+    assert_dropped(mesh, mesh.nodes[1], "no_peer", mesh.stranger, *words)
+
+
 @pytest.mark.parametrize("source", ["10.42.2.77", "10.42.3.1", "192.168.1.10", "8.8.8.8", "127.0.0.1"])
 def test_a_peer_speaks_for_its_own_subnet_only(mesh, source):
     assert_dropped(mesh, mesh.nodes[1], "other_origin", mesh.nodes[0], *vxlan_words(mesh, source))
+
+
+def test_arp_from_a_peer_teaches_nothing(mesh):
+    node = mesh.nodes[1]
+
+    def neighbours():
+        return node.net("ip", "-4", "neigh", "show", "dev", "vxlan100", "nud", "all").stdout
+
+    before = neighbours()
+    assert before.startswith("10.42.1.0 ")
+    forge(mesh, mesh.nodes[0], "inside", node.ip, "203.0.113.1", "10.42.2.0", COUNT)
+    assert ping(mesh.containers[0], mesh.containers[1].ip)  # comes later, over the same way
+    assert neighbours() == before
 
 
 @pytest.mark.parametrize("target", ["192.168.1.11", "127.0.0.1", "8.8.8.8", "10.42.3.1", "224.0.0.1"])

@@ -192,7 +192,7 @@ static void a_nodes_table_reads_so(void **unused)
                  "counter forged_mac; drop\n");
     assert_chain(ruleset, "vxlan",
                  "priority := @peers[ip saddr]; notrack; accept\n"
-                 "fib type by daddr == local; counter no_peer; drop\n");
+                 "fib type by daddr != unicast; counter no_peer; drop\n");
     assert_chain(ruleset, "from_overlay",
                  "ip saddr & 255.255.255.0 . priority != @origins; counter other_origin; drop\n"
                  "ip daddr == 10.42.1.0; accept\n"
@@ -263,7 +263,7 @@ static void without_a_subnet_nothing_gets_in_and_nothing_is_rewritten(void **unu
     assert_chain(ruleset, "from_overlay", "counter stray; drop\n");
     assert_chain(ruleset, "vxlan",
                  "priority := @peers[ip saddr]; notrack; accept\n"
-                 "fib type by daddr == local; counter no_peer; drop\n");
+                 "fib type by daddr != unicast; counter no_peer; drop\n");
     assert_members(ruleset, "map", "peers", "");
     assert_members(ruleset, "set", "endpoints", "");
     assert_chain(ruleset, "postrouting", "");
