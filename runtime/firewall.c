@@ -209,6 +209,18 @@ static json_t *is_vxlan_of_any_age(void)
                       word(json_pack("{s:[i, i]}", "set", MESH_VXLAN_PORT, OTHER_VXLAN_PORT)));
 }
 
+/* Our VXLAN's header behind one of UDP, whatever its port (RFC 7348; eight bytes of that size mean
+ * nothing else). Who sends raw packets can have two bytes of each written when it leaves the host,
+ * after all rules: they may be left to the network card as the packet's checksum, wherever he says
+ * that it is. So the port that is seen here need not be the one that arrives; but it is the only
+ * thing that can change. */
+static json_t *is_vxlan_by_content(void)
+{
+    const json_int_t header = (INT64_C(0x08000000) << 32) | (MESH_VNI << 8);
+
+    return word_match("==", word_raw("th", 64, 64), json_integer(header));
+}
+
 static json_t *is_ip_in_ip(void)
 {
     return word_match("==", word_field("ip", "protocol"), json_integer(IPPROTO_IPIP));
@@ -279,6 +291,7 @@ static void add_from_container(json_t *ruleset, const struct firewall_spec *spec
     if (spec->subnet.len > 0)
         add_rule(ruleset, FROM_CONTAINER, word_to("==", spec->cluster), word_go(INSIDE), NULL);
     add_rule(ruleset, FROM_CONTAINER, is_vxlan_of_any_age(), DROP(FIREWALL_VXLAN));
+    add_rule(ruleset, FROM_CONTAINER, is_vxlan_by_content(), DROP(FIREWALL_VXLAN));
     add_rule(ruleset, FROM_CONTAINER, is_ip_in_ip(), DROP(FIREWALL_TUNNEL));
     if (spec->policy.is_metadata_open)
         add_rule(ruleset, FROM_CONTAINER,
@@ -300,6 +313,8 @@ static void add_from_overlay(json_t *ruleset, const struct firewall_spec *spec)
     if (spec->subnet.len > 0) {
         add_rule(ruleset, FROM_OVERLAY, firewall_is_of_origin("!=", spec),
                  DROP(FIREWALL_OTHER_ORIGIN));
+        add_rule(ruleset, FROM_OVERLAY, is_to_own_vtep(spec), word_udp_port(MESH_VXLAN_PORT),
+                 DROP(FIREWALL_VXLAN));
         add_rule(ruleset, FROM_OVERLAY, is_to_own_vtep(spec), ACCEPT);
         if (spec->policy.is_all_tracked)
             add_rule(ruleset, FROM_OVERLAY, word_to("==", spec->subnet), ACCEPT);
@@ -346,8 +361,8 @@ static void add_open(json_t *ruleset, const char *chain, const struct firewall_p
  * a container makes up, "too big", would shrink its host's way to a peer, VXLAN and all. Out of the
  * mesh it leaves under the host's address, so that of its own connections would shrink somebody's
  * way to the host, and that may be a peer, at another address than it is known by. So what changes
- * ways is dropped, and the rest is to be of its own connections. To a peer's host, which takes
- * those for its host's, and from behind the overlay, where only the node is known, which has
+ * ways is dropped, and the rest is to be of its own connections. A peer's host, which takes those
+ * for its host's, is told nothing; from behind the overlay, where only the node is known, which has
  * connections of its own, it may tell of closed ports and of nothing else. */
 static void add_errors(json_t *ruleset, const struct firewall_spec *spec)
 {
@@ -356,8 +371,7 @@ static void add_errors(json_t *ruleset, const struct firewall_spec *spec)
     add_chain(ruleset, ERRORS);
     add_rule(ruleset, ERRORS, word_is_too_big(), DROP(FIREWALL_FORGED_ERROR));
     add_rule(ruleset, ERRORS, word_is_redirect(), DROP(FIREWALL_FORGED_ERROR));
-    add_rule(ruleset, ERRORS, word_is_refusal("!="), word_look_up("daddr", "@" PEERS),
-             DROP(FIREWALL_FORGED_ERROR));
+    add_rule(ruleset, ERRORS, word_look_up("daddr", "@" PEERS), DROP(FIREWALL_FORGED_ERROR));
     for (size_t i = 0; i < ARRAY_LEN(directions); i++)
         add_rule(ruleset, ERRORS, is_endpoint("==", word_sender(directions[i])), ACCEPT);
     for (size_t i = 0; spec->subnet.len > 0 && i < ARRAY_LEN(directions); i++)
@@ -378,6 +392,16 @@ static void add_to_host(json_t *ruleset, const struct firewall_policy *policy)
     add_rule(ruleset, TO_HOST, DROP(FIREWALL_HOST));
 }
 
+/* A ping that a container sends to this host can arrive as "too big" from its own, whose address it
+ * has here, for the reason that is said at is_vxlan_by_content(). It would shrink the way between
+ * the two hosts. Of TCP it may be true, when the peer is a router, and TCP looks whether what is
+ * quoted can be its own. */
+static void add_peer_errors(json_t *ruleset)
+{
+    add_rule(ruleset, "input", word_is_too_big(), word_is_about("!=", IPPROTO_TCP),
+             word_look_up("saddr", "@" PEERS), DROP(FIREWALL_FORGED_ERROR));
+}
+
 static void add_input(json_t *ruleset, const struct firewall_spec *spec)
 {
     add_base_chain(ruleset, "input", "filter", 0);
@@ -386,6 +410,7 @@ static void add_input(json_t *ruleset, const struct firewall_spec *spec)
     if (spec->subnet.len > 0)
         add_rule(ruleset, "input", word_in_from("==", OVERLAY), is_from_container_there(spec),
                  word_go(TO_HOST), NULL);
+    add_peer_errors(ruleset);
 }
 
 /* What cannot be tracked would leave without masquerading, under the container's address. */

@@ -27,6 +27,12 @@ json_t *word_field(const char *protocol, const char *field)
     return word(json_pack("{s:{s:s, s:s}}", "payload", "protocol", protocol, "field", field));
 }
 
+json_t *word_raw(const char *base, int first_bit, int bits)
+{
+    return word(json_pack("{s:{s:s, s:i, s:i}}", "payload", "base", base, "offset", first_bit,
+                          "len", bits));
+}
+
 json_t *word_addr(uint32_t addr)
 {
     char text[IP4_TEXT_SIZE];
@@ -134,6 +140,13 @@ json_t *word_is_too_big(void)
 json_t *word_is_redirect(void)
 {
     return word_match("==", word_field("icmp", "type"), json_string("redirect"));
+}
+
+json_t *word_is_about(const char *op, int protocol)
+{
+    const int quoted_at = 8 * 8, protocol_at = 9 * 8;
+
+    return word_match(op, word_raw("th", quoted_at + protocol_at, 8), json_integer(protocol));
 }
 
 json_t *word_is_refusal(const char *op)

@@ -13,6 +13,8 @@ json_t *word(json_t *value);
 json_t *word_match(const char *op, json_t *left, json_t *right);
 json_t *word_meta(const char *key);
 json_t *word_field(const char *protocol, const char *field);
+/* Bits of the packet behind the beginning of a header: "nh" of IP, "th" of what IP carries. */
+json_t *word_raw(const char *base, int first_bit, int bits);
 /* An address of the packet, "saddr" or "daddr", but for the bits that mask lacks. */
 json_t *word_masked(const char *field, uint32_t mask);
 json_t *word_addr(uint32_t addr);
@@ -39,7 +41,9 @@ json_t *word_is_error(void);
 /* Of these those that change the way to whom they quote. */
 json_t *word_is_too_big(void);
 json_t *word_is_redirect(void);
-/* Of the rest the one that tells of a closed port; op "!=": the others. */
+/* It quotes a packet of this protocol. */
+json_t *word_is_about(const char *op, int protocol);
+/* Of the rest the one that tells of a closed port. */
 json_t *word_is_refusal(const char *op);
 json_t *word_is_echo_request(void);
 

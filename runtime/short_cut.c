@@ -23,8 +23,7 @@ static json_t *is_without_options(void)
  * the TTL's last bit do not count, as one number. */
 static json_t *is_whole_and_alive(void)
 {
-    json_t *from_flags =
-        word(json_pack("{s:{s:s, s:i, s:i}}", "payload", "base", "nh", "offset", 48, "len", 24));
+    json_t *from_flags = word_raw("nh", 48, 24);
     json_t *bits = word(json_pack("{s:[o, i]}", "&", from_flags, 0xbffffe));
 
     return word_match("==", bits, word(json_pack("{s:[i, i]}", "range", 0x02, 0xfe)));

@@ -131,6 +131,14 @@ def test_a_peer_reaches_nobody_but_this_node_through_its_vxlan(mesh, target):
     assert_dropped(mesh, node, "stray", mesh.nodes[0], *vxlan_words(mesh, "10.42.1.1", target), target=node)
 
 
+def test_a_peers_vxlan_holds_no_other(mesh):
+    node = mesh.nodes[1]
+    before = drops(node)
+    forge(mesh, mesh.nodes[0], *vxlan_words(mesh, mesh.containers[0].ip, "10.42.2.0"), 4789, COUNT)
+    assert ping(mesh.containers[0], mesh.containers[1].ip)
+    assert difference(before, drops(node)) == {"vxlan_of_container": COUNT}
+
+
 def underlay_mac(node):
     return json.loads(node.net("ip", "-j", "link", "show", "eth0").stdout)[0]["address"]
 
@@ -165,6 +173,16 @@ def test_a_container_does_not_shrink_the_way_between_the_hosts(mesh, intruder, p
     assert_errors_dropped(mesh, container, victim, "toobig", *ends, port)
     for target in (peer.ip, "10.42.2.0"):
         assert not has_learned_mtu(victim, target)
+
+
+def test_a_peer_does_not_say_that_the_way_to_itself_is_too_narrow(mesh):
+    """It may be a container of its own that makes its pings arrive as that."""
+    victim, peer = mesh.nodes
+    before = drops(victim)
+    forge(mesh, peer, "toobig", peer.ip, victim.ip, peer.ip, PROBES, COUNT)
+    wait_for(lambda: difference(before, drops(victim)) == {"forged_error": COUNT}, 5,
+             lambda: str(difference(before, drops(victim))))
+    assert not has_learned_mtu(victim, peer.ip)
 
 
 TALK = ["/usr/bin/python3", "-c", "import socket, sys, time\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
@@ -257,6 +275,12 @@ def test_vxlan_made_by_a_container_is_dropped_though_its_host_is_a_peer(mesh, ho
     assert_dropped(mesh, mesh.nodes[0], "vxlan_of_container", first, "vxlan", host, *vxlan_words(mesh, first.ip)[2:])
 
 
+def test_and_at_another_port_too_for_what_arrives_may_have_another_than_what_was_seen(mesh):
+    first = mesh.containers[0]
+    assert_dropped(mesh, mesh.nodes[0], "vxlan_of_container", first, "vxlan", "192.168.1.66:5000",
+                   *vxlan_words(mesh, first.ip)[2:])
+
+
 @pytest.mark.parametrize("form, reason", [("fragments", "vxlan_of_container"), ("options", "vxlan_of_container"),
                                           ("ipip", "tunnel")])
 def test_and_nothing_hides_its_port(mesh, form, reason):
@@ -267,9 +291,8 @@ def test_and_nothing_hides_its_port(mesh, form, reason):
 def test_and_not_when_another_table_has_changed_the_port_to_vxlans(mesh):
     first, node = mesh.containers[0], mesh.nodes[0]
     node.run("nft", "add table ip foreign; add chain ip foreign pre { type nat hook prerouting priority -100 ; }; "
-             "add rule ip foreign pre udp dport 4000 dnat to 192.168.1.66:4789")
-    assert_dropped(mesh, node, "vxlan_of_container", first, "vxlan", "192.168.1.66:4000",
-                   *vxlan_words(mesh, first.ip)[2:])
+             f"add rule ip foreign pre udp dport {PORT} dnat to 192.168.1.66:4789")
+    assert_dropped(mesh, node, "vxlan_of_container", first, "ip", first.ip, "192.168.1.66")
     node.run("nft", "delete table ip foreign")
 
 

@@ -179,6 +179,7 @@ static void a_nodes_table_reads_so(void **unused)
                  "iifname . ip saddr . ether saddr != @endpoints; goto forged\n"
                  "ip daddr == 10.42.0.0/16; goto inside\n"
                  "udp dport == {4789, 8472}; counter vxlan_of_container; drop\n"
+                 "th+64/64 == 576460752303449088; counter vxlan_of_container; drop\n"
                  "ip protocol == 4; counter tunnel; drop\n"
                  "ip daddr == 169.254.0.0/16; counter link_local; drop\n"
                  "ip daddr == 127.0.0.0/8; counter loopback; drop\n");
@@ -195,13 +196,16 @@ static void a_nodes_table_reads_so(void **unused)
                  "fib type by daddr != unicast; counter no_peer; drop\n");
     assert_chain(ruleset, "from_overlay",
                  "ip saddr & 255.255.255.0 . priority != @origins; counter other_origin; drop\n"
+                 "ip daddr == 10.42.1.0; udp dport == 4789; counter vxlan_of_container; drop\n"
                  "ip daddr == 10.42.1.0; accept\n"
                  "ip daddr == 10.42.1.0/24; notrack; accept\n"
                  "counter stray; drop\n");
     assert_chain(ruleset, "output", "udp dport == 4789; notrack\n");
     assert_chain(ruleset, "input",
                  "iifname == qv*; goto to_host\n"
-                 "iifname == vxlan100; ip saddr & 0.0.0.255 != 0.0.0.0; goto to_host\n");
+                 "iifname == vxlan100; ip saddr & 0.0.0.255 != 0.0.0.0; goto to_host\n"
+                 "icmp code == frag-needed; th+136/8 != 6; priority := @peers[ip saddr]; "
+                 "counter forged_error; drop\n");
     assert_chain(ruleset, "to_host",
                  "state in established; accept\n"
                  "icmp type == {destination-unreachable, source-quench, redirect, time-exceeded, "
@@ -232,8 +236,7 @@ static void containers_tell_of_their_own_connections_and_change_no_way(void **un
     assert_chain(ruleset, "errors",
                  "icmp code == frag-needed; counter forged_error; drop\n"
                  "icmp type == redirect; counter forged_error; drop\n"
-                 "icmp code != port-unreachable; priority := @peers[ip daddr]; "
-                 "counter forged_error; drop\n"
+                 "priority := @peers[ip daddr]; counter forged_error; drop\n"
                  "iifname . original ip saddr . ether saddr == @endpoints; accept\n"
                  "iifname . reply ip saddr . ether saddr == @endpoints; accept\n"
                  "iifname == vxlan100; icmp code == port-unreachable; "
@@ -297,6 +300,7 @@ static void what_the_operator_opens_is_open(void **unused)
                  "iifname . ip saddr . ether saddr != @endpoints; goto forged\n"
                  "ip daddr == 10.42.0.0/16; goto inside\n"
                  "udp dport == {4789, 8472}; counter vxlan_of_container; drop\n"
+                 "th+64/64 == 576460752303449088; counter vxlan_of_container; drop\n"
                  "ip protocol == 4; counter tunnel; drop\n"
                  "ip daddr == 169.254.169.254; accept\n"
                  "ip daddr == 169.254.0.0/16; counter link_local; drop\n"
@@ -326,6 +330,7 @@ static void all_can_be_tracked(void **unused)
                  "ip daddr == 10.42.1.0; accept\n");
     assert_chain(ruleset, "from_overlay",
                  "ip saddr & 255.255.255.0 . priority != @origins; counter other_origin; drop\n"
+                 "ip daddr == 10.42.1.0; udp dport == 4789; counter vxlan_of_container; drop\n"
                  "ip daddr == 10.42.1.0; accept\n"
                  "ip daddr == 10.42.1.0/24; accept\n"
                  "counter stray; drop\n");
