@@ -104,7 +104,7 @@ const char *journey_end(const struct journey *j, const struct hops *hops, char *
                      ret_why);
     if (!j->seen[POINT_WIRE_OUT])
         return end_here(j, broken, ret_why);
-    return j->is_udp && j->answers_vtep ? NULL : end_abroad(j, ret_why);
+    return j->is_udp && j->answers_vtep && !j->is_refused ? NULL : end_abroad(j, ret_why);
 }
 
 /* ---- shown --------------------------------------------------------------------------------- */
@@ -134,7 +134,7 @@ json_t *trace_to_json(const struct hops *hops, const struct journey *j, const ch
                      seen, "answered", j->is_answered, "died_at", end, "why", why);
 }
 
-static void print_journey(const struct journey *j, struct strbuf *out)
+static void print_journey(const struct journey *j, const char *end, struct strbuf *out)
 {
     if (!j->was_sent) {
         strbuf_adds(out, "\nNo packet was sent: that is for the node of the source.\n");
@@ -148,6 +148,8 @@ static void print_journey(const struct journey *j, struct strbuf *out)
         strbuf_adds(out, "  (by the eBPF path, past the overlay's device)\n");
     if (j->is_answered)
         strbuf_adds(out, "  was answered\n");
+    else if (!end)
+        strbuf_adds(out, "  was not answered, which a datagram need not be\n");
 }
 
 void trace_print(const struct hops *hops, const struct journey *j, const char *end, const char *why,
@@ -158,7 +160,7 @@ void trace_print(const struct hops *hops, const struct journey *j, const char *e
         strbuf_add_printable(out, hops->items[i].text);
         strbuf_adds(out, "\n");
     }
-    print_journey(j, out);
+    print_journey(j, end, out);
     if (end) {
         strbuf_addf(out, "\nIt dies at %s: ", end);
         strbuf_add_printable(out, why);

@@ -59,8 +59,13 @@ def test_a_way_inside_one_node(mesh):
     assert report["answered"]
 
 
-def test_an_address_of_nobody_on_the_far_node(mesh):
-    report = trace(mesh, target="10.42.2.77")
+@pytest.mark.parametrize("words", [[], ["tcp", "80"], ["udp", "53"]])
+def test_an_address_of_nobody_on_the_far_node(mesh, words):
+    def judged():
+        report = trace(mesh, *words, target="10.42.2.77")
+        assert not report["answered"], report
+        return report if "ICMP" in (report["why"] or "") else None
+    report = wait_for(judged, 15, "the far kernel, which rests two seconds between two errors", 3)
     assert report["died_at"] == "far endpoint"
     assert "left this host inside VXLAN" in report["seen"]
 
@@ -114,10 +119,11 @@ def test_a_cable_that_is_pulled_is_no_firewall(bed, whose):
     assert states(trace(mesh))["underlay route"] == "ok"
 
 
-def test_a_container_without_a_route(mesh):
+@pytest.mark.parametrize("words", [[], ["tcp", "80"], ["udp", "53"]])
+def test_a_container_without_a_route(mesh, words):
     mesh.containers[0].run("ip", "route", "del", "default")
     try:
-        report = trace(mesh)
+        report = trace(mesh, *words)
     finally:
         mesh.containers[0].run("ip", "route", "add", "default", "via", "169.254.1.1", "dev", "eth0",
                                "onlink")

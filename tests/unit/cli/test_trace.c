@@ -32,6 +32,14 @@ static const struct {
     {"far endpoint", "no endpoint", NULL, {SENT, SEEN(true, false, true), .answers_vtep = true}},
     {NULL, NULL, NULL, {SENT, SEEN(true, true, true), .answers_vtep = true, .is_udp = true}},
     {"far endpoint", "ICMP", NULL, {SENT, SEEN(true, true, true, true), .is_refused = true}},
+    {"far endpoint",
+     "ICMP",
+     NULL,
+     {SENT,
+      SEEN(true, false, true, true),
+      .is_refused = true,
+      .answers_vtep = true,
+      .is_udp = true}},
     {"filter", "its answer", NULL, {SENT, SEEN(true, true, true, true)}},
 };
 
@@ -51,6 +59,20 @@ static void the_hop_where_it_died_is_named(void **state)
         if (rows[i].why && !strstr(why, rows[i].why))
             fail_msg("row %zu: %s", i, why);
     }
+}
+
+static void a_datagram_that_nobody_answers_is_no_failure_and_is_told(void **state)
+{
+    static const struct journey unanswered = {
+        SENT, SEEN(true, false, true), .answers_vtep = true, .is_udp = true};
+    AUTO_STRBUF struct strbuf out = {0};
+
+    trace_print(&(struct hops){0}, &unanswered, NULL, NULL, &out);
+    assert_string_equal(out.data, "\nA packet of ours:\n"
+                                  "  left the container\n"
+                                  "  left this host inside VXLAN\n"
+                                  "  (by the eBPF path, past the overlay's device)\n"
+                                  "  was not answered, which a datagram need not be\n");
 }
 
 /* 10.42.1.5 -> 10.42.2.7, ICMP echo, id 0x1234. */
@@ -114,6 +136,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_hop_where_it_died_is_named),
+        cmocka_unit_test(a_datagram_that_nobody_answers_is_no_failure_and_is_told),
         cmocka_unit_test(a_packet_is_known_again_inside_and_outside),
     };
 
