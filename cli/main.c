@@ -39,10 +39,10 @@ static const struct verb verbs[] = {
     {"route", "ls", "", 0, 0, "List the routes to the other nodes", cmd_route_ls},
     {NULL, "mesh", "", 0, 0, "How the nodes reach each other", cmd_mesh},
     {NULL, "status", "", 0, 0, "Is this node healthy, and what is wrong", cmd_status},
-    {NULL, "doctor", "", 0, VERB_TAKES_FIX, "What is wrong with this node, why, and what mends it",
+    {NULL, "doctor", "", 0, VERB_TAKES_FIX, "What is wrong with this node, and what mends it",
      cmd_doctor},
-    {NULL, "trace", "SRC DST PROTO PORT", 2, 0,
-     "Follow a packet and say where it dies (PROTO, PORT: as you like)", cmd_trace, 2},
+    {NULL, "trace", "SRC DST [PROTO [PORT]]", 2, 0, "Follow a packet and say where it dies",
+     cmd_trace, 2},
     {NULL, "backup", "FILE", 1, 0, "Save the control plane's state to a file", cmd_backup},
     {NULL, "version", "", 0, 0, "Print the version", cmd_version},
 };

@@ -98,7 +98,7 @@ char *verbs_help(const struct verb *verbs, size_t count)
         verb_add_name(&verbs[i], &usage);
         if (verbs[i].arg_count > 0)
             strbuf_addf(&usage, " %s", verbs[i].args_doc);
-        strbuf_addf(&out, "  %-26s %s\n", usage.data, verbs[i].help);
+        strbuf_addf(&out, "  %-28s %s\n", usage.data, verbs[i].help);
     }
     return strbuf_take(&out);
 }

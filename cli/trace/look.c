@@ -60,6 +60,22 @@ static const Quilt__Endpoint *find_endpoint(const ProtobufCMessage *answer, uint
     return NULL;
 }
 
+/* The one that is meant may be a host's, or somebody's out of the mesh: hops of ours say nothing of
+ * such a way. Where the agent does not know the network, all may be inside. */
+static int check_inside(const struct way *w, uint32_t addr)
+{
+    const char *cluster = text_of(w->agent, "cluster_cidr");
+    struct ip4_prefix prefix;
+    char text[IP4_TEXT_SIZE];
+
+    if (ip4_prefix_parse(cluster, &prefix) < 0 || ip4_prefix_contains(prefix, addr))
+        return 0;
+    return err_fail(EINVAL,
+                    "trace: %s is not in the cluster's network %s; a trace is from one container "
+                    "to another, and 'quiltctl endpoint ls' shows a node's",
+                    ip4_format(addr, text), cluster);
+}
+
 static bool is_in_our_subnet(const struct way *w, uint32_t addr)
 {
     struct ip4_prefix subnet;
@@ -308,9 +324,11 @@ static int ask_far(const struct way *w, const json_t *peer, ProtobufCMessage **r
         return err_fail(EOPNOTSUPP, "its runtime is on loopback, where there is no TLS");
     far.runtime = url;
     r = list_endpoints(&far, ret);
-    return r == -ECONNREFUSED
-               ? err_fail(ECONNREFUSED, "its runtime is on loopback only, or does not run")
-               : r;
+    if (r == -ECONNREFUSED)
+        return err_fail(ECONNREFUSED, "its runtime is on loopback only, or does not run");
+    if (r == -ETIMEDOUT)
+        return err_fail(ETIMEDOUT, "nothing answers on TCP port " RUNTIME_PORT " over there");
+    return r;
 }
 
 static void look_at_far(struct way *w)
@@ -324,7 +342,9 @@ static void look_at_far(struct way *w)
     ip4_format(w->flow->to, to);
     if (!peer) {
         hops_add(w->hops, "far node", w->agent ? HOP_BROKEN : HOP_UNKNOWN,
-                 w->agent ? mem_printf("no node that the agent knows has %s in its subnet", to)
+                 w->agent ? mem_printf("no node that the agent knows has %s in its subnet; see "
+                                       "quiltctl node ls",
+                                       to)
                           : mem_strdup("the agent does not answer"));
         return;
     }
@@ -359,6 +379,19 @@ static int list_endpoints_here(const struct cli *cli, uint32_t from, ProtobufCMe
     return r;
 }
 
+/* Nothing on this host leads to an address that no node has. */
+static void look_abroad(struct way *w)
+{
+    look_at_path(w);
+    if (!w->agent || find_peer(w)) {
+        look_at_route(w);
+        look_at_neighbour(w);
+        look_at_fdb(w);
+        look_at_underlay(w);
+    }
+    look_at_far(w);
+}
+
 int look_at_way(struct cli *cli, const struct flow *flow, struct look *ret_look, struct hops *hops)
 {
     AUTO_REPLY ProtobufCMessage *endpoints = NULL;
@@ -378,6 +411,11 @@ int look_at_way(struct cli *cli, const struct flow *flow, struct look *ret_look,
         w.agent = agent;
     else
         hops_add(hops, "agent", HOP_UNKNOWN, mem_strdup(err_text()));
+    r = check_inside(&w, flow->from);
+    if (r == 0)
+        r = check_inside(&w, flow->to);
+    if (r < 0)
+        return r;
     if (link_get(nl, MESH_DEVICE_NAME, &overlay) == 0)
         ret_look->overlay_ifindex = overlay.ifindex;
     look_at_source(&w, endpoints);
@@ -387,13 +425,7 @@ int look_at_way(struct cli *cli, const struct flow *flow, struct look *ret_look,
         look_at_target_here(&w, endpoints);
         return 0;
     }
-    if (!ret_look->netns)
-        return 0;
-    look_at_path(&w);
-    look_at_route(&w);
-    look_at_neighbour(&w);
-    look_at_fdb(&w);
-    look_at_underlay(&w);
-    look_at_far(&w);
+    if (ret_look->netns)
+        look_abroad(&w);
     return 0;
 }

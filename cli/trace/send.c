@@ -77,8 +77,8 @@ void send_packet(int fd, const struct flow *flow)
         (void)send(fd, "", 0, MSG_NOSIGNAL);
 }
 
-/* One that did not get there tells its error once. Then it is ready like one that did, and so is one
- * that never left; but they have no peer. */
+/* One that did not get there tells its error once. Then it is ready like one that did, and so is
+ * one that never left; but they have no peer. */
 static bool is_tcp_answered(int fd)
 {
     struct pollfd ready = {.fd = fd, .events = POLLOUT};
@@ -86,8 +86,7 @@ static bool is_tcp_answered(int fd)
     int error = 0;
     socklen_t error_size = sizeof error, peer_size = sizeof peer;
 
-    if (poll(&ready, 1, 0) <= 0 ||
-        getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_size) < 0)
+    if (poll(&ready, 1, 0) <= 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_size) < 0)
         return false;
     if (error == 0)
         return getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0;

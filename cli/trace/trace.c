@@ -20,14 +20,29 @@
 /* A daemon that hangs is waited for so long. */
 #define PATIENCE_MS 2000
 
+static int parse_port(const char *protocol, const char *text, struct flow *flow)
+{
+    uint64_t number = 0;
+
+    if (flow->protocol == IPPROTO_ICMP && text)
+        return err_fail(EINVAL, "icmp has no port; tcp and udp have");
+    if (flow->protocol == IPPROTO_ICMP)
+        return 0;
+    if (!text)
+        return err_fail(EINVAL, "%s needs a port: quiltctl trace SRC DST %s 80", protocol,
+                        protocol);
+    if (parse_u64(text, UINT16_MAX, &number) < 0 || number == 0)
+        return err_fail(EINVAL, "'%.32s' is not a port: one is 1 to 65535", text);
+    flow->port = (uint16_t)number;
+    return 0;
+}
+
 static int parse_protocol(const char *word, const char *port, struct flow *flow)
 {
     static const struct {
         const char *name;
         uint8_t protocol;
     } rows[] = {{"icmp", IPPROTO_ICMP}, {"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}};
-    uint64_t number = 0;
-    int r = 0;
 
     flow->protocol = 0;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -37,20 +52,24 @@ static int parse_protocol(const char *word, const char *port, struct flow *flow)
         }
     if (flow->protocol == 0)
         return err_fail(EINVAL, "'%.32s' is not one of icmp, tcp, udp", word);
-    if (flow->protocol != IPPROTO_ICMP && !port)
-        return err_fail(EINVAL, "%s needs a port: quiltctl trace SRC DST %s 80", word, word);
-    if (port)
-        r = parse_u64(port, UINT16_MAX, &number);
-    flow->port = (uint16_t)number;
-    return r;
+    return parse_port(word, port, flow);
+}
+
+static int parse_address(const char *word, uint32_t *ret_addr)
+{
+    int r = ip4_parse(word, ret_addr);
+
+    return r < 0 ? err_fail(-r, "%s; 'quiltctl endpoint ls' shows those of a node's containers",
+                            err_text())
+                 : r;
 }
 
 static int parse_flow(char **args, struct flow *flow)
 {
-    int r = ip4_parse(args[0], &flow->from);
+    int r = parse_address(args[0], &flow->from);
 
     if (r == 0)
-        r = ip4_parse(args[1], &flow->to);
+        r = parse_address(args[1], &flow->to);
     if (r == 0)
         r = parse_protocol(args[2], args[2] ? args[3] : NULL, flow);
     return r;

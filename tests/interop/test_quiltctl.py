@@ -544,6 +544,8 @@ def test_version_and_help_are_there():
     assert json.loads(run("version", "-o", "json").stdout)["version"][0] == "0"
     help_text = run("--help").stdout
     assert "endpoint attach ID NETNS" in help_text and "--control-plane=URL" in help_text
+    verbs = help_text.split("Verbs:\n")[1].splitlines()
+    assert all(line.startswith("  ") for line in verbs), "a line that is too long is broken anywhere"
 
 
 def test_output_that_cannot_be_written_is_a_failure():

@@ -191,9 +191,31 @@ def test_a_forward_policy_of_another_table(tracked_mesh):
     assert "inet lab_wall" in report["why"]
 
 
-@pytest.mark.parametrize("words", [["1.2.3", "10.42.1.1"], ["10.42.1.1", "10.42.1.2", "sctp"],
-                                   ["10.42.1.1", "10.42.1.2", "tcp"], ["10.42.1.1"],
-                                   ["10.42.1.1", "10.42.1.2", "tcp", "1", "2"]])
-def test_nonsense_is_refused_with_a_reason(mesh, words):
+@pytest.mark.parametrize("words, reason", [
+    (["1.2.3", "10.42.1.1"], "quiltctl endpoint ls"),
+    (["10.42.1.1", "c2"], "quiltctl endpoint ls"),
+    (["10.42.1.1", "10.42.1.2", "sctp"], "not one of icmp, tcp, udp"),
+    (["10.42.1.1", "10.42.1.2", "tcp"], "tcp needs a port"),
+    (["10.42.1.1", "10.42.1.2", "tcp", "0"], "1 to 65535"),
+    (["10.42.1.1", "10.42.1.2", "udp", "http"], "1 to 65535"),
+    (["10.42.1.1", "10.42.1.2", "icmp", "80"], "icmp has no port"),
+    (["10.42.1.1"], "SRC DST [PROTO [PORT]]"),
+    (["10.42.1.1", "10.42.1.2", "tcp", "1", "2"], "SRC DST [PROTO [PORT]]")])
+def test_nonsense_is_refused_with_a_reason(mesh, words, reason):
     done = mesh.nodes[0].run("quiltctl", "trace", *words, check=False)
-    assert done.returncode in (1, 2) and done.stderr.startswith("quiltctl")
+    assert done.returncode == 2 and done.stderr.startswith("quiltctl")
+    assert reason in done.stderr
+
+
+@pytest.mark.parametrize("ends", [["10.42.1.1", "8.8.8.8"], ["10.42.1.1", "127.0.0.1"],
+                                  ["192.168.1.10", "10.42.2.1"]])
+def test_an_address_out_of_the_mesh_is_refused(mesh, ends):
+    done = mesh.nodes[0].run("quiltctl", "trace", *ends, check=False)
+    assert done.returncode == 1 and done.stdout == ""
+    assert "is not in the cluster's network 10.42.0.0/16" in done.stderr
+
+
+def test_an_address_that_no_node_has_is_not_blamed_on_the_route(mesh):
+    report = trace(mesh, target="10.42.99.1")
+    assert [hop["hop"] for hop in report["hops"]] == ["endpoint", "filter", "path", "far node"]
+    assert report["died_at"] == "far node" and "no node" in report["why"]

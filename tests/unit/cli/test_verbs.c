@@ -84,11 +84,11 @@ static void help_has_a_line_for_each_verb(void **state)
     AUTO_FREE char *help = verbs_help(verbs, ARRAY_LEN(verbs));
 
     assert_string_equal(help, "Verbs:\n"
-                              "  node ls                    List\n"
-                              "  node show ID               Show\n"
-                              "  endpoint ls                List too\n"
-                              "  endpoint attach ID NETNS   Plug\n"
-                              "  status                     Health\n");
+                              "  node ls                      List\n"
+                              "  node show ID                 Show\n"
+                              "  endpoint ls                  List too\n"
+                              "  endpoint attach ID NETNS     Plug\n"
+                              "  status                       Health\n");
 }
 
 int main(void)
