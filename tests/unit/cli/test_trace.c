@@ -35,10 +35,7 @@ static const struct {
     {"far endpoint",
      "ICMP",
      NULL,
-     {SENT,
-      SEEN(true, false, true, true),
-      .is_refused = true,
-      .answers_vtep = true,
+     {SENT, SEEN(true, false, true, true), .is_refused = true, .answers_vtep = true,
       .is_udp = true}},
     {"filter", "its answer", NULL, {SENT, SEEN(true, true, true, true)}},
 };
@@ -63,8 +60,8 @@ static void the_hop_where_it_died_is_named(void **state)
 
 static void a_datagram_that_nobody_answers_is_no_failure_and_is_told(void **state)
 {
-    static const struct journey unanswered = {
-        SENT, SEEN(true, false, true), .answers_vtep = true, .is_udp = true};
+    static const struct journey unanswered = {SENT, SEEN(true, false, true), .answers_vtep = true,
+                                              .is_udp = true};
     AUTO_STRBUF struct strbuf out = {0};
 
     trace_print(&(struct hops){0}, &unanswered, NULL, NULL, &out);
