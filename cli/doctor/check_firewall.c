@@ -22,10 +22,16 @@ static char *mend_forward(const struct ruleset_place *place)
                       place->chain);
 }
 
+/* They go when the node leaves the mesh, and the runtime that is left has no subnet. */
+static bool has_nothing_to_filter(const struct facts *f)
+{
+    return f->runtime && facts_text(f->runtime, "subnet")[0] == '\0';
+}
+
 /* The runtime puts them back at once, where there is one. */
 static void check_filters(const struct facts *f, struct findings *findings)
 {
-    if (!f->firewall || f->has_filters)
+    if (!f->firewall || f->has_filters || has_nothing_to_filter(f))
         return;
     findings_add(
         findings,

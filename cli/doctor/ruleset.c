@@ -154,6 +154,29 @@ static struct ruleset_place place_of(const json_t *ruleset, const json_t *chain)
     return place;
 }
 
+static const json_t *chain_of_rule(const json_t *ruleset, const json_t *rule)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (ruleset, i, item) {
+        const json_t *chain = json_object_get(item, "chain");
+
+        if (chain && is_in_table(chain, rule) && is_text(chain, "name", text_of(rule, "chain")))
+            return chain;
+    }
+    return NULL;
+}
+
+/* What is let pass at another hook says nothing about this one. A chain that others jump to may be
+ * on its way. */
+static bool may_decide(const json_t *ruleset, const json_t *rule, const json_t *chain)
+{
+    const json_t *of = chain_of_rule(ruleset, rule);
+
+    return of == chain || is_text(of, "hook", "");
+}
+
 static bool table_accepts_cluster(const json_t *ruleset, const json_t *chain,
                                   struct ip4_prefix cluster)
 {
@@ -165,7 +188,8 @@ static bool table_accepts_cluster(const json_t *ruleset, const json_t *chain,
 
         if (rule && is_in_table(rule, chain) && does(rule, "accept") &&
             (matches_cluster(rule, cluster) ||
-             (is_text(rule, "chain", text_of(chain, "name")) && !has_condition(rule))))
+             (is_text(rule, "chain", text_of(chain, "name")) && !has_condition(rule))) &&
+            may_decide(ruleset, rule, chain))
             return true;
     }
     return false;
@@ -188,20 +212,6 @@ bool ruleset_find_forward_drop(const json_t *ruleset, struct ip4_prefix cluster,
         return true;
     }
     return false;
-}
-
-static const json_t *chain_of_rule(const json_t *ruleset, const json_t *rule)
-{
-    const json_t *item;
-    size_t i;
-
-    json_array_foreach (ruleset, i, item) {
-        const json_t *chain = json_object_get(item, "chain");
-
-        if (chain && is_in_table(chain, rule) && is_text(chain, "name", text_of(rule, "chain")))
-            return chain;
-    }
-    return NULL;
 }
 
 /* A chain that others jump to may be on either way. */
@@ -248,7 +258,8 @@ static bool table_accepts_port(const json_t *ruleset, const json_t *chain, uint1
 
         if (rule && is_in_table(rule, chain) && does(rule, "accept") &&
             (matches_port(rule, port) ||
-             (is_text(rule, "chain", text_of(chain, "name")) && !has_condition(rule))))
+             (is_text(rule, "chain", text_of(chain, "name")) && !has_condition(rule))) &&
+            may_decide(ruleset, rule, chain))
             return true;
     }
     return false;

@@ -3,11 +3,16 @@
 
 #include <string.h>
 
-#define CHAIN(hook, policy)                                                                  \
-    "{\"chain\":{\"family\":\"ip\",\"table\":\"filter\",\"name\":\"C\",\"type\":\"filter\"," \
+#define NAMED_CHAIN(name, hook, policy)                                   \
+    "{\"chain\":{\"family\":\"ip\",\"table\":\"filter\",\"name\":\"" name \
+    "\",\"type\":\"filter\","                                             \
     "\"hook\":\"" hook "\",\"prio\":0,\"policy\":\"" policy "\"}}"
-#define RULE(expr) \
-    ",{\"rule\":{\"family\":\"ip\",\"table\":\"filter\",\"chain\":\"C\",\"expr\":[" expr "]}}"
+#define RULE_OF(name, expr)                                                                     \
+    ",{\"rule\":{\"family\":\"ip\",\"table\":\"filter\",\"chain\":\"" name "\",\"expr\":[" expr \
+    "]}}"
+#define CHAIN(hook, policy) NAMED_CHAIN("C", hook, policy)
+#define RULE(expr) RULE_OF("C", expr)
+#define CALLED_CHAIN ",{\"chain\":{\"family\":\"ip\",\"table\":\"filter\",\"name\":\"D\"}}"
 #define ACCEPT "{\"counter\":null},{\"accept\":null}"
 #define MATCH(left, right) "{\"match\":{\"op\":\"==\",\"left\":" left ",\"right\":" right "}},"
 #define DPORT "{\"payload\":{\"protocol\":\"udp\",\"field\":\"dport\"}}"
@@ -27,6 +32,7 @@ static const struct doctor_row rows[] = {
     {.causes = "filters-gone", .has_no_filters = true},
     {.causes = "", .has_no_filters = true, .is_firewall_unknown = true},
     {.causes = "", .agent = "{\"node_id\":\"id\",\"dataplane\":\"none\"}", .has_no_filters = true},
+    {.causes = "", .runtime = "{\"subnet\":\"\"}", .has_no_filters = true}, /* it has left */
     /* Forwarding: a policy that drops, and what would let us pass. */
     {.causes = "forward-policy-drop", .firewall = "[" CHAIN("forward", "drop") "]"},
     {.causes = "", .firewall = "[" CHAIN("forward", "accept") "]"},
@@ -41,6 +47,17 @@ static const struct doctor_row rows[] = {
          RULE(MATCH(SADDR, "{\"prefix\":{\"addr\":\"10.42.1.0\",\"len\":24}}") ACCEPT) "]"},
     {.causes = "forward-policy-drop",
      .firewall = "[" CHAIN("forward", "drop") RULE(MATCH(IIFNAME, "\"docker0\"") ACCEPT) "]"},
+    /* A rule at another hook of the same table lets nothing pass here; one in a chain that is
+     * jumped to could. */
+    {.causes = "forward-policy-drop",
+     .firewall = "[" CHAIN("forward", "drop") "," NAMED_CHAIN("I", "input", "accept")
+         RULE_OF("I", MATCH(IIFNAME, "\"vxlan100\"") ACCEPT) "]"},
+    {.causes = "",
+     .firewall = "[" CHAIN("forward", "drop")
+         CALLED_CHAIN RULE_OF("D", MATCH(IIFNAME, "\"vxlan100\"") ACCEPT) "]"},
+    {.causes = "", /* as without it: VXLAN is not let in, and yet everything passes */
+     .firewall = "[" CHAIN("input", "drop") "," NAMED_CHAIN("O", "output", "accept")
+         RULE_OF("O", MATCH(DPORT, "4789") ACCEPT) "]"},
     /* The ways. */
     {.causes = "peer-unreachable", .path = {NAMED}},
     {.causes = "vxlan-lost", .path = {SILENT, HOST_ANSWERS}},
