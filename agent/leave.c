@@ -48,7 +48,7 @@ static void answer(struct leave *l)
 static void note_untold(struct leave *l, const char *why)
 {
     AUTO_FREE char *text =
-        mem_printf("%s; there the node is still one: on the control plane's host, "
+        mem_printf("%s; it may be a node there still: on the control plane's host, "
                    "quiltctl node rm %s",
                    why, l->agent->state.identity.node_id);
 

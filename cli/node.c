@@ -328,7 +328,7 @@ static int tell_leaving(const struct cli *cli, const json_t *body)
     if (cli->format == OUTPUT_JSON) {
         r = output_json(body);
     } else {
-        strbuf_adds(&text, "this node has left the mesh; its agent has ended\n");
+        strbuf_adds(&text, "this node has left the mesh; its agent ends\n");
         json_array_foreach (failures, i, failure) {
             const char *words = json_string_value(failure);
 

@@ -50,14 +50,20 @@ char *status_route_problem(const struct reconcile *rc, const struct view *view,
 char *status_endpoint_problem(const struct reconcile *rc, const struct view *view,
                               const struct endpoint *endpoint)
 {
+    bool is_usual = strcmp(endpoint->ifname, ENDPOINT_IFNAME_DEFAULT) == 0;
     AUTO_FREE char *key = mem_printf("endpoint %s/%s", endpoint->id, endpoint->ifname);
+    AUTO_FREE char *gone = NULL;
     struct link_info *link;
 
     switch (view_check_endpoint(view, endpoint, rc->mtu_bytes, &link)) {
     case ENDPOINT_WHOLE:
         return NULL;
     case ENDPOINT_MISSING:
-        return repair_text(rc, key, "its network namespace is gone, it waits to be detached");
+        gone = mem_printf("its network namespace is gone; to free its address: quiltctl endpoint "
+                          "detach %s%s%s",
+                          endpoint->id, is_usual ? "" : " --ifname ",
+                          is_usual ? "" : endpoint->ifname);
+        return repair_text(rc, key, gone);
     case ENDPOINT_BROKEN:
     case ENDPOINT_MTU:
     case ENDPOINT_FOREIGN:

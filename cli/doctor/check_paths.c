@@ -193,14 +193,17 @@ static void add_dropped_here(const struct facts *f, const struct group *group,
 
 static void add_unreachable(const struct group *group, struct findings *findings)
 {
-    findings_add(findings,
-                 (struct finding){
-                     .cause = "peer-unreachable",
-                     .severity = SEVERITY_ERROR,
-                     .what = mem_printf("%s cannot be reached at all", group->names.data),
-                     .shows = mem_strdup("neither pings of the host itself nor of its end of the "
-                                         "overlay are answered"),
-                     .mend = mem_strdup("see to the host, its cable and the network between")});
+    findings_add(
+        findings,
+        (struct finding){
+            .cause = "peer-unreachable",
+            .severity = SEVERITY_ERROR,
+            .what = mem_printf("%s cannot be reached at all", group->names.data),
+            .shows = mem_strdup("neither pings of the host itself nor of its end of the "
+                                "overlay are answered"),
+            .mend = mem_strdup("see to the host, its cable and the network between; or run "
+                               "quiltctl doctor over there, where a firewall that drops "
+                               "both would be seen")});
 }
 
 static void add_lost(const struct facts *f, const struct group *group, struct findings *findings)

@@ -10,13 +10,15 @@ static void add_told(const json_t *answer, const char *who, struct findings *fin
     size_t i;
 
     json_array_foreach (told, i, p)
-        findings_add(findings, (struct finding){.cause = "told",
-                                                .severity = SEVERITY_ERROR,
-                                                .what = mem_printf("the %s has trouble", who),
-                                                .shows = mem_strdup(json_string_value(p)
-                                                                        ? json_string_value(p)
-                                                                        : "(no text)"),
-                                                .mend = mem_printf("look at the %s's log", who)});
+        findings_add(findings, (struct finding){
+                                   .cause = "told",
+                                   .severity = SEVERITY_ERROR,
+                                   .what = mem_printf("the %s has trouble", who),
+                                   .shows = mem_strdup(json_string_value(p) ? json_string_value(p)
+                                                                            : "(no text)"),
+                                   .mend = mem_printf("what it says there, if it does; "
+                                                      "else look at the %s's log",
+                                                      who)});
 }
 
 /* Silence about what was not looked at is no health. */

@@ -131,7 +131,8 @@ def test_a_dead_container_is_shown_and_can_be_detached(node):
     node.attach("c1")
     node.run("ip netns del c1")
     wait_for(lambda: "qv0a2a0101" not in node.out("ip link"), "the kernel to take the device away")
-    assert "namespace is gone" in node.call("ListEndpoints").endpoints[0].problem
+    problem = node.call("ListEndpoints").endpoints[0].problem
+    assert "namespace is gone" in problem and problem.endswith("quiltctl endpoint detach c1"), problem
     assert list(node.call("GetStatus").problems) != []
     node.ok("DetachEndpoint", id="c1")
     assert not node.call("ListEndpoints").endpoints
