@@ -30,6 +30,7 @@ static int print_attached(const struct cli *cli, const char *id,
 {
     const char *ifname = cli->ifname ? cli->ifname : USUAL_IFNAME;
     AUTO_STRBUF struct strbuf text = {0};
+    AUTO_FREE char *line = NULL;
     AUTO_JSON json_t *said = NULL;
 
     if (cli->format == OUTPUT_JSON) {
@@ -38,8 +39,10 @@ static int print_attached(const struct cli *cli, const char *id,
                          (json_int_t)reply->mtu, "host_ifname", reply->host_ifname);
         return said ? output_json(said) : err_fail(EREMOTEIO, "the answer is not text");
     }
-    strbuf_addf(&text, "%s: %s on %s via %s, mtu %u, outside %s\n", id, reply->ip, ifname,
-                reply->gateway, reply->mtu, reply->host_ifname);
+    line = mem_printf("%s: %s on %s via %s, mtu %u, outside %s", id, reply->ip, ifname,
+                      reply->gateway, reply->mtu, reply->host_ifname);
+    strbuf_add_printable(&text, line);
+    strbuf_adds(&text, "\n");
     return output_text(text.data);
 }
 

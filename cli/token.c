@@ -5,6 +5,7 @@
 #include "cli/edge.h"
 #include "cli/local.h"
 #include "cli/view.h"
+#include "lib/api/access_token.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/ip4.h"
@@ -95,6 +96,7 @@ static int print_alone(const struct cli *cli, const char *token, const char *use
 
 static int print_token(const struct cli *cli, const json_t *made)
 {
+    AUTO_ACCESS_TOKEN struct access_token parts = {0};
     AUTO_STRBUF struct strbuf use = {0};
     AUTO_SECRET char *line = NULL;
     const char *token;
@@ -102,6 +104,8 @@ static int print_token(const struct cli *cli, const json_t *made)
 
     if (r == 0)
         r = json_get_string(made, "token", &token);
+    if (r == 0)
+        r = access_token_parse(token, &parts);
     if (r < 0)
         return err_wrap(r, "make a token: the answer makes no sense");
     if (cli->format != OUTPUT_WIDE)

@@ -194,6 +194,14 @@ def test_a_hostile_name_cannot_paint_the_terminal(control):
     assert "\x1b" not in run("node", "ls", "-o", "json", control=control).stdout
 
 
+def test_nor_can_what_is_given_for_a_token(control):
+    made = {"id": "aaaaaaaa", "role": "node", "created_at": 1, "token": "quilt1-\x1b[2J"}
+    control.answers["POST", "/api/tokens"] = (200, made)
+    result = run("token", "create", control=control)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "make a token: the answer makes no sense" in result.stderr and "\x1b" not in result.stderr
+
+
 @pytest.mark.parametrize("word", [ID2, ID2.upper(), "node2", "NODE2"])
 def test_a_node_is_shown_by_id_and_by_name(control, word):
     play_nodes(control, node(ID1, "node1", 1), node(ID2, "node2", 2))
@@ -367,6 +375,12 @@ def test_an_endpoint_is_attached_by_name_or_path(runtime, netns, path):
     assert result.stdout == "web: 10.42.1.5/32 on eth0 via 169.254.1.1, mtu 1450, outside qv0a2a0105\n"
     name, request = runtime.asked[0]
     assert (name, request.id, request.netns, request.ifname, request.ip) == ("AttachEndpoint", "web", path, "", "")
+
+
+def test_nor_can_a_runtime(runtime):
+    runtime.replies["AttachEndpoint"] = {**ATTACHED, "host_ifname": "qv\x1b]0;x\x07\n"}
+    said = run("endpoint", "attach", "web", "web", runtime=runtime).stdout
+    assert said.endswith("outside qv\\u001b]0;x\\u0007\\u000a\n") and "\x1b" not in said
 
 
 def test_attaching_passes_name_and_address_and_speaks_json(runtime):
