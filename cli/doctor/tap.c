@@ -30,10 +30,14 @@ struct tap {
 };
 
 /* An echo reply of this identifier in VXLAN to this port; the socket hands over packets from their
- * IP header on. */
+ * IP header on. Not what a switch floods to all, which is for another host. */
 static int set_filter(int fd, uint16_t port, uint16_t id_be)
 {
     struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_HOST, 0, 14),
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PROTOCOL)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 12),
         BPF_STMT(BPF_LD | BPF_B | BPF_ABS, PROTOCOL_OFFSET),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 10),
         BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
@@ -55,11 +59,12 @@ static int set_filter(int fd, uint16_t port, uint16_t id_be)
     return 0;
 }
 
-/* The protocol comes last: nothing is heard that the filter has not seen. */
+/* The protocol comes last: nothing is heard that the filter has not seen. All of them are heard
+ * before the device's own filters, tc's and nftables' at ingress, one of them only behind. */
 static int open_filtered(uint16_t port, uint16_t id_be, int *ret_fd)
 {
     AUTO_CLOSE int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    const struct sockaddr_ll all = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_IP)};
+    const struct sockaddr_ll all = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
     int r;
 
     if (fd < 0)

@@ -42,6 +42,31 @@ def test_a_firewall_that_lets_no_vxlan_out_is_named(mesh, hook):
     assert "does not come back" in found["shows"]
 
 
+def test_a_filter_at_this_hosts_own_device_is_not_said_to_be_over_there(mesh):
+    """Answers are heard before it."""
+    node = mesh.nodes[0]
+    nft(node, "add table netdev lab_wall",
+        "add chain netdev lab_wall c { type filter hook ingress device eth0 priority 0; }",
+        "add rule netdev lab_wall c udp dport 4789 drop")
+    try:
+        found = only_finding(node)
+        node.run("sh", "-c", found["mend"])
+        wait_healthy(node)
+    finally:
+        node.net("nft", "delete", "table", "netdev", "lab_wall")
+    assert found["cause"] == "vxlan-dropped-here"
+    assert "netdev lab_wall" in found["what"] and "reaches" in found["shows"]
+
+
+def test_what_a_switch_floods_to_all_has_not_reached_this_host(mesh):
+    """Frames for a MAC address that nobody has come to every port."""
+    node, peer = mesh.nodes
+    with fault(node, [f"ip neigh replace {peer.ip} lladdr 02:00:00:00:00:99 dev eth0 nud permanent"],
+               [f"ip neigh del {peer.ip} dev eth0"]):
+        assert "vxlan-dropped-here" not in causes(peer)
+    wait_healthy(peer)
+
+
 @contextlib.contextmanager
 def fabric(mesh, rule):
     """What the network between the hosts does: the switch's bridge filters."""
