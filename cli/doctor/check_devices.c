@@ -118,23 +118,6 @@ static bool is_clash(const struct facts *f, const struct route_entry *route,
            route->type == RTN_UNICAST;
 }
 
-/* As ip(8) writes it before the destination; routes of these kinds have no device. */
-static const char *route_kind(const struct route_entry *route)
-{
-    switch (route->type) {
-    case RTN_BLACKHOLE:
-        return "blackhole ";
-    case RTN_UNREACHABLE:
-        return "unreachable ";
-    case RTN_PROHIBIT:
-        return "prohibit ";
-    case RTN_THROW:
-        return "throw ";
-    default:
-        return "";
-    }
-}
-
 static void check_routes(const struct facts *f, struct findings *findings)
 {
     struct ip4_prefix cluster = facts_cluster(f);
@@ -157,11 +140,11 @@ static void check_routes(const struct facts *f, struct findings *findings)
                 .what = mem_printf("the host has a route of its own into the cluster's "
                                    "network %s",
                                    cidr),
-                .shows =
-                    mem_printf("%s%s%s proto %u", route_kind(route), dst, how, route->protocol),
+                .shows = mem_printf("%s%s%s proto %u", facts_route_kind(route), dst, how,
+                                    route->protocol),
                 .mend = mem_printf("if nothing needs it: ip route del %s%s%s; otherwise found the "
                                    "cluster anew with another --cluster-cidr",
-                                   route_kind(route), dst, how)});
+                                   facts_route_kind(route), dst, how)});
         return;
     }
 }

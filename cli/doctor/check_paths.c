@@ -3,48 +3,11 @@
 #include <string.h>
 
 #include "cli/doctor/checks.h"
+#include "cli/doctor/group.h"
 #include "cli/doctor/ruleset.h"
 #include "lib/api/mesh.h"
 
-#define NAMES_MAX 5
 #define REVERSE_PATH_STRICT 1
-
-typedef bool (*path_test)(const struct facts *facts, const struct path *path);
-
-struct group {
-    struct strbuf names; /* "node2 (192.168.1.11), node3 (192.168.1.12)" */
-    size_t count;
-    const struct path *first;
-};
-
-static void group_deinit(struct group *group)
-{
-    strbuf_deinit(&group->names);
-}
-#define AUTO_GROUP CLEANUP(group_deinit)
-
-/* The peers that it is so with. */
-static struct group gather(const struct facts *f, path_test test)
-{
-    struct group group = {0};
-    char text[IP4_TEXT_SIZE];
-
-    for (size_t i = 0; i < f->path_count; i++) {
-        const struct path *path = &f->paths[i];
-
-        if (!path->is_examined || !test(f, path) || rules_explain(f, path))
-            continue;
-        if (group.count == 0)
-            group.first = path;
-        if (group.count < NAMES_MAX)
-            strbuf_addf(&group.names, "%s%s (%s)", group.count > 0 ? ", " : "", path->hostname,
-                        ip4_format(path->host_ip, text));
-        else if (group.count == NAMES_MAX)
-            strbuf_adds(&group.names, ", ...");
-        group.count++;
-    }
-    return group;
-}
 
 static int64_t reverse_path_drops(const struct facts *f)
 {
@@ -66,11 +29,6 @@ static bool is_silent(const struct facts *f, const struct path *path)
 static bool is_dropped_here(const struct facts *f, const struct path *path)
 {
     return !path->answers_ping && path->is_heard;
-}
-
-static bool is_unreachable(const struct facts *f, const struct path *path)
-{
-    return !path->answers_ping && !path->is_heard && tries_all_fail(path->host);
 }
 
 static bool is_lost(const struct facts *f, const struct path *path)
@@ -98,7 +56,7 @@ static const char *underlay_of(const struct facts *f)
 
 static void add_rp_filter(const struct facts *f, struct findings *findings)
 {
-    AUTO_GROUP struct group silent = gather(f, is_silent);
+    AUTO_GROUP struct group silent = group_gather(f, is_silent);
     const char *device = f->rp_filter_device ? f->rp_filter_device : "all";
 
     findings_add(
@@ -189,21 +147,6 @@ static void add_dropped_here(const struct facts *f, const struct group *group,
             .mend = mem_printf("look for rules at the device and of the old iptables: tc filter "
                                "show dev %s ingress; iptables-legacy -L -v; then nft monitor trace",
                                underlay_of(f))});
-}
-
-static void add_unreachable(const struct group *group, struct findings *findings)
-{
-    findings_add(
-        findings,
-        (struct finding){
-            .cause = "peer-unreachable",
-            .severity = SEVERITY_ERROR,
-            .what = mem_printf("%s cannot be reached at all", group->names.data),
-            .shows = mem_strdup("neither pings of the host itself nor of its end of the "
-                                "overlay are answered"),
-            .mend = mem_strdup("see to the host, its cable and the network between; or run "
-                               "quiltctl doctor over there, where a firewall that drops "
-                               "both would be seen")});
 }
 
 static void add_lost(const struct facts *f, const struct group *group, struct findings *findings)
@@ -299,10 +242,9 @@ static bool check_pings(const struct facts *f, const struct group *lost, struct 
 /* What is in the way of everything with these peers, the surest explanation first. */
 static void check_silence(const struct facts *f, struct findings *findings)
 {
-    AUTO_GROUP struct group silent = gather(f, is_silent);
-    AUTO_GROUP struct group dropped = gather(f, is_dropped_here);
-    AUTO_GROUP struct group unreachable = gather(f, is_unreachable);
-    AUTO_GROUP struct group lost = gather(f, is_lost);
+    AUTO_GROUP struct group silent = group_gather(f, is_silent);
+    AUTO_GROUP struct group dropped = group_gather(f, is_dropped_here);
+    AUTO_GROUP struct group lost = group_gather(f, is_lost);
     struct ruleset_place place;
 
     if (facts_is_barred(f)) /* its peers do not talk to it */
@@ -319,8 +261,7 @@ static void check_silence(const struct facts *f, struct findings *findings)
         add_rule(&place, findings, &lost);
     else if (!check_pings(f, &lost, findings) && lost.count > 0)
         add_lost(f, &lost, findings);
-    if (unreachable.count > 0)
-        add_unreachable(&unreachable, findings);
+    check_reach(f, findings);
 }
 
 /* It was silent while the doctor tried: whoever sends them is not this host. */
@@ -343,8 +284,8 @@ static void check_incoming_sums(const struct facts *f, struct findings *findings
 
 void check_paths(const struct facts *facts, struct findings *findings)
 {
-    AUTO_GROUP struct group holes = gather(facts, is_black_hole);
-    AUTO_GROUP struct group sums = gather(facts, is_wrong_sum);
+    AUTO_GROUP struct group holes = group_gather(facts, is_black_hole);
+    AUTO_GROUP struct group sums = group_gather(facts, is_wrong_sum);
 
     check_silence(facts, findings);
     if (holes.count > 0)

@@ -23,6 +23,8 @@ void check_settings(const struct facts *facts, struct findings *findings);
 void check_firewall(const struct facts *facts, struct findings *findings);
 /* The ways to the peers. */
 void check_paths(const struct facts *facts, struct findings *findings);
+/* Peers whose hosts are not reached; check_paths() calls it. */
+void check_reach(const struct facts *facts, struct findings *findings);
 /* Packets that are lost now and then on them. */
 void check_loss(const struct facts *facts, struct findings *findings);
 

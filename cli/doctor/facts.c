@@ -118,6 +118,22 @@ bool tries_all_fail(struct tries tries)
     return tries.sent > 1 && tries.answered == 0;
 }
 
+const char *facts_route_kind(const struct route_entry *route)
+{
+    switch (route->type) {
+    case RTN_BLACKHOLE:
+        return "blackhole ";
+    case RTN_UNREACHABLE:
+        return "unreachable ";
+    case RTN_PROHIBIT:
+        return "prohibit ";
+    case RTN_THROW:
+        return "throw ";
+    default:
+        return "";
+    }
+}
+
 const char *facts_text(const json_t *object, const char *key)
 {
     const char *s = json_string_value(json_object_get(object, key));

@@ -6,6 +6,7 @@
 #include "cli/report.h"
 #include "lib/net/addr.h"
 #include "lib/net/link.h"
+#include "lib/net/neigh.h"
 #include "lib/net/route.h"
 #include "lib/net/rule.h"
 
@@ -14,6 +15,17 @@
 /* The same was sent so many times, and so many were answered. */
 struct tries {
     unsigned int sent, answered;
+};
+
+/* How this host would send to a peer's host. */
+struct way {
+    bool is_known;
+    int error; /* 0, or why there is none */
+    int ifindex;
+    uint32_t gateway;       /* 0: on link */
+    bool has_hop;           /* the next hop is in the table of neighbours: */
+    struct neigh_entry hop; /* as this; */
+    bool is_hop_silent;     /* nobody answers for it */
 };
 
 /* What was tried to one peer. */
@@ -30,6 +42,7 @@ struct path {
     struct tries tcp;           /* over the overlay, as programs do it */
     struct tries summed;        /* with a checksum that was computed before it was sent; when no
                                    tcp was answered */
+    struct way way;             /* when it does not answer */
     uint32_t mtu_bytes;         /* what the overlay promises */
     struct tries small, large;  /* pings side by side; large: as large as that */
     bool is_size_tried;         /* the following is known */
@@ -164,6 +177,9 @@ bool facts_is_barred(const struct facts *facts);
 /* Nothing can be concluded from one that was lost: these want every one of several. */
 bool tries_all_pass(struct tries tries);
 bool tries_all_fail(struct tries tries);
+
+/* As ip(8) writes it before the destination, "blackhole "; "" for one that leads somewhere. */
+const char *facts_route_kind(const struct route_entry *route);
 
 /* A member's text; "" when it is none. */
 const char *facts_text(const json_t *object, const char *key);

@@ -263,5 +263,6 @@ void gather_facts(const struct cli *cli, const struct checkup *checkup, struct f
         f->port_owner = gather_port_owner(MESH_VXLAN_PORT);
     if (facts_overlay_is_up(f) && !facts_is_cut_off(f) && try_paths(f) < 0)
         facts_add_blind(f, "the ways to the peers were not tried");
+    gather_ways(f);
     f->counts_after = read_counts();
 }

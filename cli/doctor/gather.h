@@ -14,6 +14,9 @@ void gather_facts(const struct cli *cli, const struct checkup *checkup, struct f
 /* Rules, and what they lead astray. After devices and routes. */
 void gather_strays(struct nl *nl, struct facts *facts);
 
+/* How this host would send to the hosts of silent peers. After they were tried. */
+void gather_ways(struct facts *facts);
+
 /* Files of programs that set up the host. */
 void gather_files(const struct cli *cli, struct facts *facts);
 /* The program that has this UDP port, "dnsmasq (pid 12)". Caller frees; NULL: nobody. */

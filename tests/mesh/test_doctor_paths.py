@@ -96,6 +96,34 @@ def test_a_host_that_is_cut_off_is_unreachable(mesh):
         assert only_finding(node)["cause"] == "peer-unreachable"
 
 
+@pytest.mark.parametrize("make, mend", [
+    ("ip route add blackhole {ip}/32", "if nothing needs it: ip route del blackhole {ip}/32"),
+    ("ip neigh replace {ip} lladdr 02:00:00:00:00:99 dev eth0 nud permanent",
+     "if that is wrong (ip link over there tells it): ip neigh del {ip} dev eth0")])
+def test_what_this_host_itself_does_to_the_way_to_a_peer_is_named_and_its_mend_can_be_typed(mesh, make, mend):
+    node, peer = mesh.nodes
+    node.run(make.format(ip=peer.ip))
+    try:
+        found = only_finding(node)
+        assert found["cause"] == "peer-unreachable"
+        told = found["mend"].split("; ")[0]
+        assert told == mend.format(ip=peer.ip)
+        node.run(told.rsplit(": ", 1)[1])
+        wait_healthy(node)
+    finally:
+        node.run(mend.format(ip=peer.ip).rsplit(": ", 1)[1], check=False)
+    wait_healthy(peer)
+
+
+def test_a_wrong_next_hop_to_a_peer_is_named(mesh):
+    node, peer = mesh.nodes
+    with fault(node, [f"ip route add {peer.ip}/32 via 192.168.1.99 dev eth0"], [f"ip route del {peer.ip}/32"]):
+        found = only_finding(node)
+    assert (found["cause"], found["shows"]) == (
+        "peer-unreachable", "nobody answers ARP for 192.168.1.99 on eth0, by which this host sends to it")
+    wait_healthy(peer)
+
+
 def test_a_network_with_a_smaller_mtu_is_a_black_hole_with_its_size(mesh):
     node, switch = mesh.nodes[0], mesh.lab.switch
     switch.net("ip", "link", "set", "node1-eth0", "mtu", 1400)

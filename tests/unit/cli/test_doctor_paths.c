@@ -196,11 +196,62 @@ static void loss_is_told_with_its_leg_its_peers_and_how_much(void **state)
     assert_non_null(strstr(found.items[1].mend, "what limits UDP 4789"));
 }
 
+#define HOP .is_known = true, .ifindex = 2, .has_hop = true
+
+static void a_host_that_is_not_reached_is_mended_by_what_this_side_of_the_way_says(void **state)
+{
+    static const struct {
+        struct way way;
+        struct route_entry route;
+        const char *shows, *mend;
+    } cases[] = {
+        {.shows = "neither pings of the host itself", .mend = "see to the host, its cable"},
+        {.way = {HOP}, .shows = "neither", .mend = "see to the host"},
+        {.way = {.is_known = true, .error = -ENETUNREACH},
+         .shows = "ip route get 192.168.1.11 finds none",
+         .mend = "a route is missing"},
+        {.way = {.is_known = true, .error = -EINVAL},
+         .route = {.dst = {0xc0a80100, 24}, .type = RTN_BLACKHOLE},
+         .shows = "ip route get 192.168.1.11 finds none: blackhole 192.168.1.0/24 swallows it",
+         .mend = "if nothing needs it: ip route del blackhole 192.168.1.0/24"},
+        {.way = {HOP, .is_hop_silent = true},
+         .shows = "nobody answers ARP for 192.168.1.11 on eth0",
+         .mend = "see to the host"},
+        {.way = {HOP, .gateway = 0xc0a80163, .is_hop_silent = true},
+         .shows = "nobody answers ARP for 192.168.1.99 on eth0, by which",
+         .mend = "is 192.168.1.99 the right way to it?"},
+        {.way = {HOP,
+                 .hop = {.addr = 0xc0a8010b, .mac = {{2, 0, 0, 0, 0, 0x99}}, .is_permanent = true}},
+         .shows = "was told by hand that 192.168.1.11 is 02:00:00:00:00:99 on eth0",
+         .mend = "ip neigh del 192.168.1.11 dev eth0"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        CLEANUP(findings_deinit) struct findings findings = {0};
+        struct link_info link = {.ifindex = 2, .name = "eth0"};
+        struct route_entry route = cases[i].route;
+        struct path path = {NAMED, .way = cases[i].way};
+        const struct facts f = {.links = &link,
+                                .link_count = 1,
+                                .routes = &route,
+                                .route_count = 1,
+                                .paths = &path,
+                                .path_count = 1};
+
+        check_reach(&f, &findings);
+        assert_int_equal(findings.count, 1);
+        assert_string_equal(findings.items[0].cause, "peer-unreachable");
+        assert_non_null(strstr(findings.items[0].shows, cases[i].shows));
+        assert_non_null(strstr(findings.items[0].mend, cases[i].mend));
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_cause_is_named_and_nothing_else),
         cmocka_unit_test(loss_is_told_with_its_leg_its_peers_and_how_much),
+        cmocka_unit_test(a_host_that_is_not_reached_is_mended_by_what_this_side_of_the_way_says),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
