@@ -150,7 +150,8 @@ static uint64_t stamp_given(const struct papers *p)
     return file_stamp(paths, ARRAY_LEN(paths));
 }
 
-static int read_given_pair(struct papers *p)
+static int read_given_pair(const struct papers *p, struct tls_key **ret_key,
+                           struct tls_cert **ret_cert)
 {
     AUTO_TLS_KEY struct tls_key *key = NULL;
     AUTO_TLS_CERT struct tls_cert *cert = NULL;
@@ -163,32 +164,31 @@ static int read_given_pair(struct papers *p)
     if (!tls_cert_is_for_key(cert, key))
         return err_fail(EINVAL, "the certificate %s is not for the key %s", p->config.cert_file,
                         p->config.key_file);
-    set_key(p, TAKE_PTR(key));
-    set_cert(p, TAKE_PTR(cert));
+    *ret_key = TAKE_PTR(key);
+    *ret_cert = TAKE_PTR(cert);
     return 0;
 }
 
-static int read_given_cas(struct papers *p)
-{
-    struct tls_trust *trust = NULL;
-    int r = pem_file_read_trust(p->config.ca_file, &trust);
-
-    if (r == 0)
-        set_trust(p, trust);
-    return r;
-}
-
+/* All that is given comes into force, or nothing of it; then it is tried again. */
 static int read_given(struct papers *p, uint64_t stamp)
 {
-    int r = 0;
+    AUTO_TLS_KEY struct tls_key *key = NULL;
+    AUTO_TLS_CERT struct tls_cert *cert = NULL;
+    AUTO_TLS_TRUST struct tls_trust *trust = NULL;
+    int r = p->config.cert_file ? read_given_pair(p, &key, &cert) : 0;
 
-    if (p->config.cert_file)
-        r = read_given_pair(p);
     if (r == 0 && p->config.ca_file)
-        r = read_given_cas(p);
-    if (r == 0)
-        p->given_stamp = stamp; /* else it is tried again */
-    return r;
+        r = pem_file_read_trust(p->config.ca_file, &trust);
+    if (r < 0)
+        return r;
+    if (key) {
+        set_key(p, TAKE_PTR(key));
+        set_cert(p, TAKE_PTR(cert));
+    }
+    if (trust)
+        set_trust(p, TAKE_PTR(trust));
+    p->given_stamp = stamp;
+    return 0;
 }
 
 /* Said once for each change. */
@@ -258,14 +258,17 @@ static char *place_of(const struct papers *p, const char *given, const char *nam
 
 static int read_all(struct papers *p)
 {
+    bool is_own = papers_are_own(p);
     int r = file_make_dirs(p->dir, DIR_MODE);
 
     if (r == 0)
-        r = p->config.cert_file ? read_given_pair(p) : read_own_key(p);
-    if (r == 0 && !p->config.cert_file)
+        r = read_given(p, stamp_given(p));
+    if (r == 0 && is_own)
+        r = read_own_key(p);
+    if (r == 0 && is_own)
         r = read_own_cert(p);
-    if (r == 0)
-        r = p->config.ca_file ? read_given_cas(p) : read_own_cas(p);
+    if (r == 0 && !p->config.ca_file)
+        r = read_own_cas(p);
     return r;
 }
 
@@ -279,7 +282,6 @@ int papers_open(const struct papers_config *config, struct papers **ret_papers)
     p->ca_file = place_of(p, config->ca_file, CA_NAME);
     p->cert_file = place_of(p, config->cert_file, CERT_NAME);
     p->key_file = place_of(p, config->key_file, KEY_NAME);
-    p->given_stamp = stamp_given(p);
     if (config->key_file)
         pem_file_tell_open_key(config->key_file);
     r = read_all(p);
@@ -314,18 +316,26 @@ static int remove_file(const char *path)
 static int remove_own(const struct papers *p, const char *given, const char *name)
 {
     AUTO_FREE char *path = mem_printf("%s/%s", p->dir, name), *aside = aside_of(path);
-    int r = given ? 0 : remove_file(path);
+    int r = given ? 0 : remove_file(path), r_aside = remove_file(aside);
 
-    return r == 0 ? remove_file(aside) : r;
+    return r_aside < 0 ? r_aside : r;
 }
 
 int papers_erase(const struct papers *p)
 {
-    int r = remove_own(p, p->config.cert_file, CERT_NAME);
+    const struct {
+        const char *given, *name;
+    } files[] = {{p->config.key_file, KEY_NAME},
+                 {p->config.cert_file, CERT_NAME},
+                 {p->config.ca_file, CA_NAME}};
+    int r = 0;
 
-    if (r == 0)
-        r = remove_own(p, p->config.key_file, KEY_NAME);
-    return r == 0 ? remove_own(p, p->config.ca_file, CA_NAME) : r;
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        int r_file = remove_own(p, files[i].given, files[i].name);
+
+        r = r_file < 0 ? r_file : r;
+    }
+    return r;
 }
 
 /* ---- what is heard ------------------------------------------------------------------------- */

@@ -75,7 +75,8 @@ bool papers_refresh(struct papers *papers);
 /* Before files are used: those of our own that somebody has deleted are written again, from memory.
  * What cannot be written the log says, once. */
 void papers_restore(struct papers *papers);
-/* Who leaves the mesh keeps none of it, nor of what was put aside. */
+/* Who leaves the mesh keeps none of it, nor of what was put aside. What cannot be removed keeps
+ * nothing else from going. */
 int papers_erase(const struct papers *papers);
 
 DEFINE_CLEANUP(struct papers *, papers_free);

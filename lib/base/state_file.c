@@ -275,12 +275,13 @@ bool state_file_has_changes(const struct state_file *file)
 int state_file_erase(struct state_file *file)
 {
     const char *const paths[] = {file->damaged, file->previous, file->path};
-    int r;
+    int r = 0, r_journal, r_sync;
 
     file->save_bytes = 0;
     for (size_t i = 0; i < ARRAY_LEN(paths); i++)
         if (unlink(paths[i]) < 0 && errno != ENOENT)
-            return err_sys(errno, "remove %s", paths[i]);
-    r = journal_remove(&file->journal);
-    return r == 0 ? file_sync_parent(file->path) : r;
+            r = err_sys(errno, "remove %s", paths[i]);
+    r_journal = journal_remove(&file->journal);
+    r_sync = file_sync_parent(file->path);
+    return r < 0 ? r : r_journal < 0 ? r_journal : r_sync;
 }

@@ -64,5 +64,6 @@ int state_file_append(struct state_file *file, const char *record);
 /* Whether there are changes since the save. */
 bool state_file_has_changes(const struct state_file *file);
 
-/* Removes both saves and the journal; they are gone from the disk when it returns 0. */
+/* Removes both saves and the journal; they are gone from the disk when it returns 0. One that
+ * cannot be removed keeps no other from going. */
 int state_file_erase(struct state_file *file);

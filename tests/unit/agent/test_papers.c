@@ -394,6 +394,24 @@ static void nothing_is_left_of_who_leaves(void **state)
     assert_int_equal(papers_erase(papers), 0);
 }
 
+static void what_cannot_be_removed_keeps_no_key_of_who_leaves(void **state)
+{
+    const struct bed *bed = *state;
+    AUTO_PAPERS struct papers *papers = open_papers(bed);
+    AUTO_FREE char *in_the_way = path_of(bed, "tls/node.pem");
+    AUTO_FREE char *aside = path_of(bed, "tls/node-key.pem.damaged");
+    bool is_new;
+
+    assert_int_equal(papers_take_cas(papers, bed->ca_pem, &is_new), 0);
+    assert_int_equal(mkdir(in_the_way, 0700), 0);
+    assert_int_equal(mkdir(aside, 0700), 0);
+    assert_int_equal(papers_erase(papers), -EISDIR);
+    assert_false(exists(bed, "tls/node-key.pem"));
+    assert_false(exists(bed, "tls/ca.pem"));
+    assert_int_equal(rmdir(in_the_way), 0);
+    assert_int_equal(rmdir(aside), 0);
+}
+
 /* ---- damage -------------------------------------------------------------------------------- */
 
 static void fill(const struct bed *bed)
@@ -594,6 +612,28 @@ static void half_a_change_of_given_files_is_waited_out(void **state)
     assert_string_equal(text, "");
 }
 
+static void of_given_files_all_come_into_force_or_none(void **state)
+{
+    const struct bed *bed = *state;
+    CLEANUP(given_drop) struct given given = given_config(bed);
+    AUTO_PAPERS struct papers *papers = NULL;
+    struct sha256 before, after;
+
+    give(bed, bed->ca);
+    write_text(bed, "given-ca.pem", bed->ca_pem);
+    assert_int_equal(papers_open(&given.config, &papers), 0);
+    before = tls_key_spki(papers->key);
+    give(bed, bed->other);
+    write_text(bed, "given-ca.pem", "nothing");
+    assert_false(papers_refresh(papers));
+    after = tls_key_spki(papers->key);
+    assert_memory_equal(&before, &after, sizeof before);
+    assert_true(tls_cert_is_for_key(papers->cert, papers->key));
+    write_text(bed, "given-ca.pem", bed->both_pem);
+    assert_true(papers_refresh(papers));
+    assert_int_equal(tls_trust_count(papers->trust), 2);
+}
+
 static void given_files_that_cannot_be_used_stop_the_start(void **state)
 {
     const struct bed *bed = *state;
@@ -642,12 +682,14 @@ int main(void)
         TEST(what_cannot_be_written_again_is_not_said_to_be),
         TEST(a_new_key_leaves_no_certificate),
         TEST(nothing_is_left_of_who_leaves),
+        TEST(what_cannot_be_removed_keeps_no_key_of_who_leaves),
         TEST(what_is_damaged_is_put_aside_and_does_without),
         TEST(a_disk_that_fails_is_no_damage),
         TEST(given_files_are_used_and_read_again_when_they_change),
         TEST(given_files_that_grow_older_and_younger_by_as_much_are_read_again),
         TEST(a_given_key_is_left_to_who_may_read_it),
         TEST(half_a_change_of_given_files_is_waited_out),
+        TEST(of_given_files_all_come_into_force_or_none),
         TEST(given_files_that_cannot_be_used_stop_the_start),
         TEST(given_cas_are_never_written),
     };

@@ -397,6 +397,23 @@ static void what_is_erased_is_gone_from_the_disk(void **s)
     assert_int_equal(unsynced, 0);
 }
 
+static void what_cannot_be_removed_keeps_nothing_else_on_the_disk(void **s)
+{
+    struct fixture *f = *s;
+
+    save(f, 1);
+    save(f, 2);
+    append(f, 1);
+    assert_int_equal(mkdir(f->file.damaged, 0700), 0);
+    assert_int_equal(state_file_erase(&f->file), -EISDIR);
+    assert_non_null(strstr(err_text(), f->file.damaged));
+    assert_int_equal(access(f->file.path, F_OK), -1);
+    assert_int_equal(access(f->file.previous, F_OK), -1);
+    assert_int_equal(access(f->file.journal.path, F_OK), -1);
+    assert_int_equal(unsynced, 0);
+    assert_int_equal(rmdir(f->file.damaged), 0);
+}
+
 static void a_directory_that_is_gone_is_an_error_with_its_name(void **s)
 {
     char path[] = "/nonexistent/quilt/part.json", previous[] = "/nonexistent/quilt/part.json.1";
@@ -450,6 +467,7 @@ int main(void)
         TEST(only_one_may_use_a_directory),
         TEST(erased_is_new),
         TEST(what_is_erased_is_gone_from_the_disk),
+        TEST(what_cannot_be_removed_keeps_nothing_else_on_the_disk),
         cmocka_unit_test(a_directory_that_is_gone_is_an_error_with_its_name),
         TEST(the_home_is_one_for_a_directory_and_another_elsewhere),
     };
