@@ -3,12 +3,12 @@
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "lib/base/error.h"
 #include "lib/base/ip4.h"
 #include "lib/base/log.h"
+#include "lib/base/privilege.h"
 #include "lib/http/server_internal.h"
 
 #define BACKLOG 4096
@@ -47,25 +47,19 @@ int http_listen(uint32_t addr, uint16_t *port, int *ret_fd)
 }
 
 /* Of few files half are for connections, of many all but OTHER_FILES. */
-static unsigned int connections_of(rlim_t files)
+static unsigned int connections_of(uint64_t files)
 {
     return (unsigned int)(files < 2 * OTHER_FILES ? files / 2 : files - OTHER_FILES);
 }
 
 unsigned int http_fit_connections(unsigned int wanted)
 {
-    rlim_t need = (rlim_t)wanted + OTHER_FILES;
-    struct rlimit limit;
+    uint64_t files = privilege_open_files((uint64_t)wanted + OTHER_FILES);
+    unsigned int fitting = connections_of(files);
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
+    if (fitting >= wanted)
         return wanted;
-    limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-        (void)getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur >= need || connections_of(limit.rlim_cur) >= wanted)
-        return wanted;
-    log_warn("few open files are allowed, so fewer connections are taken",
-             LOG_U("limit", limit.rlim_cur), LOG_U("connections", connections_of(limit.rlim_cur)),
-             LOG_U("wanted", wanted));
-    return connections_of(limit.rlim_cur);
+    log_warn("few open files are allowed, so fewer connections are taken", LOG_U("limit", files),
+             LOG_U("connections", fitting), LOG_U("wanted", wanted));
+    return fitting;
 }

@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include "lib/base/error.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
+#include "lib/base/privilege.h"
 #include "lib/rpc/porter.h"
 
 #define GUESTS_MAX 256
@@ -275,16 +275,15 @@ static void on_listen(void *data, uint32_t epoll_events)
 /* As many guests as there may be files for. */
 static unsigned int fit_guests(void)
 {
-    const rlim_t need = GUESTS_MAX * FILES_PER_GUEST + OTHER_FILES;
-    struct rlimit limit;
+    const uint64_t need = GUESTS_MAX * FILES_PER_GUEST + OTHER_FILES;
+    uint64_t files = privilege_open_files(need);
+    unsigned int fitting = (unsigned int)files / (2 * FILES_PER_GUEST);
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
+    if (files >= need)
         return GUESTS_MAX;
-    limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-        (void)getrlimit(RLIMIT_NOFILE, &limit);
-    return limit.rlim_cur >= need ? GUESTS_MAX
-                                  : (unsigned int)limit.rlim_cur / (2 * FILES_PER_GUEST);
+    log_warn("few open files are allowed, so fewer gRPC connections are taken",
+             LOG_U("limit", files), LOG_U("connections", fitting), LOG_U("wanted", GUESTS_MAX));
+    return fitting;
 }
 
 static int start_warden(struct rpc_door *door)

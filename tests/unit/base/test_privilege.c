@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -36,11 +37,40 @@ static void a_capability_in_effect_is_found(void **state)
     assert_int_equal(privilege_require(CAP_NET_ADMIN, "CAP_NET_ADMIN", "run it as root"), 0);
 }
 
+static void set_open_files(rlim_t soft, rlim_t hard)
+{
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){.rlim_cur = soft, .rlim_max = hard}),
+                     0);
+}
+
+static rlim_t open_files(void)
+{
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    return limit.rlim_cur;
+}
+
+/* The hard limit of this process goes down step by step: not everybody may raise it again. */
+static void the_limit_of_open_files_is_raised_as_far_as_it_may_be_and_never_lowered(void **state)
+{
+    set_open_files(40, 200);
+    assert_int_equal(privilege_open_files(30), 30);
+    assert_int_equal(open_files(), 40);
+    assert_int_equal(privilege_open_files(150), 150);
+    assert_int_equal(open_files(), 150);
+    assert_int_equal(privilege_open_files(1000), 200);
+    assert_int_equal(open_files(), 200);
+    set_open_files(64, 64);
+    assert_int_equal(privilege_open_files(1000), 64);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_capability_in_effect_is_found),
         cmocka_unit_test(a_process_without_capabilities_is_told_which_it_lacks_and_what_to_do),
+        cmocka_unit_test(the_limit_of_open_files_is_raised_as_far_as_it_may_be_and_never_lowered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
