@@ -7,6 +7,7 @@
 #include "agent/agent.h"
 #include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/base/secret.h"
 
 #define DELAY_MS 500
 #define AGAIN_MS 5000
@@ -52,7 +53,7 @@ static int save_whole(struct agent *a)
     size_t room = peers_count(&a->peers) + 1;
     AUTO_FREE struct api_node *nodes = mem_array(room, sizeof *nodes);
     AUTO_FREE struct agent_found *found = mem_array(room, sizeof *found);
-    AUTO_FREE char *json = NULL;
+    AUTO_SECRET char *json = NULL; /* the node's token is in it */
     struct agent_state *state = &a->state;
     const struct peer *peer, *next;
     int r;

@@ -8,6 +8,7 @@
 #include "lib/base/base32.h"
 #include "lib/base/error.h"
 #include "lib/base/parse.h"
+#include "lib/base/secret.h"
 
 #define STATE_FORMAT 1
 
@@ -35,7 +36,7 @@ static void add_ca_pins(struct strbuf *out, const struct tls_pins *pins)
 
 char *agent_state_to_json(const struct agent_state *state)
 {
-    AUTO_FREE char *identity = api_register_reply_to_json(&state->identity);
+    AUTO_SECRET char *identity = api_register_reply_to_json(&state->identity);
     struct strbuf out = {0};
     char host_ip[IP4_TEXT_SIZE];
 

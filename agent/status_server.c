@@ -8,6 +8,7 @@
 #include "lib/base/digest.h"
 #include "lib/base/error.h"
 #include "lib/base/figures.h"
+#include "lib/base/secret.h"
 
 #define CONNECTIONS_MAX 64
 
@@ -148,7 +149,7 @@ static void get_livez(struct http_request *request, void *data)
 static bool is_authorized(const struct agent *a, const struct http_request *request)
 {
     const char *header = http_request_header(request, "Authorization");
-    AUTO_FREE char *right = mem_printf("Bearer %s", a->state.identity.node_token);
+    AUTO_SECRET char *right = mem_printf("Bearer %s", a->state.identity.node_token);
 
     return a->state.identity.node_token[0] && header && secret_equal(header, right);
 }

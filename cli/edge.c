@@ -6,6 +6,7 @@
 #include "cli/credentials.h"
 #include "cli/edge_internal.h"
 #include "lib/base/error.h"
+#include "lib/base/secret.h"
 #include "lib/rpc/client.h"
 
 #define CALL_TIMEOUT_MS 10000
@@ -66,7 +67,7 @@ int reply_take(const struct http_reply *reply, const char *base, const char *wha
 int edge_agent(const struct cli *cli, const char *method, const char *path, const char *token,
                const char *what, json_t **ret_body)
 {
-    AUTO_FREE char *bearer = token ? mem_printf("Authorization: Bearer %s", token) : NULL;
+    AUTO_SECRET char *bearer = token ? mem_printf("Authorization: Bearer %s", token) : NULL;
     const char *const headers[] = {bearer, NULL};
     const struct question question = {
         .method = method, .path = path, .headers = headers, .timeout_ms = cli->patience_ms};

@@ -9,6 +9,7 @@
 #include "lib/base/error.h"
 #include "lib/base/file.h"
 #include "lib/base/parse.h"
+#include "lib/base/secret.h"
 #include "lib/http/client.h"
 
 #define STATE_MAX_BYTES (64 * 1024 * 1024)
@@ -284,7 +285,7 @@ int cmd_node_revoke(struct cli *cli, char **args)
 static int read_token(const struct cli *cli, const char *what, char **ret_token)
 {
     AUTO_FREE char *path = mem_printf("%s/agent.json", cli->state_dir);
-    AUTO_FREE char *text = NULL;
+    AUTO_SECRET char *text = NULL;
     AUTO_JSON json_t *state = NULL;
     const json_t *identity;
     const char *token;
@@ -343,7 +344,7 @@ static int tell_leaving(const struct cli *cli, const json_t *body)
 
 int cmd_node_leave(struct cli *cli, char **args)
 {
-    AUTO_FREE char *token = NULL;
+    AUTO_SECRET char *token = NULL;
     AUTO_JSON json_t *body = NULL;
     int r;
 
@@ -358,7 +359,7 @@ int cmd_node_leave(struct cli *cli, char **args)
 int cmd_node_accept_cluster(struct cli *cli, char **args)
 {
     static const char what[] = "accept the cluster";
-    AUTO_FREE char *token = NULL;
+    AUTO_SECRET char *token = NULL;
     AUTO_JSON json_t *body = NULL;
     int r;
 
