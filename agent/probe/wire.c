@@ -2,6 +2,7 @@
 #include "agent/probe/wire.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <linux/icmp.h>
 #include <netinet/in.h>
@@ -52,6 +53,8 @@ struct echo {
     struct icmphdr header;
     uint64_t nonce;
 };
+
+static_assert(sizeof(struct echo) == 16, "it goes out as it lies in memory");
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
