@@ -213,9 +213,15 @@ static int read_wish(const json_t *body, struct token_facts *facts, int64_t *ret
     return r == -ENOENT ? 0 : r;
 }
 
+/* Those that are on their way to the store need their room, too. */
 static bool has_room(const struct control *c, struct http_request *request)
 {
-    if (c->tokens.count < TOKENS_MAX)
+    const struct token_change *change;
+    size_t count = c->tokens.count;
+
+    DL_FOREACH(c->token_changes, change)
+    count += !change->token;
+    if (count < TOKENS_MAX)
         return true;
     http_reply_problem(request, 409,
                        "there are %d tokens already; remove some with 'quiltctl token rm'",

@@ -52,7 +52,7 @@ void query_decode(const char *query, char *out)
     while (*query) {
         size_t n = strcspn(query, "&");
 
-        if (n > 0)
+        if (n > 0 && query[0] != '=') /* an empty name would end the list */
             out += decode_argument(query, n, out);
         query += n + (query[n] == '&');
     }

@@ -246,6 +246,28 @@ def test_others_join_with_the_token_of_one_who_was_thrown_out(plane, tmp_path):
     assert statuses == [200] * 14
 
 
+def test_there_are_a_thousand_tokens_at_most_however_many_are_asked_for_at_once(plane):
+    def patiently(method, path, body=None, connection=None):
+        return wait_for(lambda: [r for r in [plane.ask(method, path, body, connection=connection)] if r.status != 429],
+                        20, "the admin's turn")[0]
+
+    def ask_for_many(number):
+        connection = plane.connect()
+        replies = [patiently("POST", "/api/tokens", {}, connection) for _ in range(52)]
+        connection.close()
+        return replies
+    with ThreadPoolExecutor(20) as pool:
+        replies = [reply for replies in pool.map(ask_for_many, range(20)) for reply in replies]
+    tokens = patiently("GET", "/api/tokens").json()["tokens"]
+    assert len(tokens) == 1000  # with the one that the first start printed
+    assert [reply.status for reply in replies].count(201) == 999
+    for reply in replies:
+        if reply.status != 201:
+            problem(reply, 409, "there are 1000 tokens already")
+    patiently("DELETE", f"/api/tokens/{tokens[-1]['id']}")
+    assert patiently("POST", "/api/tokens", {}).status == 201
+
+
 def test_where_no_token_is_left_nobody_is_remembered(plane, make_node, tmp_path):
     """What is remembered of the one that was thrown out goes when no token is left that it keeps out."""
     copy = tmp_path / "copy.db"

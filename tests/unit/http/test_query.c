@@ -38,6 +38,8 @@ static void no_value_is_an_empty_one(void **state)
     assert_value("a&b&kind&c", "c", "");
     assert_value("&&kind=x&&", "kind", "x");
     assert_value("=x", "x", NULL);
+    assert_value("=x", "", NULL);
+    assert_value("=x&kind=node", "kind", "node");
 }
 
 static void names_and_values_are_decoded(void **state)
