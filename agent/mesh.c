@@ -266,7 +266,7 @@ static void on_trusted(void *data)
     saving_soon(data);
 }
 
-/* Only what is on disk is shown. */
+/* What is shown is on disk before, unless the state cannot be saved: then memory must do. */
 static void on_disowned(void *data)
 {
     struct agent *a = data;
@@ -438,7 +438,7 @@ static void say_loaded(const struct agent *a, int outcome)
 }
 
 /* What was written before agents made their tokens has none; and who lost it makes another. It is
- * in the file before the control plane can hear of it. */
+ * in the file before the control plane can hear of it, unless that cannot be written. */
 static void make_token(struct agent *a)
 {
     if (a->state.new_token[0])

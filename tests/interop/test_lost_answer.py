@@ -144,3 +144,20 @@ def test_registrations_of_one_process_whose_answers_are_lost_are_one_generation(
     node_id = agent.wait_registered()
     assert agent.state()["identity"]["generation"] == 1
     wait_for(lambda: "agent" in plane.ask("GET", f"/api/nodes/{node_id}").json(), 20, agent.log.read_text)
+
+
+def test_an_agent_that_cannot_save_goes_on_says_so_and_saves_when_it_can(plane, way, agent):
+    way.loses = False
+    obstacle = agent.directory / "state" / "agent.json.tmp"
+    obstacle.mkdir(parents=True)
+    obstacle.parent.chmod(0o700)
+    agent.start("192.168.1.11")
+    node_id = agent.wait_registered()
+    assert 'msg="state" problem="save state: ' in agent.log.read_text()
+    assert not (agent.directory / "state" / "agent.json").exists()
+    obstacle.rmdir()
+    wait_for(lambda: 'msg="state is saved again"' in agent.log.read_text(), 20, agent.log.read_text)
+    agent.kill()
+    agent.start("192.168.1.99")
+    assert agent.wait_registered() == node_id
+    assert [node["host_ip"] for node in plane.nodes()] == ["192.168.1.99"]
