@@ -120,6 +120,12 @@ static bool is_overlay_shut(const struct api_probe *p)
            p->overlay_silent_ms - p->silent_ms > OVERLAY_SHUT_MS;
 }
 
+/* What was found out about its ways was before. */
+static bool has_down_end(const struct mesh_view *v, size_t from, size_t to)
+{
+    return !v->nodes[from].is_up || !v->nodes[to].is_up;
+}
+
 /* In a few words, the worst first. False: all is well. */
 static bool name_problem(const struct mesh_view *v, const struct cell *cell,
                          char ret_text[static CELL_TEXT_SIZE])
@@ -128,7 +134,9 @@ static bool name_problem(const struct mesh_view *v, const struct cell *cell,
     const struct cell *back = find(v, cell->to, cell->from);
     const char *words = NULL;
 
-    if (!is_reached(cell))
+    if (has_down_end(v, cell->from, cell->to))
+        words = "down";
+    else if (!is_reached(cell))
         words = api_probe_state_word(p->state);
     else if (is_overlay_shut(p))
         words = "no overlay";
@@ -162,8 +170,12 @@ static void add_cell(struct table *table, const struct mesh_view *v, size_t from
     const struct cell *cell = from == to ? NULL : find(v, from, to);
     char text[CELL_TEXT_SIZE];
 
-    if (!cell)
-        table_add(table, from == to ? "." : NULL);
+    if (from == to)
+        table_add(table, ".");
+    else if (has_down_end(v, from, to))
+        table_add(table, "down");
+    else if (!cell)
+        table_add(table, NULL);
     else if (name_problem(v, cell, text))
         table_add(table, text);
     else
@@ -218,14 +230,16 @@ static void print_list(const struct mesh_view *v, bool is_whole, struct strbuf *
     static const char *const headers[] = {"FROM",    "TO",   "STATE", "UNDERLAY", "LOSS",
                                           "OVERLAY", "LOSS", "BYTES", "PROBLEM",  NULL};
     CLEANUP(table_deinit) struct table table;
-    size_t shown = 0;
+    size_t shown = 0, judged = 0;
 
     table_init(&table, headers);
     for (size_t i = 0; i < v->cell_count; i++) {
         char text[CELL_TEXT_SIZE];
         bool is_wrong = name_problem(v, &v->cells[i], text);
+        bool is_judged = !has_down_end(v, v->cells[i].from, v->cells[i].to);
 
-        if (!is_wrong && !is_whole)
+        judged += is_judged;
+        if (!is_whole && !(is_wrong && is_judged))
             continue;
         add_row(&table, v, &v->cells[i], is_wrong ? text : NULL);
         shown++;
@@ -233,8 +247,23 @@ static void print_list(const struct mesh_view *v, bool is_whole, struct strbuf *
     if (shown > 0)
         table_print(&table, out);
     else
-        strbuf_adds(out, v->cell_count > 0 ? "Every way that was probed is as it should be.\n"
-                                           : "No node has told of its probes yet.\n");
+        strbuf_adds(out, judged > 0          ? "Every way that was probed is as it should be.\n"
+                         : v->cell_count > 0 ? "No way between nodes that are up is known.\n"
+                                             : "No node has told of its probes yet.\n");
+}
+
+static void print_down(const struct mesh_view *v, struct strbuf *out)
+{
+    bool is_first = true;
+
+    for (size_t i = 0; i < v->node_count; i++) {
+        if (v->nodes[i].is_up)
+            continue;
+        strbuf_addf(out, "%s%s", is_first ? "Down: " : ", ", v->nodes[i].hostname);
+        is_first = false;
+    }
+    if (!is_first)
+        strbuf_adds(out, ".\n");
 }
 
 void mesh_view_print(const struct mesh_view *v, bool is_whole, struct strbuf *out)
@@ -244,6 +273,7 @@ void mesh_view_print(const struct mesh_view *v, bool is_whole, struct strbuf *ou
         strbuf_adds(out, "\n");
     }
     print_list(v, is_whole, out);
+    print_down(v, out);
     if (v->left_out > 0)
         strbuf_addf(out, "%lld more, which are as they should be, are not shown.\n",
                     (long long)v->left_out);

@@ -8,9 +8,11 @@
 
 #define A "00000000-0000-4000-8000-000000000001"
 #define B "00000000-0000-4000-8000-000000000002"
-#define NODE(id, name, n)                                                                      \
-    "{\"node_id\":\"" id "\",\"hostname\":\"" name "\",\"host_ip\":\"192.168.1." n             \
-    "\",\"subnet\":\"10.42." n ".0/24\",\"cpu_cores\":null,\"ram_mb\":null,\"status\":\"up\"," \
+#define NODE(id, name, n) NODE_THAT_IS("up", id, name, n)
+#define NODE_THAT_IS(status, id, name, n)                                                        \
+    "{\"node_id\":\"" id "\",\"hostname\":\"" name "\",\"host_ip\":\"192.168.1." n               \
+    "\",\"subnet\":\"10.42." n ".0/24\",\"cpu_cores\":null,\"ram_mb\":null,\"status\":\"" status \
+    "\","                                                                                        \
     "\"registered_at\":1,\"last_heartbeat\":1}"
 #define GOOD                                                                             \
     "\"silent_ms\":10,\"overlay_silent_ms\":10,\"underlay_us\":310,\"underlay_loss\":0," \
@@ -18,9 +20,10 @@
 #define CELL(from, to, state, rest)                                                           \
     "{\"from\":\"" from "\",\"age_s\":1,\"probe\":{\"node_id\":\"" to "\",\"state\":\"" state \
     "\"," rest "}}"
-#define MESH(ab, ba)                                                                  \
-    "{\"nodes\":[" NODE(A, "a", "1") "," NODE(B, "b", "2") "],\"probes\":[" ab "," ba \
-                                                           "],\"left_out\":0}"
+#define MESH_WITH(node_b, ab, ba) \
+    "{\"nodes\":[" NODE(A, "a", "1") "," node_b "],\"probes\":[" ab "," ba "],\"left_out\":0}"
+#define MESH(ab, ba) MESH_WITH(NODE(B, "b", "2"), ab, ba)
+#define DOWN_B NODE_THAT_IS("down", B, "b", "2")
 
 static char *show(const char *text, bool is_whole)
 {
@@ -44,6 +47,20 @@ static void a_healthy_mesh_is_a_matrix_of_round_trips(void **state)
                               "b     0.35ms  .\n"
                               "\n"
                               "Every way that was probed is as it should be.\n");
+}
+
+static void ways_of_a_node_that_is_down_are_not_judged(void **state)
+{
+    AUTO_FREE char *text =
+        show(MESH_WITH(DOWN_B, CELL(A, B, "reached", GOOD), CELL(B, A, "lost", "\"silent_ms\":9")),
+             false);
+
+    assert_string_equal(text, "FROM  a     b\n"
+                              "a     .     down\n"
+                              "b     down  .\n"
+                              "\n"
+                              "No way between nodes that are up is known.\n"
+                              "Down: b.\n");
 }
 
 static void what_is_wrong_is_named(void **state)
@@ -110,6 +127,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_healthy_mesh_is_a_matrix_of_round_trips),
+        cmocka_unit_test(ways_of_a_node_that_is_down_are_not_judged),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(one_that_does_not_reach_back_is_one_way),
         cmocka_unit_test(an_answer_that_makes_no_sense_is_refused),
