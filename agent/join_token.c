@@ -26,7 +26,7 @@ static int read_file(const char *file, char **ret_text)
     int r = file_read(file, FILE_MAX, &bytes, &n);
 
     if (r < 0)
-        return err_wrap(r, "access token");
+        return err_wrap(r, "access token (--token-file)");
     *ret_text = trimmed(bytes);
     return 0;
 }

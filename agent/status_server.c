@@ -201,5 +201,5 @@ int status_server_new(struct agent *a, struct http_server **ret_server)
     };
     int r = http_server_new(a->daemon.loop, &config, ret_server);
 
-    return r < 0 ? err_wrap(r, "serve the status") : 0;
+    return r < 0 ? err_wrap(r, "serve the status (--status-addr)") : 0;
 }

@@ -33,5 +33,7 @@ int cmd_backup(struct cli *cli, char **args)
     if (n < sizeof sqlite_magic || memcmp(bytes, sqlite_magic, sizeof sqlite_magic) != 0)
         return err_fail(EREMOTEIO, "back up: the answer is no backup; is this the right URL?");
     r = file_write_atomic(args[0], bytes, n, 0600);
+    if (r == -EISDIR)
+        return err_fail(EISDIR, "back up: %s is a directory; name a file in it", args[0]);
     return r < 0 ? err_wrap(r, "back up") : say_done(cli, args[0], n);
 }

@@ -298,9 +298,11 @@ static int start_server(struct control *c)
 
     routes_fill(c->routes);
     r = http_server_new(c->daemon.loop, &config, &c->server);
-    if (r == 0 && c->pki)
+    if (r < 0)
+        return err_wrap(r, "serve the REST API (--listen)");
+    if (c->pki)
         certificates_note_shown(c);
-    return r;
+    return 0;
 }
 
 static int start(struct control *c)

@@ -202,7 +202,7 @@ int metrics_start(struct runtime *rt, const char *addr_port)
 
     if (r == 0)
         r = http_server_new(rt->daemon.loop, &config, &rt->metrics.http);
-    return r < 0 ? err_wrap(r, "metrics") : 0;
+    return r < 0 ? err_wrap(r, "serve the metrics (--metrics-addr)") : 0;
 }
 
 void metrics_stop(struct metrics *metrics)

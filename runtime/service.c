@@ -319,6 +319,7 @@ int service_start(struct runtime *rt, const char *listen, const struct tls_keyri
                                              .find_uid = find_uid,
                                              .tls = files ? &tls : NULL,
                                              .data = rt};
+    int r;
 
     if (files)
         pem_file_tell_open_key(files->key_file);
@@ -327,5 +328,6 @@ int service_start(struct runtime *rt, const char *listen, const struct tls_keyri
                                        .request = methods[i].request,
                                        .fn = on_call,
                                        .may = methods[i].may};
-    return rpc_server_new(rt->daemon.loop, &config, &rt->rpc);
+    r = rpc_server_new(rt->daemon.loop, &config, &rt->rpc);
+    return r < 0 ? err_wrap(r, "serve gRPC (--grpc-addr)") : 0;
 }

@@ -34,14 +34,31 @@ static int bind_and_listen(int fd, uint32_t addr, uint16_t *port)
     return 0;
 }
 
+/* What the kernel's word leaves open. */
+static const char *advice(int errnum)
+{
+    switch (errnum) {
+    case EADDRINUSE:
+        return "; 'ss -ltnp' shows which program has it";
+    case EADDRNOTAVAIL:
+        return "; this host has no such address";
+    case EACCES:
+        return "; ports below 1024 are for root";
+    default:
+        return "";
+    }
+}
+
 int http_listen(uint32_t addr, uint16_t *port, int *ret_fd)
 {
     AUTO_CLOSE int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     char text[IP4_TEXT_SIZE];
     int r = fd < 0 ? -errno : bind_and_listen(fd, addr, port);
 
-    if (r < 0)
-        return err_sys(-r, "listen on %s:%u", ip4_format(addr, text), *port);
+    if (r < 0) {
+        (void)err_sys(-r, "listen on %s:%u", ip4_format(addr, text), *port);
+        return err_fail(-r, "%s%s", err_text(), advice(-r));
+    }
     *ret_fd = TAKE_FD(fd);
     return 0;
 }

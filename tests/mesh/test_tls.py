@@ -219,7 +219,7 @@ def test_a_token_file_that_is_not_there_stops_a_new_node_and_is_named(mesh):
     done = host.run("quilt-mesh-agent", "--dataplane", "none", "--host-ip", host.ip, "--state-dir", "/var/lib/none",
                     "--control-plane", mesh.control_url, "--token-file", "/nowhere/token", check=False)
     assert done.returncode == 1
-    assert "access token: open /nowhere/token: No such file" in done.stderr
+    assert "access token (--token-file): open /nowhere/token: No such file" in done.stderr
 
 
 @pytest.mark.parametrize("words, text", [

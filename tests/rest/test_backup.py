@@ -113,6 +113,8 @@ def test_a_backup_changes_nothing_and_says_what_it_did(plane, tmp_path):
 def test_what_cannot_be_saved_is_said_and_leaves_the_old_file(plane, tmp_path):
     done = quiltctl(plane, "backup", tmp_path / "missing" / "copy")
     assert done.returncode == 1 and "missing" in done.stderr
+    done = quiltctl(plane, "backup", tmp_path)
+    assert done.returncode == 1 and f"{tmp_path} is a directory; name a file in it" in done.stderr
     (tmp_path / "copy").write_text("the one of yesterday")
     plane.kill()
     done = quiltctl(plane, "backup", tmp_path / "copy")

@@ -312,11 +312,13 @@ def test_usage_errors_are_exit_2(make_plane, options):
     assert make_plane().spawn(*options).wait_exit() == 2
 
 
-def test_a_taken_address_is_exit_1(plane, make_plane, tmp_path):
+def test_an_address_that_is_not_to_be_had_is_exit_1_and_told_with_its_option(plane, make_plane, tmp_path):
     other = make_plane(directory=tmp_path / "other")
     other.directory.mkdir()
-    assert other.spawn("--listen", f"127.0.0.1:{plane.port}").wait_exit() == 1
-    assert "in use" in other.log()
+    for address, why in ((f"127.0.0.1:{plane.port}", "Address already in use; 'ss -ltnp' shows which program has it"),
+                         ("192.0.2.1:8080", "Cannot assign requested address; this host has no such address")):
+        assert other.spawn("--listen", address).wait_exit() == 1
+        assert f"serve the REST API (--listen): HTTP server: listen on {address}: {why}" in other.log()
 
 
 def test_plain_http_beyond_the_host_is_said_once(make_plane):

@@ -113,7 +113,8 @@ static void what_is_wrong_is_said_with_the_file_and_never_quoted(void **state)
     assert_non_null(strstr(err_text(), "does not begin with quilt1-"));
     assert_null(strstr(err_text(), "sesame"));
     assert_int_equal(join_token_read(&nowhere, NULL, NULL), -ENOENT);
-    assert_string_equal(err_text(), "access token: open /nowhere/token: No such file or directory");
+    assert_string_equal(
+        err_text(), "access token (--token-file): open /nowhere/token: No such file or directory");
     memset(long_text, 'x', 9999);
     write_text(bed, long_text);
     assert_int_equal(join_token_read(&source, NULL, NULL), -EFBIG);
