@@ -3,7 +3,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 DESTDIR ?=
 
-.PHONY: all help demo test chaos bench lint install clean
+.PHONY: all help demo test chaos bench lint install uninstall clean
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
 $(BUILD)/build.ninja:
@@ -16,7 +16,8 @@ help:
 	@echo 'make chaos      the fault matrix, whole: killed, cut off, starved, full (root)'
 	@echo 'make bench      the figures of README (root)'
 	@echo 'make lint       layout, layers, comments, style'
-	@echo 'make install    programs and man pages; honours DESTDIR and PREFIX'
+	@echo 'make install    programs, man pages and units; honours DESTDIR and PREFIX'
+	@echo 'make uninstall  remove what the latest install of this tree has put there'
 	@echo 'make clean      remove what was built'
 demo:
 	tools/demo
@@ -32,5 +33,8 @@ install: all
 	meson configure $(BUILD) --prefix=$(PREFIX)
 	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 	@chown -R --no-dereference --reference=. $(BUILD) # theirs whose tree it is, also under sudo
+uninstall:
+	ninja -C $(BUILD) uninstall
+	@chown -R --no-dereference --reference=. $(BUILD)
 clean:
 	rm -rf build build-*
