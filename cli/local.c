@@ -13,7 +13,8 @@
 
 #define URL_MAX 512
 
-/* Where the control plane keeps its CA: as README has it, and as its unit has it. */
+/* Where the control plane keeps its CA: beside the agent's state, or as README and its unit have
+ * it. */
 static const char *const usual_dirs[] = {"/var/lib/quilt-mesh/pki",
                                          "/var/lib/quilt-mesh-control/pki"};
 

@@ -77,7 +77,7 @@ class Show:
 
 
 def start_daemons(show, mesh):
-    show.title("One control plane, and on each host a runtime and an agent, by README's commands")
+    show.title("One control plane, and on each host a runtime and an agent, by README's commands in plain HTTP")
     show.said(faint(f"--node-timeout {NODE_TIMEOUT_S}s is the demo's own, so that a dead host is "
                     "noticed sooner than the usual 30 s"))
     show.typed("node1", mesh.control_command())
