@@ -7,15 +7,21 @@
 
 #define OUR_DEVICES "{ \"" MESH_DEVICE_NAME "\", \"" MESH_ENDPOINT_PREFIX "*\" }"
 
-static char *mend_forward(const struct ruleset_place *place)
+/* Both: what comes from a container, or goes to one, may do so past the overlay. */
+#define DOCKER_LETS(way, device) "iptables -I DOCKER-USER " way " " device " -j ACCEPT"
+#define DOCKER_LETS_OURS(way) \
+    DOCKER_LETS(way, MESH_DEVICE_NAME) "; " DOCKER_LETS(way, MESH_ENDPOINT_PREFIX "+")
+
+static char *mend_forward(const struct ruleset_place *place, struct ip4_prefix cluster)
 {
+    char text[IP4_PREFIX_TEXT_SIZE];
+
     if (place->has_docker_user)
-        return mem_strdup("iptables -I DOCKER-USER -i " MESH_DEVICE_NAME
-                          " -j ACCEPT; iptables -I DOCKER-USER -o " MESH_DEVICE_NAME " -j ACCEPT");
+        return mem_strdup(DOCKER_LETS_OURS("-i") "; " DOCKER_LETS_OURS("-o"));
     if (strcmp(place->table, "firewalld") == 0)
-        return mem_strdup(
-            "firewall-cmd --permanent --zone=trusted --add-interface=" MESH_DEVICE_NAME
-            "; firewall-cmd --reload");
+        return mem_printf("firewall-cmd --permanent --zone=trusted --add-source=%s; firewall-cmd "
+                          "--reload",
+                          ip4_prefix_format(cluster, text));
     return mem_printf("nft insert rule %s %s %s iifname " OUR_DEVICES " accept; "
                       "nft insert rule %s %s %s oifname " OUR_DEVICES " accept",
                       place->family, place->table, place->chain, place->family, place->table,
@@ -49,6 +55,10 @@ static void check_filters(const struct facts *f, struct findings *findings)
 
 static void check_forward(const struct facts *facts, struct findings *findings)
 {
+    static const char *const how[] = {[RULESET_BY_RULE] = "has a rule that drops it",
+                                      [RULESET_BY_POLICY] = "has the policy drop",
+                                      [RULESET_BY_LAST_RULE] =
+                                          "has a last rule that drops the rest"};
     struct ruleset_place place;
 
     if (!ruleset_find_forward_drop(facts->firewall, facts_cluster(facts), &place))
@@ -59,12 +69,14 @@ static void check_forward(const struct facts *facts, struct findings *findings)
             .cause = "forward-policy-drop",
             .severity = SEVERITY_ERROR,
             .what = mem_printf("the firewall table %s %s drops what is forwarded, and with "
-                               "it what containers send and get",
+                               "it what containers send and get (not what takes the eBPF path or "
+                               "the short cut, which pass no such hook; but all from and to other "
+                               "networks)",
                                place.family, place.table),
-            .shows = mem_printf("chain %s has the policy drop, and no rule of the table "
+            .shows = mem_printf("chain %s %s, and no rule of the table "
                                 "lets " MESH_DEVICE_NAME " or the cluster's network pass",
-                                place.chain),
-            .mend = mend_forward(&place)});
+                                place.chain, how[place.how]),
+            .mend = mend_forward(&place, facts_cluster(facts))});
 }
 
 void check_firewall(const struct facts *facts, struct findings *findings)

@@ -86,20 +86,23 @@ static char *mend_port(const struct ruleset_place *place)
 static void add_rule(const struct ruleset_place *place, struct findings *findings,
                      const struct group *silent)
 {
-    findings_add(findings,
-                 (struct finding){
-                     .cause = "vxlan-dropped-here",
-                     .severity = SEVERITY_ERROR,
-                     .what = mem_printf("the firewall of this host drops VXLAN: the table %s %s",
-                                        place->family, place->table),
-                     .shows = mem_printf(
-                         "%s in chain %s; %s: pings over the overlay lost, VXLAN %s this "
-                         "host's device",
-                         place->is_policy ? "the policy is to drop, and no rule names UDP 4789,"
-                                          : "a rule drops UDP 4789",
-                         place->chain, silent->names.data,
-                         silent->first->is_heard ? "reaches" : "does not come back to"),
-                     .mend = mend_port(place)});
+    static const char *const how[] = {
+        [RULESET_BY_RULE] = "a rule drops UDP 4789",
+        [RULESET_BY_POLICY] = "the policy is to drop, and no rule names UDP 4789,",
+        [RULESET_BY_LAST_RULE] = "the last rule drops the rest, and no rule names UDP 4789,"};
+
+    findings_add(
+        findings,
+        (struct finding){
+            .cause = "vxlan-dropped-here",
+            .severity = SEVERITY_ERROR,
+            .what = mem_printf("the firewall of this host drops VXLAN: the table %s %s",
+                               place->family, place->table),
+            .shows = mem_printf("%s in chain %s; %s: pings over the overlay lost, VXLAN %s this "
+                                "host's device",
+                                how[place->how], place->chain, silent->names.data,
+                                silent->first->is_heard ? "reaches" : "does not come back to"),
+            .mend = mend_port(place)});
 }
 
 /* Containers reach each other all the same; but whoever is asked after this node says that it is
@@ -120,9 +123,10 @@ static void add_pings_dropped(const struct ruleset_place *place, const struct gr
             .what = mem_printf("the firewall of this host lets VXLAN in, and not the peers' pings "
                                "that come out of it: the table %s %s",
                                place->family, place->table),
-            .shows = mem_printf("chain %s has the policy drop, and no rule lets ICMP echo requests "
-                                "from " MESH_DEVICE_NAME " in%s",
-                                place->chain, silent_too),
+            .shows =
+                mem_printf("chain %s drops what no rule lets in, and none lets ICMP echo requests "
+                           "from " MESH_DEVICE_NAME " in%s",
+                           place->chain, silent_too),
             .mend =
                 mem_printf("nft insert rule %s %s %s iifname " MESH_DEVICE_NAME
                            " icmp type echo-request accept%s",

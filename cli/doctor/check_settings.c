@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/doctor/checks.h"
+#include "lib/api/mesh.h"
 
 #define TABLE_FULL_PERCENT 90
 #define DISK_LOW_PERCENT 3
@@ -28,6 +29,30 @@ static void check_forwarding(const struct facts *f, struct findings *findings)
                                                     "net.ipv4.ip_forward=1",
                                                     f->forwarding_file)
                                        : mem_strdup("sysctl -w net.ipv4.ip_forward=1")});
+}
+
+/* net.ipv4.ip_forward sets all devices, and each can be set apart after. */
+static void check_device_forwarding(const struct facts *f, struct findings *findings)
+{
+    const char *device = f->is_overlay_deaf ? MESH_DEVICE_NAME : f->underlay_device;
+
+    if (f->forwarding != 1 || facts_is_dry(f) || !(f->is_overlay_deaf || f->is_underlay_deaf))
+        return;
+    findings_add(
+        findings,
+        (struct finding){
+            .cause = "ip-forward-off",
+            .severity = f->is_overlay_deaf ? SEVERITY_ERROR : SEVERITY_WARNING,
+            .what = f->is_overlay_deaf
+                        ? mem_strdup("what comes out of the overlay is not forwarded to containers "
+                                     "(but for what takes the eBPF path or the short cut)")
+                        : mem_printf("what comes in by %s is not forwarded, so containers get no "
+                                     "answers from out of the mesh",
+                                     device),
+            .shows = mem_printf("net.ipv4.conf.%s.forwarding is 0", device),
+            .mend = mem_printf("sysctl -w net.ipv4.conf.%s.forwarding=1; grep -r forwarding "
+                               "/etc/sysctl.conf /etc/sysctl.d says what sets it",
+                               device)});
 }
 
 static bool is_nearly_full(int64_t count, int64_t max)
@@ -130,6 +155,7 @@ static void check_fastpath(const struct facts *f, struct findings *findings)
 void check_settings(const struct facts *facts, struct findings *findings)
 {
     check_forwarding(facts, findings);
+    check_device_forwarding(facts, findings);
     check_conntrack(facts, findings);
     check_neighbours(facts, findings);
     for (size_t i = 0; i < FACTS_DISKS; i++)

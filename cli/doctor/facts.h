@@ -115,6 +115,7 @@ struct facts {
     bool has_filters; /* our own table has rules; when the firewall was looked at */
     char *port_owner; /* the program that has UDP 4789 while our device has not */
     int64_t forwarding;
+    bool is_overlay_deaf, is_underlay_deaf; /* what comes in by that device is not forwarded */
     int64_t rp_filter; /* the strictest of those that hold for the overlay and what is below */
     char *rp_filter_device;
     char *underlay_device, *underlay_driver; /* of the way to the first peer */

@@ -226,6 +226,11 @@ static void gather_rp_filter(struct facts *f)
     }
 }
 
+static bool is_deaf(const char *device)
+{
+    return device && setting_of(device, "forwarding") == 0;
+}
+
 static struct counts read_counts(void)
 {
     AUTO_FREE char *snmp = proc_text("/proc/net/snmp");
@@ -242,6 +247,8 @@ static void gather_settings(struct facts *f)
     struct statfs bpf;
 
     f->forwarding = proc_number("/proc/sys/net/ipv4/ip_forward");
+    f->is_overlay_deaf = is_deaf(MESH_DEVICE_NAME);
+    f->is_underlay_deaf = is_deaf(f->underlay_device);
     f->conntrack_count = proc_number("/proc/sys/net/netfilter/nf_conntrack_count");
     f->conntrack_max = proc_number("/proc/sys/net/netfilter/nf_conntrack_max");
     f->has_bpffs = statfs("/sys/fs/bpf", &bpf) == 0 && bpf.f_type == BPF_FS_MAGIC;

@@ -131,17 +131,64 @@ static bool matches_port(const json_t *rule, uint16_t port)
 
 /* ---- chains ---------------------------------------------------------------------------------- */
 
-static bool drops_by_policy(const json_t *chain, const char *hook)
+/* Nothing but the verdict, and what counts or tells: no condition, no limit. */
+static bool is_plain(const json_t *rule)
 {
-    return is_text(chain, "hook", hook) && is_text(chain, "policy", "drop");
+    static const char *const harmless[] = {"counter", "log", "accept", "drop", "reject"};
+    const json_t *expr = json_object_get(rule, "expr"), *e;
+    size_t i;
+
+    json_array_foreach (expr, i, e) {
+        bool is_harmless = false;
+
+        for (size_t k = 0; k < ARRAY_LEN(harmless); k++)
+            is_harmless |= json_object_get(e, harmless[k]) != NULL;
+        if (!is_harmless)
+            return false;
+    }
+    return true;
 }
 
-static struct ruleset_place place_of(const json_t *ruleset, const json_t *chain)
+static bool drops(const json_t *rule)
+{
+    return does(rule, "drop") || does(rule, "reject");
+}
+
+static bool has_plain_rule(const json_t *ruleset, const json_t *chain, bool is_drop)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (ruleset, i, item) {
+        const json_t *rule = json_object_get(item, "rule");
+
+        if (rule && is_in_table(rule, chain) && is_text(rule, "chain", text_of(chain, "name")) &&
+            is_plain(rule) && (is_drop ? drops(rule) : does(rule, "accept")))
+            return true;
+    }
+    return false;
+}
+
+static bool drops_the_rest(const json_t *ruleset, const json_t *chain, const char *hook,
+                           enum ruleset_how *ret_how)
+{
+    bool is_policy = is_text(chain, "policy", "drop");
+
+    if (!chain || !is_text(chain, "hook", hook) || is_text(chain, "family", "ip6") ||
+        (!is_policy && !has_plain_rule(ruleset, chain, true)))
+        return false;
+    *ret_how = is_policy ? RULESET_BY_POLICY : RULESET_BY_LAST_RULE;
+    return true;
+}
+
+static struct ruleset_place place_of(const json_t *ruleset, const json_t *chain,
+                                     enum ruleset_how how)
 {
     struct ruleset_place place = {.family = text_of(chain, "family"),
                                   .table = text_of(chain, "table"),
                                   .chain = text_of(chain, "name"),
-                                  .hook = text_of(chain, "hook")};
+                                  .hook = text_of(chain, "hook"),
+                                  .how = how};
     const json_t *item;
     size_t i;
 
@@ -177,6 +224,28 @@ static bool may_decide(const json_t *ruleset, const json_t *rule, const json_t *
     return of == chain || is_text(of, "hook", "");
 }
 
+/* By itself, or by a chain that lets everything pass, as firewalld's trusted zone does. */
+static bool accepts(const json_t *ruleset, const json_t *rule)
+{
+    const json_t *expr = json_object_get(rule, "expr"), *e;
+    size_t i;
+
+    if (does(rule, "accept"))
+        return true;
+    json_array_foreach (expr, i, e) {
+        const json_t *to =
+            json_object_get(e, "goto") ? json_object_get(e, "goto") : json_object_get(e, "jump");
+        AUTO_JSON json_t *chain =
+            to ? json_pack("{s:O, s:O, s:O}", "family", json_object_get(rule, "family"), "table",
+                           json_object_get(rule, "table"), "name", json_object_get(to, "target"))
+               : NULL;
+
+        if (chain && has_plain_rule(ruleset, chain, false))
+            return true;
+    }
+    return false;
+}
+
 static bool table_accepts_cluster(const json_t *ruleset, const json_t *chain,
                                   struct ip4_prefix cluster)
 {
@@ -186,10 +255,43 @@ static bool table_accepts_cluster(const json_t *ruleset, const json_t *chain,
     json_array_foreach (ruleset, i, item) {
         const json_t *rule = json_object_get(item, "rule");
 
-        if (rule && is_in_table(rule, chain) && does(rule, "accept") &&
+        if (rule && is_in_table(rule, chain) && accepts(ruleset, rule) &&
             (matches_cluster(rule, cluster) ||
              (is_text(rule, "chain", text_of(chain, "name")) && !has_condition(rule))) &&
             may_decide(ruleset, rule, chain))
+            return true;
+    }
+    return false;
+}
+
+/* All that it asks for is ours. */
+static bool drops_cluster(const json_t *rule, struct ip4_prefix cluster)
+{
+    const json_t *expr = json_object_get(rule, "expr"), *e;
+    size_t i, conditions = 0, ours = 0;
+
+    json_array_foreach (expr, i, e) {
+        const json_t *match = json_object_get(e, "match");
+
+        conditions += match || json_object_get(e, "limit") || json_object_get(e, "xt");
+        ours += match && is_equality(match) &&
+                speaks_of_cluster(json_object_get(match, "right"), cluster);
+    }
+    return drops(rule) && ours > 0 && ours == conditions;
+}
+
+static bool chain_drops_cluster(const json_t *ruleset, const json_t *chain,
+                                struct ip4_prefix cluster)
+{
+    const json_t *item;
+    size_t i;
+
+    if (!chain || !is_text(chain, "hook", "forward"))
+        return false;
+    json_array_foreach (ruleset, i, item) {
+        const json_t *rule = json_object_get(item, "rule");
+
+        if (rule && chain_of_rule(ruleset, rule) == chain && drops_cluster(rule, cluster))
             return true;
     }
     return false;
@@ -203,12 +305,13 @@ bool ruleset_find_forward_drop(const json_t *ruleset, struct ip4_prefix cluster,
 
     json_array_foreach (ruleset, i, item) {
         const json_t *chain = json_object_get(item, "chain");
+        enum ruleset_how how = RULESET_BY_RULE;
 
-        if (!chain || !drops_by_policy(chain, "forward") || is_text(chain, "family", "ip6") ||
+        if ((!drops_the_rest(ruleset, chain, "forward", &how) &&
+             !chain_drops_cluster(ruleset, chain, cluster)) ||
             table_accepts_cluster(ruleset, chain, cluster))
             continue;
-        *ret = place_of(ruleset, chain);
-        ret->is_policy = true;
+        *ret = place_of(ruleset, chain, how);
         return true;
     }
     return false;
@@ -237,12 +340,12 @@ static bool find_port_rule(const json_t *ruleset, uint16_t port, bool is_incomin
         const json_t *rule = json_object_get(item, "rule");
         const json_t *chain;
 
-        if (!rule || !(does(rule, "drop") || does(rule, "reject")) || !matches_port(rule, port))
+        if (!rule || !drops(rule) || !matches_port(rule, port))
             continue;
         chain = chain_of_rule(ruleset, rule);
         if (!chain || !is_on_way(chain, is_incoming))
             continue;
-        *ret = place_of(ruleset, chain);
+        *ret = place_of(ruleset, chain, RULESET_BY_RULE);
         return true;
     }
     return false;
@@ -276,12 +379,11 @@ bool ruleset_find_port_drop(const json_t *ruleset, uint16_t port, bool is_incomi
         return true;
     json_array_foreach (ruleset, i, item) {
         const json_t *chain = json_object_get(item, "chain");
+        enum ruleset_how how;
 
-        if (!chain || !drops_by_policy(chain, hook) || is_text(chain, "family", "ip6") ||
-            table_accepts_port(ruleset, chain, port))
+        if (!drops_the_rest(ruleset, chain, hook, &how) || table_accepts_port(ruleset, chain, port))
             continue;
-        *ret = place_of(ruleset, chain);
-        ret->is_policy = true;
+        *ret = place_of(ruleset, chain, how);
         return true;
     }
     return false;
@@ -453,12 +555,12 @@ bool ruleset_find_echo_drop(const json_t *ruleset, struct ip4_prefix cluster,
 
     json_array_foreach (ruleset, i, item) {
         const json_t *chain = json_object_get(item, "chain");
+        enum ruleset_how how;
 
-        if (!chain || !drops_by_policy(chain, "input") || is_text(chain, "family", "ip6") ||
+        if (!drops_the_rest(ruleset, chain, "input", &how) ||
             table_could_accept_ping(ruleset, chain, cluster))
             continue;
-        *ret = place_of(ruleset, chain);
-        ret->is_policy = true;
+        *ret = place_of(ruleset, chain, how);
         return true;
     }
     return false;

@@ -150,9 +150,11 @@ static void look_at_filter(struct way *w)
     if (nft_new(&nft) < 0 || nft_list_all(nft, &all) < 0)
         hops_add(w->hops, "filter", HOP_UNKNOWN, mem_strdup(err_text()));
     else if (ruleset_find_forward_drop(all, cluster, &place))
-        hops_add(w->hops, "filter", HOP_BROKEN,
-                 mem_printf("chain %s of the table %s %s drops what is forwarded, by policy",
-                            place.chain, place.family, place.table));
+        hops_add(
+            w->hops, "filter", HOP_BROKEN,
+            mem_printf(
+                "chain %s of the table %s %s drops what is forwarded, unless a rule lets it pass",
+                place.chain, place.family, place.table));
     else if (nft_table_get(nft, "inet", MESH_TABLE_NAME, &ours) < 0)
         hops_add(w->hops, "filter", HOP_BROKEN, mem_strdup("our table inet quilt is missing"));
     else

@@ -95,6 +95,17 @@ def test_a_program_that_manages_our_devices_is_named_and_told_not_to(mesh, own_e
     wait_healthy(node)
 
 
+@pytest.mark.parametrize("device", ["vxlan100", "eth0"])
+def test_a_device_whose_packets_are_not_forwarded_is_named(mesh, device):
+    node = mesh.nodes[0]
+    with fault(node, [f"sysctl -qw net.ipv4.conf.{device}.forwarding=0"],
+               [f"sysctl -qw net.ipv4.conf.{device}.forwarding=1"]):
+        found = only_finding(node)
+        assert (found["cause"], found["shows"]) == ("ip-forward-off", f"net.ipv4.conf.{device}.forwarding is 0")
+        node.run(found["mend"].split("; ")[0])
+        wait_healthy(node)
+
+
 def test_forwarding_that_is_off_is_mended(mesh, own_etc):
     """The runtime would switch it on again at once; so it must be away."""
     node = mesh.nodes[0]

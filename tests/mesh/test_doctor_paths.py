@@ -149,6 +149,29 @@ def test_a_forward_policy_of_another_table_is_named_unless_it_lets_us_pass(mesh)
         assert causes(node) == []
 
 
+def test_a_last_rule_that_rejects_all_is_named_as_a_policy_would_be(mesh):
+    """As firewalld does it."""
+    node = mesh.nodes[0]
+    with wall(node, "add chain inet lab_wall through { type filter hook forward priority 10; }",
+              "add rule inet lab_wall through ct state { established, related } accept",
+              "add rule inet lab_wall through reject with icmpx admin-prohibited"):
+        found = only_finding(node)
+        assert found["cause"] == "forward-policy-drop" and "a last rule" in found["shows"]
+        for command in found["mend"].split("; "):
+            node.run("sh", "-c", command)
+        assert causes(node) == []
+    with wall(node, "add chain inet lab_wall in { type filter hook input priority 10; }",
+              "add rule inet lab_wall in ct state { established, related } accept",
+              "add rule inet lab_wall in tcp dport { 22, 8080 } accept",
+              "add rule inet lab_wall in icmp type echo-request accept",
+              "add rule inet lab_wall in iifname lo accept",
+              "add rule inet lab_wall in reject with icmpx admin-prohibited"):
+        found = only_finding(node)
+        assert found["cause"] == "vxlan-dropped-here" and "inet lab_wall" in found["what"]
+        node.run("sh", "-c", found["mend"])
+        wait_healthy(node)
+
+
 def test_a_foreign_route_into_the_cluster_is_named(mesh):
     with fault(mesh.nodes[0], ["ip route add 10.42.128.0/17 via 192.168.1.99 dev eth0"],
                ["ip route del 10.42.128.0/17"]):

@@ -85,6 +85,7 @@ static char *causes_of(const struct doctor_row *row)
         .has_filters = !row->has_no_filters,
         .port_owner = (char *)row->port_owner,
         .forwarding = !row->has_no_forwarding,
+        .is_overlay_deaf = row->is_overlay_deaf,
         .rp_filter = row->is_strict,
         .conntrack_count = row->conntrack_count,
         .conntrack_max = 1000,

@@ -34,10 +34,10 @@ struct doctor_row {
     int64_t free_bytes, open_files;
     const char *port_owner, *networkd;
     const char *blind; /* what was not looked at */
-    bool has_no_links, has_no_filters, is_firewall_unknown, has_no_forwarding, is_strict,
-        has_nm_cloud_setup, has_no_control, is_control_ill, is_control_untrusted, is_control_odd,
-        is_control_unasked, passes_without_carrier, has_no_addrs, has_no_agent, is_runtime_away,
-        is_runtime_unasked;
+    bool has_no_links, has_no_filters, is_firewall_unknown, has_no_forwarding, is_overlay_deaf,
+        is_strict, has_nm_cloud_setup, has_no_control, is_control_ill, is_control_untrusted,
+        is_control_odd, is_control_unasked, passes_without_carrier, has_no_addrs, has_no_agent,
+        is_runtime_away, is_runtime_unasked;
 };
 
 /* The caller's to release; a text that is none fails the test. */

@@ -185,6 +185,8 @@ static const struct doctor_row rows[] = {
     {.causes = "networkd-manages", .networkd = "vxlan100"},
     {.causes = "nm-cloud-setup", .has_nm_cloud_setup = true},
     {.causes = "ip-forward-off", .has_no_forwarding = true},
+    {.causes = "ip-forward-off", .is_overlay_deaf = true},
+    {.causes = "ip-forward-off", .is_overlay_deaf = true, .has_no_forwarding = true},
     {.causes = "conntrack-full", .conntrack_count = 900},
     {.causes = "", .conntrack_count = 899},
     {.causes = "neighbours-full", .neigh_count = 1000},

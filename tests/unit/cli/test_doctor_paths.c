@@ -21,6 +21,8 @@
 #define LETS_VXLAN_IN CHAIN("input", "drop") RULE(MATCH(DPORT, "4789") ACCEPT)
 #define IIFNAME "{\"meta\":{\"key\":\"iifname\"}}"
 
+#define LIMITED "{\"limit\":{\"rate\":9,\"per\":\"second\",\"inv\":true}},"
+
 #define ANSWERS UNTRIED, .answers_ping = true, .overlay = {100, 100}, .is_size_tried = true
 #define LARGE_TOO .small = {5, 5}, .large = {5, 5}, .largest_bytes = 1450
 #define LOSES(of_overlay, of_host, overlay_window, host_window)          \
@@ -47,6 +49,28 @@ static const struct doctor_row rows[] = {
          RULE(MATCH(SADDR, "{\"prefix\":{\"addr\":\"10.42.1.0\",\"len\":24}}") ACCEPT) "]"},
     {.causes = "forward-policy-drop",
      .firewall = "[" CHAIN("forward", "drop") RULE(MATCH(IIFNAME, "\"docker0\"") ACCEPT) "]"},
+    /* A last rule does as a policy does; one that asks for something does not. */
+    {.causes = "forward-policy-drop",
+     .firewall = "[" CHAIN("forward", "accept") RULE("{\"counter\":null},{\"reject\":null}") "]"},
+    {.causes = "", .firewall = "[" CHAIN("forward", "accept") RULE(LIMITED "{\"drop\":null}") "]"},
+    {.causes = "",
+     .firewall =
+         "[" CHAIN("forward", "accept") RULE(MATCH(IIFNAME, "\"docker0\"") "{\"drop\":null}") "]"},
+    {.causes = "forward-policy-drop",
+     .firewall =
+         "[" CHAIN("forward", "accept") RULE(MATCH(IIFNAME, "\"qv*\"") "{\"drop\":null}") "]"},
+    {.causes = "",
+     .firewall = "[" CHAIN("forward", "accept")
+         RULE(MATCH(IIFNAME, "\"qv*\"") MATCH(DPORT, "53") "{\"drop\":null}") "]"},
+    {.causes = "", /* as firewalld's trusted zone */
+     .firewall = "[" CHAIN("forward", "accept") RULE("{\"reject\":null}") CALLED_CHAIN RULE_OF(
+         "D", ACCEPT) RULE(MATCH(IIFNAME, "\"vxlan100\"") "{\"goto\":{\"target\":\"D\"}}") "]"},
+    {.causes = "forward-policy-drop",
+     .firewall = "[" CHAIN("forward", "accept") RULE("{\"reject\":null}")
+         CALLED_CHAIN RULE(MATCH(IIFNAME, "\"vxlan100\"") "{\"goto\":{\"target\":\"D\"}}") "]"},
+    {.causes = "vxlan-dropped-here",
+     .path = {SILENT, HOST_ANSWERS, .is_heard = true},
+     .firewall = "[" CHAIN("input", "accept") RULE("{\"reject\":null}") "]"},
     /* A rule at another hook of the same table lets nothing pass here; one in a chain that is
      * jumped to could. */
     {.causes = "forward-policy-drop",
@@ -246,12 +270,41 @@ static void a_host_that_is_not_reached_is_mended_by_what_this_side_of_the_way_sa
     }
 }
 
+static void a_firewall_is_mended_by_its_own_program_for_both_kinds_of_our_devices(void **state)
+{
+    static const struct {
+        const char *firewall, *mend;
+    } cases[] = {
+        {"[" CHAIN("forward",
+                   "drop") ",{\"chain\":{\"family\":\"ip\",\"table\":\"filter\",\"name\":"
+                           "\"DOCKER-USER\"}}]",
+         "iptables -I DOCKER-USER -i vxlan100 -j ACCEPT; iptables -I DOCKER-USER -i qv+ -j ACCEPT; "
+         "iptables -I DOCKER-USER -o vxlan100 -j ACCEPT; iptables -I DOCKER-USER -o qv+ -j ACCEPT"},
+        {"[{\"chain\":{\"family\":\"inet\",\"table\":\"firewalld\",\"name\":\"C\",\"hook\":"
+         "\"forward\",\"policy\":\"drop\"}}]",
+         "firewall-cmd --permanent --zone=trusted --add-source=10.42.0.0/16; firewall-cmd "
+         "--reload"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_JSON json_t *agent = doctor_parse(AGENT);
+        AUTO_JSON json_t *firewall = doctor_parse(cases[i].firewall);
+        CLEANUP(findings_deinit) struct findings findings = {0};
+        const struct facts f = {.agent = agent, .firewall = firewall, .has_filters = true};
+
+        check_firewall(&f, &findings);
+        assert_int_equal(findings.count, 1);
+        assert_string_equal(findings.items[0].mend, cases[i].mend);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_cause_is_named_and_nothing_else),
         cmocka_unit_test(loss_is_told_with_its_leg_its_peers_and_how_much),
         cmocka_unit_test(a_host_that_is_not_reached_is_mended_by_what_this_side_of_the_way_says),
+        cmocka_unit_test(a_firewall_is_mended_by_its_own_program_for_both_kinds_of_our_devices),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
