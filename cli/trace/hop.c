@@ -55,7 +55,8 @@ static const char *end_abroad(const struct journey *j, char **ret_why)
         *ret_why =
             mem_strdup("the peer answers through the overlay, the address does not: over there "
                        "is no endpoint of it, its container does not answer, or a firewall "
-                       "drops what is forwarded");
+                       "drops what is forwarded; quiltctl trace the other way round, over "
+                       "there, says more");
     else if (j->answers_host)
         *ret_why =
             mem_strdup("the peer's host answers, nothing comes back through the overlay: the "
@@ -69,8 +70,8 @@ static const char *end_here(const struct journey *j, const struct hop *broken, c
 {
     if (!j->seen[POINT_VETH_OUT])
         return blame(broken, "container",
-                     "it did not leave the container: no route inside, or its "
-                     "device is down",
+                     "it did not leave the container: no route inside, its device is down, or a "
+                     "firewall inside drops it",
                      ret_why);
     if (j->is_local)
         return blame(broken, "far endpoint",
@@ -137,7 +138,9 @@ json_t *trace_to_json(const struct hops *hops, const struct journey *j, const ch
 static void print_journey(const struct journey *j, const char *end, struct strbuf *out)
 {
     if (!j->was_sent) {
-        strbuf_adds(out, "\nNo packet was sent: that is for the node of the source.\n");
+        strbuf_adds(out, j->was_impossible
+                             ? "\nNo packet could be sent.\n"
+                             : "\nNo packet was sent: that is for the node of the source.\n");
         return;
     }
     strbuf_adds(out, "\nA packet of ours:\n");

@@ -36,8 +36,9 @@ enum point {
 
 struct journey {
     bool was_sent;
-    bool is_local; /* both ends are on this host */
-    bool is_udp;   /* nobody has to answer */
+    bool was_impossible; /* to send it; a hop is broken by that */
+    bool is_local;       /* both ends are on this host */
+    bool is_udp;         /* nobody has to answer */
     bool seen[POINT_COUNT];
     bool is_refused;                 /* an ICMP error about it came back over the wire */
     bool is_answered;                /* in the container */

@@ -31,6 +31,7 @@ struct way {
 void look_deinit(struct look *look)
 {
     free(look->netns);
+    free(look->attach);
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -117,6 +118,8 @@ static void look_at_source(struct way *w, const ProtobufCMessage *endpoints)
         if (link_get(w->nl, e->host_ifname, &veth) == 0)
             w->look->veth_ifindex = veth.ifindex;
         w->look->netns = mem_strdup(e->netns);
+        w->look->attach =
+            mem_printf("quiltctl endpoint attach %s %s --ifname %s", e->id, e->netns, e->ifname);
     } else if (is_in_our_subnet(w, w->flow->from)) {
         add_no_endpoint(w, "endpoint", w->flow->from);
     } else {
@@ -340,6 +343,7 @@ static void look_at_far(struct way *w)
     const Quilt__Endpoint *e;
     struct ip4_prefix subnet;
     char to[IP4_TEXT_SIZE];
+    bool is_down;
 
     ip4_format(w->flow->to, to);
     if (!peer) {
@@ -352,10 +356,13 @@ static void look_at_far(struct way *w)
     }
     if (ip4_prefix_parse(text_of(peer, "subnet"), &subnet) == 0)
         w->look->vtep = subnet.addr;
-    hops_add(w->hops, "far node",
-             strcmp(text_of(peer, "status"), "up") == 0 ? HOP_FINE : HOP_BROKEN,
-             mem_printf("%s (%s) is %s", text_of(peer, "hostname"), text_of(peer, "host_ip"),
-                        text_of(peer, "status")));
+    is_down = strcmp(text_of(peer, "status"), "down") == 0;
+    hops_add(w->hops, "far node", is_down ? HOP_BROKEN : HOP_FINE,
+             mem_printf("%s (%s) is %s%s", text_of(peer, "hostname"), text_of(peer, "host_ip"),
+                        text_of(peer, "status"),
+                        is_down ? ": nothing is sent there until it is back; see quiltctl node ls, "
+                                  "and quiltctl doctor over there"
+                                : ""));
     if (ask_far(w, peer, &answer) < 0) {
         hops_add(w->hops, "far endpoint", HOP_UNKNOWN,
                  mem_printf("cannot be asked from here (%s): run the same command on %s",
@@ -381,11 +388,18 @@ static int list_endpoints_here(const struct cli *cli, uint32_t from, ProtobufCMe
     return r;
 }
 
-/* Nothing on this host leads to an address that no node has. */
+/* Nothing on this host leads to an address that no node has, or whose node is down. */
+static bool is_way_wanted(const struct way *w)
+{
+    const json_t *peer = find_peer(w);
+
+    return !w->agent || (peer && strcmp(text_of(peer, "status"), "down") != 0);
+}
+
 static void look_abroad(struct way *w)
 {
     look_at_path(w);
-    if (!w->agent || find_peer(w)) {
+    if (is_way_wanted(w)) {
         look_at_route(w);
         look_at_neighbour(w);
         look_at_fdb(w);

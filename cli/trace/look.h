@@ -8,6 +8,7 @@
 
 struct look {
     char *netns;      /* of the source's container; NULL: it is not on this host */
+    char *attach;     /* the command that puts its inside right; NULL likewise */
     int veth_ifindex; /* the host's end of it; 0 likewise */
     int overlay_ifindex;
     bool is_target_here;

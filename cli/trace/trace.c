@@ -122,6 +122,23 @@ static int send_and_follow(const struct look *look, struct flow *flow, struct jo
     return 0;
 }
 
+/* A container that is not as it was made is a hop that is broken, and no failure of ours. */
+static int try_to_send(const struct look *look, struct flow *flow, struct journey *journey,
+                       struct hops *hops)
+{
+    int r = send_and_follow(look, flow, journey);
+
+    if (r != -EADDRNOTAVAIL && r != -ENOENT)
+        return r;
+    journey->was_impossible = true;
+    hops_add(hops, "container", HOP_BROKEN,
+             r == -ENOENT ? mem_strdup(err_text())
+                          : mem_printf("its address is not there inside, its device is gone or was "
+                                       "changed by hand; %s puts it right",
+                                       look->attach));
+    return 0;
+}
+
 static int show(const struct cli *cli, const struct hops *hops, const struct journey *journey)
 {
     AUTO_FREE char *why = NULL;
@@ -153,6 +170,6 @@ int cmd_trace(struct cli *cli, char **args)
     cli->patience_ms = PATIENCE_MS;
     r = look_at_way(cli, &flow, &look, &hops);
     if (r == 0 && look.netns)
-        r = send_and_follow(&look, &flow, &journey);
+        r = try_to_send(&look, &flow, &journey, &hops);
     return r < 0 ? r : show(cli, &hops, &journey);
 }

@@ -132,6 +132,27 @@ def test_a_container_without_a_route(mesh, words):
     assert trace(mesh)["answered"]
 
 
+def test_a_container_whose_address_is_gone_is_told_with_what_brings_it_back(mesh):
+    mesh.containers[0].run("ip", "addr", "flush", "dev", "eth0")
+    report = trace(mesh)
+    assert report["died_at"] == "container" and not report["sent"]
+    command = "quiltctl endpoint attach c1 /run/netns/c1 --ifname eth0"
+    assert command in report["why"]
+    assert "No packet could be sent." in mesh.nodes[0].run(
+        "quiltctl", "trace", mesh.containers[0].ip, mesh.containers[1].ip, check=False).stdout
+    mesh.nodes[0].run(command)
+    assert trace(mesh)["answered"]
+
+
+def test_a_node_that_is_down_is_the_cause_and_not_the_route_that_went_with_it(bed):
+    mesh = bed.mesh(hosts=2, control_options="--node-timeout 3s")
+    mesh.nodes[1].set_cable(False)
+    wait_for(lambda: not mesh.routes_of(mesh.nodes[0]), 30, "the peer to be down")
+    report = trace(mesh)
+    assert report["died_at"] == "far node" and "quiltctl doctor over there" in report["why"]
+    assert "route" not in states(report)
+
+
 def make_kernel_mesh(bed, **options):
     mesh = bed.mesh(hosts=2, agent_options="--dataplane kernel", control_options="--node-timeout 60s", **options)
     wait_for(lambda: trace(mesh)["answered"], 10, "a packet to be answered", 0.2)
