@@ -1,8 +1,10 @@
 /* quiltctl node: the nodes as the control plane knows them, and this node's way out. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/edge.h"
+#include "cli/socket_table.h"
 #include "cli/view.h"
 #include "lib/api/node.h"
 #include "lib/base/clock.h"
@@ -318,6 +320,55 @@ static int read_token(const struct cli *cli, const char *what, char **ret_token)
     return 0;
 }
 
+#define TABLE_MAX_BYTES (64 * 1024 * 1024)
+
+/* 127.0.0.1:9180 of http://127.0.0.1:9180. Elsewhere than on this host an agent is what somebody
+ * has named, and none of this concerns it. */
+static int find_agents_port(const struct cli *cli, uint32_t *ret_addr, uint16_t *ret_port)
+{
+    static const char scheme[] = "http://", name[] = "localhost:";
+    const char *host = cli->agent + strlen(scheme);
+    AUTO_FREE char *local = NULL;
+
+    if (strncmp(cli->agent, scheme, strlen(scheme)) != 0)
+        return -ENOENT;
+    if (strncmp(host, name, strlen(name)) == 0)
+        local = mem_printf("127.0.0.1:%s", host + strlen(name));
+    return parse_addr_port(local ? local : host, ret_addr, ret_port) < 0 ? -ENOENT : 0;
+}
+
+/* While no agent runs, its port is free for every user of this host. The token is for who could
+ * read it anyway: root, and who has the file. */
+static int check_listener(const struct cli *cli, const char *what)
+{
+    AUTO_FREE char *path = mem_printf("%s/agent.json", cli->state_dir), *tcp = NULL, *tcp6 = NULL;
+    uint32_t addr, uid;
+    struct stat st;
+    uint16_t port;
+    size_t n;
+    int r;
+
+    if (find_agents_port(cli, &addr, &port) < 0)
+        return 0;
+    if (stat(path, &st) < 0)
+        return err_sys(errno, "%s: look at %s", what, path);
+    if (file_read("/proc/net/tcp", TABLE_MAX_BYTES, &tcp, &n) < 0)
+        return err_wrap(-EIO, "%s: who listens at %s", what, cli->agent);
+    if (file_read("/proc/net/tcp6", TABLE_MAX_BYTES, &tcp6, &n) < 0)
+        tcp6 = mem_strdup(""); /* a kernel without IPv6 */
+    r = socket_table_listener(tcp, tcp6, addr, port, &uid);
+    if (r == -ENOENT) /* so nobody will hear it */
+        return 0;
+    if (r < 0)
+        return err_wrap(r, "%s: who listens at %s", what, cli->agent);
+    if (uid == 0 || uid == st.st_uid)
+        return 0;
+    return err_fail(EPERM,
+                    "%s: user %u listens at %s, who is not the agent's; nothing was shown to it: "
+                    "end it ('ss -ltnp' names it) and start the agent",
+                    what, uid, cli->agent);
+}
+
 /* {"left":true,"failures":[...]}: 0, or 1 when something of the node may be left. */
 static int tell_leaving(const struct cli *cli, const json_t *body)
 {
@@ -349,6 +400,8 @@ int cmd_node_leave(struct cli *cli, char **args)
     int r;
 
     r = read_token(cli, "leave the mesh", &token);
+    if (r == 0)
+        r = check_listener(cli, "leave the mesh");
     if (r < 0)
         return r;
     cli->patience_ms = LEAVE_PATIENCE_MS;
@@ -364,6 +417,8 @@ int cmd_node_accept_cluster(struct cli *cli, char **args)
     int r;
 
     r = read_token(cli, what, &token);
+    if (r == 0)
+        r = check_listener(cli, what);
     if (r == 0)
         r = edge_agent(cli, "POST", "/accept-cluster", token, what, &body);
     if (r < 0)

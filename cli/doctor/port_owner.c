@@ -6,22 +6,11 @@
 
 #include "cli/doctor/gather.h"
 #include "cli/doctor/proc.h"
+#include "cli/socket_table.h"
 #include "lib/base/parse.h"
 
 #define INODE_FIELD 9
 #define LINK_SIZE 64
-
-/* The n-th word of the line; its length in *ret_n. */
-static const char *field(const char *line, int n, size_t *ret_n)
-{
-    line += strspn(line, " ");
-    for (int i = 0; i < n; i++) {
-        line += strcspn(line, " \n");
-        line += strspn(line, " ");
-    }
-    *ret_n = strcspn(line, " \n");
-    return line;
-}
 
 /* "socket:[4711]" of the socket that has the port; NULL when there is none. */
 static char *socket_of(uint16_t port)
@@ -33,7 +22,8 @@ static char *socket_of(uint16_t port)
     (void)snprintf(want, sizeof want, ":%04X", port);
     while (line && *++line) {
         size_t n, inode_n;
-        const char *local = field(line, 1, &n), *inode = field(line, INODE_FIELD, &inode_n);
+        const char *local = socket_table_field(line, 1, &n),
+                   *inode = socket_table_field(line, INODE_FIELD, &inode_n);
 
         if (n > 5 && strncmp(local + n - 5, want, 5) == 0)
             return mem_printf("socket:[%.*s]", (int)inode_n, inode);
