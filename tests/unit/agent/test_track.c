@@ -225,6 +225,30 @@ static void what_was_lost_is_counted(void **state)
     assert_int_equal(probe_track_state(&side->track, 90000), PROBE_REACHED);
 }
 
+/* The stamps are the wall clock's: so are the kernel's of what comes in. */
+static void a_clock_that_was_set_is_no_way_that_became_longer_or_shorter(void **state)
+{
+    static const int64_t jumps_us[] = {-5000000, 3600000000};
+    AUTO_FREE struct peer_side *side = make(true);
+    const struct probe_stats *stats = &side->track.stats[PROBE_UNDERLAY];
+
+    live(side, 1000, 11000);
+    for (size_t i = 0; i < ARRAY_LEN(jumps_us); i++) {
+        int64_t now_ms = 12000 + (int64_t)i * 1000;
+
+        probe_track_run(&side->track, (struct probe_now){now_ms, now_ms * 1000, true}, on_send,
+                        side);
+        assert_int_equal(side->ways[0], PROBE_HOST_ECHO);
+        assert_true(probe_track_answer(&side->track, HOST, side->nonces[0],
+                                       now_ms * 1000 + jumps_us[i], 0, now_ms));
+        side->count = 0;
+        assert_int_equal(stats->last_us, 400);
+        assert_int_equal(stats->min_us, 400);
+        assert_int_equal(stats->mean_us, 400);
+    }
+    assert_int_equal(probe_stats_loss(stats), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -240,6 +264,7 @@ int main(void)
         cmocka_unit_test(while_its_agent_is_away_nothing_is_told_of_sizes),
         cmocka_unit_test(sizes_are_not_looked_for_before_there_is_an_answer_and_then_at_once),
         cmocka_unit_test(what_was_lost_is_counted),
+        cmocka_unit_test(a_clock_that_was_set_is_no_way_that_became_longer_or_shorter),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

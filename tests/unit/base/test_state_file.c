@@ -289,6 +289,25 @@ static void a_changed_byte_in_a_journal_ends_it_there(void **s)
     }
 }
 
+static void what_does_not_fit_goes_before_the_next_change(void **s)
+{
+    struct fixture *f = *s;
+    AUTO_FREE char *text = NULL, *after = NULL;
+    size_t n, after_n;
+
+    save(f, 1);
+    for (int i = 0; i < 3; i++)
+        append(f, 10);
+    assert_int_equal(file_read(f->file.journal.path, TEXT_MAX, &text, &n), 0);
+    text[n / 2] ^= 1;
+    assert_int_equal(file_write_atomic(f->file.journal.path, text, n, 0600), 0);
+    assert_next_loads(f, 0, 11);
+    append(f, 20);
+    assert_int_equal(file_read(f->file.journal.path, TEXT_MAX, &after, &after_n), 0);
+    assert_int_equal(after_n, n / 3 * 2);
+    assert_next_loads(f, 0, 31);
+}
+
 static void a_change_that_nobody_understands_ends_the_journal(void **s)
 {
     struct fixture *f = *s;
@@ -459,6 +478,7 @@ int main(void)
         TEST(changes_come_back_on_top_of_the_save_they_follow),
         TEST(a_journal_cut_anywhere_gives_all_whole_changes_before_the_cut),
         TEST(a_changed_byte_in_a_journal_ends_it_there),
+        TEST(what_does_not_fit_goes_before_the_next_change),
         TEST(a_change_that_nobody_understands_ends_the_journal),
         TEST(a_first_change_that_nobody_understands_is_lost_and_one_of_another_save_is_not),
         TEST(a_journal_never_follows_a_save_before_its_own),
