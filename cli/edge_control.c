@@ -127,17 +127,21 @@ static char *advice_for(unsigned int status, const char *base, const char *path,
 
     if (status == 404 && lister_of(path))
         return mem_printf("; 'quiltctl %s' shows what there is", lister_of(path));
+    if (status == 404)
+        return mem_strdup("; is that the URL of a control plane?");
     if (status == 426 && is_plain)
         return mem_printf("; give it as https%s", base + strlen("http"));
     if (status == 401 && !shown)
-        return mem_strdup("; nothing was shown to it: be root on its host (--tls-dir DIR, where it "
-                          "has one) or on a node, or give --token-file FILE");
+        return mem_strdup(
+            "; nothing was shown to it: be root on the control plane's host (--tls-dir "
+            "DIR, where it has one) or on a node, or give --token-file FILE");
     if (status == 401)
         return mem_printf("; it was shown %s", shown);
     if (status == 403 && !is_plain)
         return mem_printf(
-            "; it was shown %s; be root on its host, who is an admin (--tls-dir DIR, where it has "
-            "one), or give a token of such a role (--token-file FILE): quiltctl token create "
+            "; it was shown %s; be root on the control plane's host, who is an admin (--tls-dir "
+            "DIR, where it has one), or give a token of such a role (--token-file FILE): quiltctl "
+            "token create "
             "--role ROLE makes one there",
             shown ? shown : "nothing");
     return mem_strdup("");

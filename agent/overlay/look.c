@@ -103,7 +103,8 @@ static int check_subnet_taken(const struct overlay *o, const struct link_info *d
         return 0;
     return err_fail(EBUSY,
                     "this node's subnet is now %s, but the runtime has not taken it: the overlay "
-                    "stays with %s; detach what has addresses of that",
+                    "stays with %s; detach every endpoint that has an address of that, and attach "
+                    "them when the runtime has it, in 10 s at most",
                     ip4_prefix_format(o->want.subnet, is_text), ip4_prefix_format(was, was_text));
 }
 

@@ -575,6 +575,11 @@ def test_wrong_words_are_usage_errors(words):
     assert result.stdout == "" and result.stderr.startswith(("quiltctl: ", f"{QUILTCTL}: "))
 
 
+def test_a_url_that_is_no_control_planes_is_doubted(control):
+    done = run("node", "ls", control=control)
+    assert done.returncode == 1 and done.stderr.endswith("; is that the URL of a control plane?\n"), done.stderr
+
+
 def test_version_and_help_are_there():
     assert run("version").stdout.startswith("quiltctl 0.")
     assert json.loads(run("version", "-o", "json").stdout)["version"][0] == "0"

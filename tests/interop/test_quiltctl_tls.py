@@ -101,7 +101,7 @@ def test_a_node_looks_as_itself(on_node):
     assert [node["hostname"] for node in on_node.json("node", "ls")] == ["node1"]
     assert on_node.fails("node", "rm", "node1") == (
         f"remove node: a node may not DELETE /api/nodes/:id; this is for an admin (HTTP 403 from {on_node.url}); it was "
-        f"shown {on_node.state_dir}/tls/node.pem; be root on its host, who is an admin (--tls-dir DIR, where it has one), or give a token of such a role "
+        f"shown {on_node.state_dir}/tls/node.pem; be root on the control plane's host, who is an admin (--tls-dir DIR, where it has one), or give a token of such a role "
         "(--token-file FILE): quiltctl token create --role ROLE makes one there")
     assert "a node may not GET /api/reservations; this is for a viewer or an admin" in on_node.fails("reservation", "ls")
 
@@ -116,7 +116,7 @@ def test_who_has_nothing_is_told_what_would_help(plane, afar):
     assert "none of the CAs in the system's list" in said and "--tls-ca FILE" in said and "--token-file FILE" in said
     assert afar.fails("--tls-ca", plane.pki / "ca.pem", "node", "ls") == (
         f"list nodes: this needs a certificate or an access token of this cluster (HTTP 401 from {afar.url}); nothing "
-        "was shown to it: be root on its host (--tls-dir DIR, where it has one) or on a node, or give --token-file FILE")
+        "was shown to it: be root on the control plane's host (--tls-dir DIR, where it has one) or on a node, or give --token-file FILE")
 
 
 def test_given_files_are_shown_instead_of_those_that_are_here(plane, on_node):

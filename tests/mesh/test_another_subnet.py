@@ -63,6 +63,7 @@ def test_the_overlay_waits_for_the_runtime_which_waits_for_the_containers(mesh):
     move(mesh)
     wait_for(lambda: "the runtime has not taken it" in problems(mesh), 5, lambda: problems(mesh))
     assert "the runtime refuses this node's network" in problems(mesh)
+    assert "attach them when the runtime has it" in problems(mesh)
     assert kernel.difference(before, kernel.dump(node)) == []
     assert ping(container, node.ip)
 
