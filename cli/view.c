@@ -167,7 +167,8 @@ static const struct {
     {"published", "Step 1 of 2: a new CA is published beside the old one, which still signs.",
      "The new one signs as soon as every node knows it."},
     {"promoted", "Step 2 of 2: the new CA signs, and nodes renew their certificates.",
-     "The old one is dropped as soon as every node has a certificate of the new one."},
+     "The old one is dropped as soon as every node has a certificate of the new one.\n"
+     "Access tokens that are older than the new one serve nobody then: 'quiltctl token create'."},
 };
 
 static int add_step(const json_t *status, struct strbuf *out, bool *ret_is_under_way)

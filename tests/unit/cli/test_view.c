@@ -154,7 +154,9 @@ static void each_step_says_what_it_waits_for(void **state)
     assert_ca("{\"step\":\"promoted\",\"pins\":[],\"waiting_for\":[],\"waiting_for_count\":0}",
               false,
               "Step 2 of 2: the new CA signs, and nodes renew their certificates.\n"
-              "The old one is dropped as soon as every node has a certificate of the new one.\n\n"
+              "The old one is dropped as soon as every node has a certificate of the new one.\n"
+              "Access tokens that are older than the new one serve nobody then: 'quiltctl token "
+              "create'.\n\n"
               "Trusted, by their pins:\n"
               "\nIt waits for nobody, and goes on by itself within seconds.\n");
 }
