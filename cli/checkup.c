@@ -78,6 +78,7 @@ static void ask_control_plane(struct cli *cli, struct checkup *c)
     c->is_control_untrusted = r == -EKEYREJECTED || r == -EKEYEXPIRED ||
                               (r == -EPROTO && http_url_is_tls(cli->control_plane));
     c->is_control_away = edge_is_away(r);
+    c->is_control_refusing = r == -ECONNREFUSED;
 }
 
 static void look_at_cert(const struct cli *cli, struct checkup *c)

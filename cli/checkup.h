@@ -16,6 +16,7 @@ struct checkup {
     bool is_control_ill;       /* it answered that it is not well, as control_error says */
     bool is_control_untrusted; /* something answers that is not believed to be it, likewise */
     bool is_control_away;      /* nothing answers, likewise */
+    bool is_control_refusing;  /* and its host says so itself */
     bool is_control_unknown;   /* nobody has said where it is, and it is not here */
     char *control_unasked;     /* why, when it was not */
     bool is_unasked_for_fault; /* what would be shown to it is missing or damaged; else for root */

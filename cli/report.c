@@ -158,12 +158,14 @@ static void add_silent(json_t *problems, const struct report_input *in)
     }
     if (silent == 0)
         return;
-    text = mem_printf("%s%s over the overlay: the host may just have vanished, or a firewall here, "
-                      "there or between drops UDP 4789 (or ping), in either direction",
-                      names.data,
-                      silent > named ? " and others do not answer"
-                      : silent == 1  ? " does not answer"
-                                     : " do not answer");
+    text =
+        mem_printf("%s%s over the overlay: quiltctl doctor, as root, tries more than a few pings "
+                   "and names the cause; a host that has just vanished, packets that get lost, "
+                   "or a firewall that drops UDP 4789 or pings, say",
+                   names.data,
+                   silent > named ? " and others do not answer"
+                   : silent == 1  ? " does not answer"
+                                  : " do not answer");
     add_problem(problems, text);
 }
 

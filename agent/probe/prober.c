@@ -7,9 +7,12 @@
 #include "lib/base/backoff.h"
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
+#include "lib/base/ip4.h"
 #include "lib/base/log.h"
 #include "lib/base/mem.h"
 #include "lib/base/random.h"
+
+#define NAMES_MAX 5
 
 struct prober {
     struct prober_config config;
@@ -65,15 +68,36 @@ static bool on_admit(void *data, uint32_t from)
     return responder_admit(&p->responder, from, clock_boot_ms());
 }
 
+/* "192.168.1.11, 192.168.1.12"; a few. Caller frees. */
+static char *list_lost(const struct probes *probes)
+{
+    struct strbuf out = {0};
+    size_t named = 0;
+    char text[IP4_TEXT_SIZE];
+
+    strbuf_adds(&out, "");
+    for (size_t i = 0; i < probes->watched_count && named <= NAMES_MAX; i++) {
+        if (!probes->tracks[i].is_lost)
+            continue;
+        strbuf_addf(&out, "%s%s", named > 0 ? ", " : "",
+                    named < NAMES_MAX ? ip4_format(probes->tracks[i].target.host_ip, text) : "...");
+        named++;
+    }
+    return strbuf_take(&out);
+}
+
 static void tell_lost(struct prober *p)
 {
     size_t lost = probes_count_lost(&p->probes);
+    AUTO_FREE char *hosts = NULL;
 
     if (lost == p->lost)
         return;
+    hosts = list_lost(&p->probes);
     log_at(lost > p->lost ? LOG_LEVEL_WARN : LOG_LEVEL_INFO,
            lost > p->lost ? "a peer does not answer any more" : "peers answer again",
-           LOG_U("lost", lost), LOG_U("watched", p->probes.watched_count));
+           LOG_U("lost", lost), LOG_U("watched", p->probes.watched_count),
+           LOG_S("silent_hosts", hosts));
     p->lost = lost;
     p->config.changed(p->config.data);
 }

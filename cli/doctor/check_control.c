@@ -103,9 +103,10 @@ static void add_untrusted(const struct facts *f, struct findings *findings)
                            "the agent's --control-plane")});
 }
 
+/* Silence may be of the way from here alone. */
 static void add_away(const struct facts *f, struct findings *findings)
 {
-    AUTO_FREE char *effect = effect_on(f, effect_on_all);
+    AUTO_FREE char *effect = effect_on(f, f->is_control_refusing ? effect_on_all : effect_on_this);
 
     findings_add(
         findings,
@@ -114,9 +115,13 @@ static void add_away(const struct facts *f, struct findings *findings)
             .severity = SEVERITY_ERROR,
             .what = mem_printf("the control plane %s does not answer: %s", url_of(f), effect),
             .shows = words_of(f),
-            .mend = mem_strdup("on its host: systemctl restart quilt-mesh-control; "
+            .mend = mem_printf("%son its host: systemctl restart quilt-mesh-control; "
                                "journalctl -u quilt-mesh-control says why, where it ends "
-                               "again; from here TCP to its port must pass")});
+                               "again",
+                               f->is_control_refusing
+                                   ? ""
+                                   : "if quiltctl status on another node finds it well: see to the "
+                                     "way from here, TCP to its port must pass; else ")});
 }
 
 /* Without root, nobody knows whether it answers. */

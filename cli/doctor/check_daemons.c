@@ -124,6 +124,32 @@ static void check_addresses(const struct facts *f, struct findings *findings)
                                "endpoint detach ID); or run containers on another node")});
 }
 
+/* One that was removed and joined again. Its runtime follows once nobody has an address of the old
+ * one; each that is attached before that takes another such. */
+static void check_subnet(const struct facts *f, struct findings *findings)
+{
+    const char *wanted = facts_text(f->agent, "subnet"), *had = facts_text(f->runtime, "subnet");
+    int64_t endpoints;
+
+    if (json_get_int(f->runtime, "endpoints", 1, INT32_MAX, &endpoints) < 0 || !wanted[0] ||
+        !had[0] || strcmp(wanted, had) == 0)
+        return;
+    findings_add(
+        findings,
+        (struct finding){
+            .cause = "subnet-changed",
+            .severity = SEVERITY_ERROR,
+            .what = mem_strdup("this node has another subnet by now, and its containers have "
+                               "addresses of the one before, to which nobody has a route"),
+            .shows = mem_printf("the node's subnet is %s, the runtime's is %s, with %" PRId64
+                                " endpoint%s",
+                                wanted, had, endpoints, endpoints == 1 ? "" : "s"),
+            .mend = mem_printf("detach all of them before you attach one again (quiltctl endpoint "
+                               "ls; quiltctl endpoint detach ID), and wait until quiltctl status "
+                               "shows the runtime with %s",
+                               wanted)});
+}
+
 /* Each node has a subnet, also one that is down; the first and the last are nobody's. What an
  * operator has reserved, or waits to be given again, is not seen from here. */
 static void check_subnets(const struct facts *f, struct findings *findings)
@@ -157,6 +183,7 @@ void check_daemons(const struct facts *facts, struct findings *findings)
     check_joined(facts, findings);
     check_clock(facts, findings);
     check_cert(facts, findings);
+    check_subnet(facts, findings);
     check_addresses(facts, findings);
     check_subnets(facts, findings);
 }

@@ -77,10 +77,44 @@ static void add_down(const struct facts *f, const struct link_info *link, struct
                                      link->name)});
 }
 
+/* What is for that node's host comes here, or there, as ARP has it. One that is down may have lost
+ * its address for good. */
+static void check_twice(const struct facts *f, struct findings *findings)
+{
+    const json_t *peers = json_object_get(f->agent, "peers"), *peer;
+    char text[IP4_TEXT_SIZE];
+    uint32_t addr;
+    size_t i;
+
+    json_array_foreach (peers, i, peer)
+        for (size_t k = 0; k < f->addr_count; k++) {
+            const struct link_info *link = facts_link(f, f->addrs[k].ifindex);
+
+            if (!link || strcmp(facts_text(peer, "status"), "down") == 0 ||
+                ip4_parse(facts_text(peer, "host_ip"), &addr) < 0 || f->addrs[k].addr != addr)
+                continue;
+            ip4_format(addr, text);
+            findings_add(
+                findings,
+                (struct finding){
+                    .cause = "address-twice",
+                    .severity = SEVERITY_ERROR,
+                    .what = mem_printf("this host has the address of another node, %s: what is for "
+                                       "that may come here, and from here nothing gets there",
+                                       facts_text(peer, "hostname")),
+                    .shows = mem_printf("%s on %s", text, link->name),
+                    .mend = mem_printf("if that node should have it: ip addr del %s/%u dev %s, and "
+                                       "out of what configures this host's network",
+                                       text, f->addrs[k].prefix_len, link->name)});
+        }
+}
+
 void check_underlay(const struct facts *facts, struct findings *findings)
 {
     const struct link_info *link = NULL;
 
+    if (!facts_is_dry(facts))
+        check_twice(facts, findings);
     switch (facts_underlay(facts, &link)) {
     case UNDERLAY_GONE:
         add_gone(facts, findings);

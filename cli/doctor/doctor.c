@@ -1,4 +1,7 @@
 /* quiltctl doctor: gathers facts, judges them, mends what may be mended, prints. */
+#include <poll.h>
+#include <string.h>
+
 #include "cli/doctor/checks.h"
 #include "cli/doctor/fix.h"
 #include "cli/doctor/gather.h"
@@ -7,7 +10,10 @@
  * ten seconds. */
 #define PATIENCE_MS 2000
 
-static void examine(struct cli *cli, struct findings *ret_findings)
+/* What a daemon tells while it starts is over soon. */
+#define START_MS 1000
+
+static void examine_once(struct cli *cli, struct findings *ret_findings)
 {
     CLEANUP(checkup_deinit) struct checkup checkup = {0};
     CLEANUP(facts_deinit) struct facts facts;
@@ -15,6 +21,25 @@ static void examine(struct cli *cli, struct findings *ret_findings)
     checkup_ask(cli, &checkup);
     gather_facts(cli, &checkup, &facts);
     diagnose(&facts, ret_findings);
+}
+
+static bool is_maybe_starting(const struct findings *findings)
+{
+    for (size_t i = 0; i < findings->count; i++)
+        if (strcmp(findings->items[i].cause, "told") == 0 ||
+            strcmp(findings->items[i].cause, "control-plane-error") == 0)
+            return true;
+    return false;
+}
+
+static void examine(struct cli *cli, struct findings *ret_findings)
+{
+    examine_once(cli, ret_findings);
+    if (!is_maybe_starting(ret_findings))
+        return;
+    (void)poll(NULL, 0, START_MS);
+    findings_deinit(ret_findings);
+    examine_once(cli, ret_findings);
 }
 
 /* What was mended is looked at again. */

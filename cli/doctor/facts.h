@@ -96,6 +96,7 @@ struct facts {
     bool is_control_ill;       /* it answered, and control_error is its word */
     bool is_control_untrusted; /* something answers that is not believed to be it */
     bool is_control_away;      /* nothing answers */
+    bool is_control_refusing;  /* its host refuses: there it is not running, for anybody */
     bool is_control_unasked;
     const struct report_cert *cert;
 

@@ -30,6 +30,7 @@ static void take_daemons(const struct cli *cli, const struct checkup *c, struct 
     f->is_control_ill = c->is_control_ill;
     f->is_control_untrusted = c->is_control_untrusted;
     f->is_control_away = c->is_control_away;
+    f->is_control_refusing = c->is_control_refusing;
     f->is_control_unasked = c->control_unasked != NULL;
     f->cert = c->has_cert ? &c->cert : NULL;
     if (c->is_runtime_unasked)

@@ -21,6 +21,15 @@ def test_a_healthy_mesh_gets_no_finding(mesh):
         assert "Nothing is wrong" in node.out("quiltctl", "doctor")
 
 
+def test_a_daemon_that_starts_is_not_said_to_have_trouble(mesh):
+    node = mesh.nodes[1]
+    agent = mesh.agents[node.name]
+    for _ in range(3):
+        agent.kill()
+        agent.start().wait_ready()
+        assert causes(node) == []
+
+
 @pytest.mark.parametrize("lacks, what", [("net_admin", "the firewall"), ("net_raw", "the ways to the peers")])
 def test_what_may_not_be_looked_at_is_told_and_nothing_is_concluded_from_it(mesh, lacks, what):
     done = mesh.nodes[0].run("setpriv", "--bounding-set", f"-{lacks}", "quiltctl", "doctor", "-o", "json",
@@ -93,6 +102,20 @@ def test_a_program_that_manages_our_devices_is_named_and_told_not_to(mesh, own_e
                       "NetworkManager/conf.d/90-quilt.conf")
     assert "vxlan100" in path.read_text() and "qv*" in path.read_text()
     wait_healthy(node)
+
+
+def test_the_address_of_another_node_on_this_host_is_named_and_its_mend_can_be_typed(mesh):
+    node, peer = mesh.nodes
+    node.run(f"ip addr add {peer.ip}/24 dev eth0")
+    try:
+        found = next(f for f in doctor(node)["findings"] if f["cause"] == "address-twice")
+        assert found["shows"] == f"{peer.ip} on eth0"
+        node.run(found["mend"].split(": ")[1].split(",")[0])
+    finally:
+        node.run(f"ip addr del {peer.ip}/24 dev eth0", check=False)
+    for place in mesh.nodes:
+        place.run("ip neigh flush dev eth0")
+        wait_healthy(place)
 
 
 @pytest.mark.parametrize("device", ["vxlan100", "eth0"])

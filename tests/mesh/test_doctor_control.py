@@ -227,3 +227,15 @@ def test_clocks_that_differ_are_named(mesh):
     wait_for(lambda: causes(node) == ["clock-skew"], 30, lambda: str(doctor(node)), 0.5)
     assert "120 s ahead" in only_finding(node)["shows"] or "119 s ahead" in only_finding(
         node)["shows"]
+
+
+def test_a_node_that_got_another_subnet_is_told_how_its_containers_get_there(bed):
+    mesh = bed.mesh(hosts=2)
+    node = mesh.nodes[1]
+    mesh.nodes[0].run("quiltctl node rm node2")
+    wait_for(lambda: causes(node) == ["subnet-changed"], 20, lambda: str(doctor(node)), 0.5)
+    found = only_finding(node)
+    assert found["shows"] == "the node's subnet is 10.42.3.0/24, the runtime's is 10.42.2.0/24, with 1 endpoint"
+    node.run("quiltctl endpoint detach c2")
+    wait_healthy(node)
+    assert mesh.attach(mesh.containers[1])["ip"].startswith("10.42.3.")

@@ -52,6 +52,7 @@ def test_a_dead_host_is_down_within_5_s(bed):
     print(f"down after {took_s:.2f} s")
     assert took_s < DOWN_LIMIT_S
     assert set(statuses(mesh).values()) == {"up", "down"} and downs(mesh) == 1
+    assert any(f"silent_hosts={lost.ip}" in mesh.agents[node.name].log() for node in mesh.nodes[:3])
 
 
 def lose_packets(node, percent):

@@ -52,6 +52,11 @@ static const struct doctor_row rows[] = {
     {.causes = "",
      .agent = "{\"node_id\":\"id\",\"subnet\":\"10.42.1.0/24\",\"cluster_cidr\":\"10.42.0.0/22\","
               "\"control_plane\":{\"mode\":\"stream\"},\"peers\":[],\"problems\":[]}"},
+    {.causes = "subnet-changed",
+     .agent = "{\"node_id\":\"id\",\"subnet\":\"10.42.4.0/24\",\"problems\":[\"a\"]}"},
+    {.causes = "", /* on its way */
+     .agent = "{\"node_id\":\"id\",\"subnet\":\"10.42.4.0/24\",\"problems\":[]}",
+     .runtime = "{\"subnet\":\"10.42.3.0/24\",\"endpoints\":0,\"addresses_free\":254}"},
     {.causes = "files-low", .open_files = 922},
     {.causes = "", .open_files = 921},
     {.causes = "addresses-low",
@@ -67,7 +72,7 @@ static void each_cause_is_named_and_nothing_else(void **state)
     assert_causes(rows, ARRAY_LEN(rows));
 }
 
-static char *said_of_away(const struct path *path)
+static char *said_of_away(const struct path *path, bool is_refusing)
 {
     AUTO_JSON json_t *agent = doctor_parse(AGENT);
     CLEANUP(findings_deinit) struct findings findings = {0};
@@ -76,6 +81,7 @@ static char *said_of_away(const struct path *path)
                             .control_url = "http://c",
                             .control_error = "refused",
                             .is_control_away = true,
+                            .is_control_refusing = is_refusing,
                             .paths = paths,
                             .path_count = 2};
 
@@ -86,12 +92,16 @@ static char *said_of_away(const struct path *path)
 
 static void that_packets_pass_is_said_only_when_one_has(void **state)
 {
-    AUTO_FREE char *with = said_of_away(&well_path), *without = said_of_away(&(struct path){0});
+    AUTO_FREE char *with = said_of_away(&well_path, true),
+                   *without = said_of_away(&(struct path){0}, true),
+                   *silent = said_of_away(&well_path, false);
 
     assert_string_equal(with, "the control plane http://c does not answer: packets pass on, but "
                               "nobody can join or leave");
     assert_string_equal(without,
                         "the control plane http://c does not answer: nobody can join or leave");
+    assert_string_equal(silent, "the control plane http://c does not answer: packets pass on, but "
+                                "this node hears of no changes, and cannot join or leave");
 }
 
 /* It may be well in the eyes of all others. */
