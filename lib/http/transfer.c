@@ -249,13 +249,30 @@ static const struct {
     {CURLE_WEIRD_SERVER_REPLY, EPROTO, NULL},
 };
 
+/* The usual port of a URL that names none may not be the one that is meant. Caller frees. */
+static char *connect_words(struct transfer *t)
+{
+    CURLU *parser = curl_url();
+    char *url = NULL, *port = NULL, *words = NULL;
+
+    (void)curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url);
+    if (parser && url && curl_url_set(parser, CURLUPART_URL, url, 0) == CURLUE_OK &&
+        curl_url_get(parser, CURLUPART_PORT, &port, 0) == CURLUE_NO_PORT &&
+        curl_url_get(parser, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK)
+        words = mem_printf("connect to port %s, since the URL names none", port);
+    curl_free(port);
+    curl_url_cleanup(parser);
+    return words ? words : mem_strdup("connect");
+}
+
 static int timeout_error(struct transfer *t)
 {
+    AUTO_FREE char *connecting = connect_words(t);
     curl_off_t connect_us = 0;
 
     (void)curl_easy_getinfo(t->easy, CURLINFO_CONNECT_TIME_T, &connect_us);
     if (connect_us == 0)
-        (void)err_sys(ETIMEDOUT, "%s: connect", t->what);
+        (void)err_sys(ETIMEDOUT, "%s: %s", t->what, connecting);
     else
         (void)err_fail(ETIMEDOUT, "%s: no answer within %lld ms", t->what,
                        (long long)t->timeout_ms);
@@ -264,7 +281,11 @@ static int timeout_error(struct transfer *t)
 
 static int known_error(struct transfer *t, int errnum, const char *place)
 {
+    AUTO_FREE char *connecting = errnum == ECONNREFUSED ? connect_words(t) : NULL;
     long os_errno = 0;
+
+    if (connecting)
+        place = connecting;
 
     (void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
     if (os_errno > 0)

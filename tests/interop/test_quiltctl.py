@@ -575,6 +575,16 @@ def test_wrong_words_are_usage_errors(words):
     assert result.stdout == "" and result.stderr.startswith(("quiltctl: ", f"{QUILTCTL}: "))
 
 
+@pytest.mark.parametrize("scheme, port", [("http", 80), ("https", 443)])
+def test_the_port_that_a_url_does_not_name_is_told_where_nothing_answers(scheme, port):
+    alone = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    done = run("node", "ls", "--control-plane", f"{scheme}://127.0.0.1", prefix=alone)
+    assert done.returncode == 1
+    assert f": connect to port {port}, since the URL names none: Connection refused; is" in done.stderr, done.stderr
+    done = run("node", "ls", "--control-plane", f"{scheme}://127.0.0.1:8080", prefix=alone)
+    assert ": connect: Connection refused; is" in done.stderr, done.stderr
+
+
 def test_a_url_that_is_no_control_planes_is_doubted(control):
     done = run("node", "ls", control=control)
     assert done.returncode == 1 and done.stderr.endswith("; is that the URL of a control plane?\n"), done.stderr
