@@ -47,6 +47,7 @@ const char *const firewall_reasons[FIREWALL_REASON_COUNT] = {
     [FIREWALL_HOST] = "host",
     [FIREWALL_PEER_HOST] = "peer_host",
     [FIREWALL_FORGED_ERROR] = "forged_error",
+    [FIREWALL_NOWHERE] = "nowhere",
     [FIREWALL_INVALID] = "invalid",
     [FIREWALL_ARP] = "arp",
     [FIREWALL_IP6] = "ipv6",
@@ -413,14 +414,17 @@ static void add_input(json_t *ruleset, const struct firewall_spec *spec)
     add_peer_errors(ruleset);
 }
 
-/* What cannot be tracked would leave without masquerading, under the container's address. */
+/* What is for an address that nobody has, or a node that is away, would leave by the host's default
+ * route, under the container's address. So would what cannot be tracked. */
 static void add_forward(json_t *ruleset, const struct firewall_spec *spec)
 {
     static const char hook[] = "forward";
 
     add_base_chain(ruleset, hook, "filter", 0);
     add_rule(ruleset, hook, word_in_from("!=", CONTAINERS), ACCEPT);
-    add_rule(ruleset, hook, word_to("==", spec->cluster), ACCEPT);
+    add_rule(ruleset, hook, word_to("==", spec->cluster), word_out_to("==", OVERLAY), ACCEPT);
+    add_rule(ruleset, hook, word_to("==", spec->cluster), word_out_to("==", CONTAINERS), ACCEPT);
+    add_rule(ruleset, hook, word_to("==", spec->cluster), DROP(FIREWALL_NOWHERE));
     add_rule(ruleset, hook, word_is_error(), word_go(ERRORS), NULL);
     add_rule(ruleset, hook, word_is_of_state("invalid"), DROP(FIREWALL_INVALID));
     if (spec->policy.are_hosts_open)
@@ -442,8 +446,7 @@ static void add_postrouting(json_t *ruleset, const struct firewall_spec *spec)
              is_vxlan_of_any_age(), word_to("!=", spec->cluster), DROP(FIREWALL_VXLAN));
     /* Fully random ports: two containers that start at once do not race for the same one. */
     add_rule(ruleset, hook, word_match("==", word_field("ip", "saddr"), word_prefix(spec->subnet)),
-             word_to("!=", spec->cluster),
-             word_match("!=", word_meta("oifname"), json_string(CONTAINERS)),
+             word_to("!=", spec->cluster), word_out_to("!=", CONTAINERS),
              word(json_pack("{s:{s:s}}", "masquerade", "flags", "fully-random")), NULL);
 }
 

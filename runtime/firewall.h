@@ -49,6 +49,7 @@ enum firewall_reason {
     FIREWALL_HOST,          /* from a container to its host, and neither answer nor open */
     FIREWALL_PEER_HOST,     /* likewise to another host of the mesh */
     FIREWALL_FORGED_ERROR,  /* from a container: an ICMP error that changes ways or is of others */
+    FIREWALL_NOWHERE,       /* from a container: to the mesh, where no way of the mesh leads */
     FIREWALL_INVALID,       /* from a container, leaving, and no connection can be made of it */
     FIREWALL_ARP,           /* from a container: ARP, which nobody needs */
     FIREWALL_IP6,           /* from a container: IPv6, router advertisements among it */

@@ -84,6 +84,11 @@ json_t *word_in_from(const char *op, const char *device)
     return word_match(op, word_meta("iifname"), json_string(device));
 }
 
+json_t *word_out_to(const char *op, const char *device)
+{
+    return word_match(op, word_meta("oifname"), json_string(device));
+}
+
 json_t *word_to(const char *op, struct ip4_prefix prefix)
 {
     return word_match(op, word_field("ip", "daddr"), word_prefix(prefix));

@@ -28,6 +28,7 @@ json_t *word_concat(json_t *first, json_t *second, json_t *third /* or NULL */);
 
 /* Whole conditions. */
 json_t *word_in_from(const char *op, const char *device);
+json_t *word_out_to(const char *op, const char *device);
 json_t *word_to(const char *op, struct ip4_prefix prefix);
 json_t *word_udp_port(uint16_t port);
 /* Not on its way to another host: to an address of this one, or to all. */

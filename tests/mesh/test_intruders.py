@@ -139,6 +139,17 @@ def test_a_peers_vxlan_holds_no_other(mesh):
     assert difference(before, drops(node)) == {"vxlan_of_container": COUNT}
 
 
+@pytest.mark.parametrize("nobody", ["10.42.99.1", "10.42.1.77"])
+def test_what_is_for_nobody_in_the_mesh_does_not_leave_it(mesh, nobody):
+    node, first = mesh.nodes[0], mesh.containers[0]
+    mesh.stranger.net("ip", "addr", "replace", f"{nobody}/32", "dev", "lo")
+    node.net("ip", "route", "replace", "default", "via", mesh.stranger.ip)
+    try:
+        assert_dropped(mesh, node, "nowhere", first, "ip", first.ip, nobody, target=mesh.stranger)
+    finally:
+        node.net("ip", "route", "del", "default")
+
+
 def underlay_mac(node):
     return json.loads(node.net("ip", "-j", "link", "show", "eth0").stdout)[0]["address"]
 

@@ -214,7 +214,9 @@ static void a_nodes_table_reads_so(void **unused)
                  "counter host; drop\n");
     assert_chain(ruleset, "forward",
                  "iifname != qv*; accept\n"
-                 "ip daddr == 10.42.0.0/16; accept\n"
+                 "ip daddr == 10.42.0.0/16; oifname == vxlan100; accept\n"
+                 "ip daddr == 10.42.0.0/16; oifname == qv*; accept\n"
+                 "ip daddr == 10.42.0.0/16; counter nowhere; drop\n"
                  "icmp type == {destination-unreachable, source-quench, redirect, time-exceeded, "
                  "parameter-problem}; goto errors\n"
                  "state in invalid; counter invalid; drop\n"
@@ -312,7 +314,9 @@ static void what_the_operator_opens_is_open(void **unused)
                  "parameter-problem}; goto errors\n");
     assert_chain(all, "forward",
                  "iifname != qv*; accept\n"
-                 "ip daddr == 10.42.0.0/16; accept\n"
+                 "ip daddr == 10.42.0.0/16; oifname == vxlan100; accept\n"
+                 "ip daddr == 10.42.0.0/16; oifname == qv*; accept\n"
+                 "ip daddr == 10.42.0.0/16; counter nowhere; drop\n"
                  "icmp type == {destination-unreachable, source-quench, redirect, time-exceeded, "
                  "parameter-problem}; goto errors\n"
                  "state in invalid; counter invalid; drop\n");
