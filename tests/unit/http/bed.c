@@ -91,6 +91,14 @@ static void on_common(struct http_request *request, void *data)
     http_reply_body(request, 200, "text/plain", bed->common);
 }
 
+static void on_large(struct http_request *request, void *data)
+{
+    struct http_body *body = http_body_take(mem_zalloc(BED_LARGE_BYTES), BED_LARGE_BYTES);
+
+    http_reply_body(request, 200, "application/octet-stream", body);
+    http_body_unref(body);
+}
+
 static void on_bad_detail(struct http_request *request, void *data)
 {
     http_reply_problem(request, 422, "hostname: \"%s\"", "a\xff\x01z");
@@ -300,6 +308,7 @@ static const struct http_route routes[] = {
     {"POST", "/echo", on_echo},
     {"GET", "/shared", on_shared},
     {"GET", "/common", on_common},
+    {"GET", "/large", on_large},
     {"GET", "/bad-detail", on_bad_detail},
     {"GET", "/busy", on_busy},
     {"GET", "/later", on_later},

@@ -6,6 +6,7 @@
  *     POST /echo             the body
  *     GET  /shared           a shared body, with an ETag
  *     GET  /common           a body that answers have in common; ?new=TEXT makes it another one
+ *     GET  /large            BED_LARGE_BYTES of zeroes, more than the sockets hold
  *     GET  /bad-detail       a problem whose detail is no UTF-8
  *     GET  /later            answered by POST /answer
  *     GET  /stream           pieces pushed by POST /push; ended by POST /end
@@ -26,6 +27,8 @@
 #include "lib/http/server.h"
 #include "tests/unit/cmocka.h"
 #include "tests/unit/http/raw.h"
+
+#define BED_LARGE_BYTES (32UL * 1024 * 1024)
 
 struct bed;
 

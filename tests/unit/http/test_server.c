@@ -1,6 +1,7 @@
 /* The server as clients see it: what it answers, later answers, limits, and bad manners. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -377,6 +378,53 @@ static void a_sender_that_drips_is_cut_off(void **state)
     bed_stop(bed, NULL);
 }
 
+/* So many bytes each tenth of a second, or up to the end. */
+static size_t take_slowly(int fd, size_t n, int turns)
+{
+    AUTO_FREE char *bytes = mem_alloc(n);
+    size_t taken = 0;
+    ssize_t got = 1;
+
+    for (int i = 0; i < turns && got > 0; i++) {
+        size_t had = 0;
+
+        while (had < n && (got = raw_receive(fd, bytes, n - had)) > 0)
+            had += (size_t)got;
+        taken += had;
+        assert_int_equal(poll(NULL, 0, 100), 0);
+    }
+    return taken;
+}
+
+static int ask_for_much(const struct bed *bed)
+{
+    int fd = raw_open(bed);
+
+    raw_send(fd, "GET /large HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n");
+    return fd;
+}
+
+static void a_reader_that_drips_gets_no_more_than_what_was_under_way(void **state)
+{
+    struct bed *bed = bed_start(&(struct bed_limits){.idle_timeout_s = 1});
+    int fd = ask_for_much(bed);
+
+    assert_int_equal(take_slowly(fd, 100, 30), 3000);
+    assert_in_range(take_slowly(fd, BED_LARGE_BYTES, 1), 1, BED_LARGE_BYTES - 3001);
+    raw_close(fd);
+    bed_stop(bed, NULL);
+}
+
+static void a_reader_that_takes_its_time_gets_all(void **state)
+{
+    struct bed *bed = bed_start(&(struct bed_limits){.idle_timeout_s = 1});
+    int fd = ask_for_much(bed);
+
+    assert_true(take_slowly(fd, BED_LARGE_BYTES / 30, 40) > BED_LARGE_BYTES);
+    raw_close(fd);
+    bed_stop(bed, NULL);
+}
+
 static void a_draining_server_answers_what_is_open_and_takes_nothing_new(void **state)
 {
     struct bed *bed = bed_start(NULL);
@@ -435,6 +483,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_client_that_ends_in_the_middle_is_cut_off_at_once),
         cmocka_unit_test(a_whole_request_whose_sender_has_ended_is_answered),
         cmocka_unit_test(a_sender_that_drips_is_cut_off),
+        cmocka_unit_test(a_reader_that_drips_gets_no_more_than_what_was_under_way),
+        cmocka_unit_test(a_reader_that_takes_its_time_gets_all),
         cmocka_unit_test(a_draining_server_answers_what_is_open_and_takes_nothing_new),
     };
 
