@@ -16,6 +16,8 @@
 #include "tests/unit/http/bed.h"
 
 #define READ_LIMIT_S 10
+#define NARROW_MSS 536
+#define NARROW_BUFFER 8192
 #define CERT_LIFE_S 3600
 
 /* ---- certificates ---------------------------------------------------------------------------- */
@@ -77,7 +79,13 @@ void bed_identity_deinit(struct bed_identity *identity)
 
 /* ---- connections ----------------------------------------------------------------------------- */
 
-static int open_from(const struct bed *bed, uint32_t addr)
+static void narrow(int fd)
+{
+    assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &(int){NARROW_MSS}, sizeof(int)), 0);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){NARROW_BUFFER}, sizeof(int)), 0);
+}
+
+static int open_from(const struct bed *bed, uint32_t addr, bool is_narrow)
 {
     const struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(addr)};
     struct sockaddr_in name = {.sin_family = AF_INET,
@@ -89,6 +97,8 @@ static int open_from(const struct bed *bed, uint32_t addr)
     assert_true(fd >= 0);
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
     assert_int_equal(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)), 0);
+    if (is_narrow)
+        narrow(fd);
     assert_int_equal(bind(fd, (const struct sockaddr *)&own, sizeof own), 0);
     assert_int_equal(connect(fd, (const struct sockaddr *)&name, sizeof name), 0);
     return fd;
@@ -96,7 +106,7 @@ static int open_from(const struct bed *bed, uint32_t addr)
 
 int raw_open_plain(const struct bed *bed)
 {
-    return open_from(bed, INADDR_LOOPBACK);
+    return open_from(bed, INADDR_LOOPBACK, false);
 }
 
 /* ---- TLS ------------------------------------------------------------------------------------- */
@@ -147,7 +157,35 @@ int raw_open_as(const struct bed *bed, const struct bed_identity *identity)
 
 int raw_open_from(const struct bed *bed, uint32_t addr)
 {
-    return speak(open_from(bed, addr), NULL);
+    return speak(open_from(bed, addr, false), NULL);
+}
+
+/* The bed's end of a connection is a descriptor of this process, too. */
+static int find_far_end(int fd)
+{
+    struct sockaddr_in near, peer;
+    socklen_t size = sizeof near;
+
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&near, &size), 0);
+    for (int i = 0; i < FDS_MAX; i++) {
+        size = sizeof peer;
+        if (getpeername(i, (struct sockaddr *)&peer, &size) == 0 && peer.sin_family == AF_INET &&
+            peer.sin_port == near.sin_port)
+            return i;
+    }
+    fail_msg("the bed has no end of it");
+    return -1;
+}
+
+int raw_open_narrow(const struct bed *bed)
+{
+    int fd = speak(open_from(bed, INADDR_LOOPBACK, true), NULL);
+
+    raw_send(fd, "GET /state HTTP/1.1\r\nHost: t\r\n\r\n");
+    free(raw_read_until(fd, "last="));
+    assert_int_equal(
+        setsockopt(find_far_end(fd), SOL_SOCKET, SO_SNDBUF, &(int){NARROW_BUFFER}, sizeof(int)), 0);
+    return fd;
 }
 
 int raw_open(const struct bed *bed)

@@ -20,6 +20,8 @@ int raw_open(const struct bed *bed);
 int raw_open_as(const struct bed *bed, const struct bed_identity *identity);
 /* From another address of this host's own, such as 127.0.0.2 (host order). */
 int raw_open_from(const struct bed *bed, uint32_t addr);
+/* With small segments and small buffers at both ends: who reads little of it is sent little. */
+int raw_open_narrow(const struct bed *bed);
 /* Speaks no TLS, whatever the bed does. */
 int raw_open_plain(const struct bed *bed);
 void raw_close(int fd);
