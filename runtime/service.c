@@ -55,7 +55,7 @@ static void fill_route(struct route_row *row, struct route *route, char *problem
         row->message.problem = problem;
 }
 
-static void list_routes(struct rpc_call *call, const ProtobufCMessage *request, struct runtime *rt)
+static bool list_routes(struct rpc_call *call, const ProtobufCMessage *request, struct runtime *rt)
 {
     size_t count = rt->state.routes.count;
     AUTO_FREE struct route_row *rows = mem_array(count + 1, sizeof *rows);
@@ -65,7 +65,7 @@ static void list_routes(struct rpc_call *call, const ProtobufCMessage *request, 
     struct view view;
 
     if (!load_view(call, rt, &view))
-        return;
+        return false;
     for (size_t i = 0; i < count; i++) {
         struct route *route = &rt->state.routes.items[i];
 
@@ -78,6 +78,7 @@ static void list_routes(struct rpc_call *call, const ProtobufCMessage *request, 
     rpc_reply(call, &reply.base);
     free_all((void **)problems, count);
     view_deinit(&view);
+    return true;
 }
 
 struct endpoint_row {
@@ -102,7 +103,7 @@ static void fill_endpoint(struct endpoint_row *row, struct endpoint *endpoint, c
         row->message.problem = problem;
 }
 
-static void list_endpoints(struct rpc_call *call, const ProtobufCMessage *request,
+static bool list_endpoints(struct rpc_call *call, const ProtobufCMessage *request,
                            struct runtime *rt)
 {
     size_t count = rt->state.endpoints.count;
@@ -113,7 +114,7 @@ static void list_endpoints(struct rpc_call *call, const ProtobufCMessage *reques
     struct view view;
 
     if (!load_view(call, rt, &view))
-        return;
+        return false;
     for (size_t i = 0; i < count; i++) {
         struct endpoint *endpoint = &rt->state.endpoints.items[i];
 
@@ -126,6 +127,7 @@ static void list_endpoints(struct rpc_call *call, const ProtobufCMessage *reques
     rpc_reply(call, &reply.base);
     free_all((void **)problems, count);
     view_deinit(&view);
+    return true;
 }
 
 struct drop_rows {
@@ -179,7 +181,7 @@ static void fill_short_cut(const struct runtime *rt, Quilt__GetStatusReply *repl
         reply->short_cut_reason = (char *)(uintptr_t)reason;
 }
 
-static void get_status(struct rpc_call *call, const ProtobufCMessage *message, struct runtime *rt)
+static bool get_status(struct rpc_call *call, const ProtobufCMessage *message, struct runtime *rt)
 {
     const Quilt__GetStatusRequest *request = (const Quilt__GetStatusRequest *)message;
     char version[] = QUILT_VERSION, subnet[IP4_PREFIX_TEXT_SIZE], cluster[IP4_PREFIX_TEXT_SIZE];
@@ -189,7 +191,7 @@ static void get_status(struct rpc_call *call, const ProtobufCMessage *message, s
 
     if (!request->is_brief && find_problems(rt, &problems) < 0) {
         rpc_fail(call, GRPC_UNAVAILABLE, "%s", err_text());
-        return;
+        return false;
     }
     reply.version = version;
     if (state_is_configured(&rt->state))
@@ -205,20 +207,21 @@ static void get_status(struct rpc_call *call, const ProtobufCMessage *message, s
         fill_drops(rt, &drops, &reply);
     rpc_reply(call, &reply.base);
     problems_deinit(&problems);
+    return true;
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
 #define PATH(name) "/" SERVICE_NAME "/" name
 
-/* A method either changes something, in a group, or only looks, at once. Without a rule nobody may
- * call it. */
+/* A method either changes something, in a group, or only looks, at once, and says whether it could.
+ * Without a rule nobody may call it. */
 struct method {
     const char *path;
     const ProtobufCMessageDescriptor *request;
     enum rpc_role may;
     const struct op_kind *op;
-    void (*look)(struct rpc_call *call, const ProtobufCMessage *request, struct runtime *rt);
+    bool (*look)(struct rpc_call *call, const ProtobufCMessage *request, struct runtime *rt);
 };
 
 static const struct method methods[] = {
@@ -280,8 +283,7 @@ static void handle(struct rpc_call *call, const ProtobufCMessage *request, struc
         batch_add(&rt->batch, methods[i].op, call, request, i);
         return;
     }
-    metrics_count_call(&rt->metrics, i, true, 0);
-    methods[i].look(call, request, rt);
+    metrics_count_call(&rt->metrics, i, methods[i].look(call, request, rt), 0);
 }
 
 static void on_call(struct rpc_call *call, const ProtobufCMessage *request, void *data)

@@ -1,6 +1,5 @@
 /* When to look, and what is told of it: the loop's side of the overlay. */
 #include <string.h>
-#include <time.h>
 
 #include "agent/overlay/internal.h"
 #include "lib/base/clock.h"
@@ -30,14 +29,6 @@ static void look_again_in(struct overlay *o, int64_t at_ms)
     loop_timer_set_at(o->timer, at_ms < o->sweep_ms ? at_ms : o->sweep_ms);
 }
 
-static int64_t now_us(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 static void end_fight(struct overlay *o, int64_t now_ms)
 {
     repairs_prune(&o->repairs, now_ms);
@@ -51,7 +42,7 @@ static void on_look(void *data)
 {
     struct overlay *o = data;
     struct focus focus = o->due;
-    int64_t next_ms = INT64_MAX, started_us = now_us();
+    int64_t next_ms = INT64_MAX, started_us = clock_work_us();
     int r;
 
     o->due = (struct focus){0};
@@ -71,7 +62,7 @@ static void on_look(void *data)
         next_ms = o->fight_until_ms;
     look_again_in(o, next_ms);
     o->looks++;
-    o->look_us += now_us() - started_us;
+    o->look_us += clock_work_us() - started_us;
     o->config.looked(o->config.data);
 }
 

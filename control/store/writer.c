@@ -2,7 +2,6 @@
 #include "control/store/writer.h"
 
 #include <pthread.h>
-#include <time.h>
 
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
@@ -29,14 +28,6 @@ struct writer {
     struct writer_stats stats;
 };
 
-static int64_t now_us(void)
-{
-    struct timespec t;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 /* ---- the thread ---------------------------------------------------------------------------- */
 
 static void make_copies(struct store *store, struct mailbox_item *list)
@@ -52,11 +43,11 @@ static void make_copies(struct store *store, struct mailbox_item *list)
 static struct batch *commit_batch(struct store *store, struct mailbox_item *list)
 {
     struct batch *b = NEW(struct batch);
-    int64_t began_us = now_us();
+    int64_t began_us = clock_work_us();
 
     b->list = list;
     b->result = store_commit(store, CONTAINER_OF(list, struct store_change, item));
-    b->took_us = now_us() - began_us;
+    b->took_us = clock_work_us() - began_us;
     if (b->result != 0)
         b->text = mem_strdup(err_text());
     else
