@@ -117,11 +117,14 @@ static void add_away(const struct facts *f, struct findings *findings)
             .shows = words_of(f),
             .mend = mem_printf("%son its host: systemctl restart quilt-mesh-control; "
                                "journalctl -u quilt-mesh-control says why, where it ends "
-                               "again",
+                               "again%s",
                                f->is_control_refusing
                                    ? ""
-                                   : "if quiltctl status on another node finds it well: see to the "
-                                     "way from here, TCP to its port must pass; else ")});
+                                   : "if quiltctl status on another node finds it well: see to its "
+                                     "name here, if it has one (getent hosts), and to the way from "
+                                     "here, TCP to its port must pass; else ",
+                               f->is_control_refusing ? "; if it does not: is that still its host?"
+                                                      : "")});
 }
 
 /* Without root, nobody knows whether it answers. */

@@ -12,6 +12,8 @@
 #define RETRY_AFTER_MAX_S 86400
 /* Below what servers usually give idle connections, so that we let go first. */
 #define IDLE_CONNECTION_MAX_S 25L
+/* A server that moves is to be found before it counts us as gone. */
+#define NAME_MAX_AGE_S 5L
 
 /* ---- what comes in --------------------------------------------------------------------------- */
 
@@ -110,6 +112,7 @@ static CURLcode set_times(struct transfer *t)
     SET(t, CURLOPT_TIMEOUT_MS, (long)t->timeout_ms);
     SET(t, CURLOPT_CONNECTTIMEOUT_MS, is_short ? (long)t->timeout_ms : (long)CONNECT_TIMEOUT_MS);
     SET(t, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_MAX_S);
+    SET(t, CURLOPT_DNS_CACHE_TIMEOUT, NAME_MAX_AGE_S);
     return CURLE_OK;
 }
 

@@ -44,3 +44,18 @@ def test_an_absent_control_plane_changes_nothing_and_its_return_neither(bed):
     assert flow.lost == 0, flow.report
     after = {node.name: kernel.dump(node) for node in mesh.nodes}
     assert [line for name in before for line in kernel.difference(before[name], after[name])] == []
+
+
+def test_a_control_plane_that_has_moved_is_found_as_soon_as_its_name_has(bed):
+    """Long before it counts who was with it as down."""
+    mesh = bed.mesh(hosts=2, is_started=False)
+    mesh.start_control()
+    node = mesh.nodes[1]
+    mesh.start_runtime(node)
+    names = node.dir / "hosts"
+    names.write_text("192.168.1.11 control.test\n")  # nothing listens there
+    node.run("mount", "--bind", names, "/etc/hosts")
+    mesh.control_url = "http://control.test:8080"
+    agent = node.start(mesh.agent_command(node)).wait_log("the control plane is away")
+    names.write_text("192.168.1.10 control.test\n")
+    agent.wait_log('msg="registered"', 20)
