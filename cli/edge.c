@@ -101,7 +101,7 @@ int edge_runtime(const struct cli *cli, const char *method, const ProtobufCMessa
         return edge_fail(r, what,
                          "is quilt-runtime running? Only nodes have one; --runtime URL names "
                          "another place");
-    if (r == -EACCES)
+    if (r == -EACCES && !rpc_target_is_tls(cli->runtime))
         return edge_fail(r, what, "be root on this node");
     if (r == -EOPNOTSUPP)
         return edge_fail(r, what, "this quilt-runtime is older than quiltctl");

@@ -370,6 +370,7 @@ static int errno_of_status(int status)
         {GRPC_STATUS_DEADLINE_EXCEEDED, ETIMEDOUT},
         {GRPC_STATUS_UNAVAILABLE, ECONNREFUSED},
         {GRPC_STATUS_UNIMPLEMENTED, EOPNOTSUPP},
+        {GRPC_STATUS_PERMISSION_DENIED, EACCES},
     };
 
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {

@@ -43,8 +43,8 @@ void rpc_client_call(struct rpc_client *client, const char *path, const Protobuf
                      rpc_done_fn done, void *data);
 
 /* For tools: connects, calls, waits. 0 and *ret_reply (protobuf_c_message_free_unpacked by the
- * caller); -ETIMEDOUT, -ECONNREFUSED (UNAVAILABLE), -EACCES (likewise, for this user may not open
- * the unix socket), -EOPNOTSUPP (UNIMPLEMENTED), -EPROTO (any other) with a text. */
+ * caller); -ETIMEDOUT, -ECONNREFUSED (UNAVAILABLE), -EACCES (PERMISSION_DENIED, or this user may
+ * not open the unix socket), -EOPNOTSUPP (UNIMPLEMENTED), -EPROTO (any other) with a text. */
 int rpc_call_once(const char *target, const struct rpc_client_tls *tls, const char *path,
                   const ProtobufCMessage *request, const ProtobufCMessageDescriptor *reply_type,
                   int64_t timeout_ms, ProtobufCMessage **ret_reply);

@@ -18,21 +18,23 @@ def mesh(module_bed):
     return module_bed.mesh(hosts=2, control_options="--node-timeout 20s --node-prefix 28")
 
 
-def test_without_root_daemons_that_may_not_be_asked_are_not_said_to_be_away(bed):
-    """The runtime's socket is for root, and so is what tells who the control plane is."""
-    socket = "unix:/run/quilt.sock"
-    mesh = bed.mesh(hosts=1, kind=TlsMesh, is_started=False, runtime_options=f"--grpc-addr {socket}",
-                    agent_options=f"--quilt-runtime {socket}")
+@pytest.mark.parametrize("where, refusal", [("unix:/run/quilt.sock", "this user may not open the socket; be root"),
+                                            ("http://127.0.0.1:50051", "this caller may not do that")])
+def test_without_root_daemons_that_may_not_be_asked_are_not_said_to_be_away(bed, where, refusal):
+    """The runtime is for root, and so is what tells who the control plane is."""
+    listen = where.removeprefix("http://")
+    mesh = bed.mesh(hosts=1, kind=TlsMesh, is_started=False, runtime_options=f"--grpc-addr {listen}",
+                    agent_options=f"--quilt-runtime {where}")
     mesh.start_control()
     node = mesh.nodes[0]
     mesh.start_node(node)
-    words = ["quiltctl", "--runtime", socket, "-o", "json", "doctor"]
+    words = ["quiltctl", "--runtime", where, "-o", "json", "doctor"]
     wait_for(lambda: json.loads(node.run(*words, check=False).stdout)["healthy"], 20, "root to find nothing")
     nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
     found = json.loads(node.run(*nobody, *words, check=False).stdout)["findings"]
     assert {f["cause"] for f in found} == {"not-tried"}, found
     shown = {f["what"]: f["shows"] for f in found}
-    assert "this user may not open the socket; be root" in shown["the runtime was not asked"]
+    assert refusal in shown["the runtime was not asked"]
     assert "is for root" in shown["the control plane was not asked"]
     status = node.run(*nobody, *words[:3], "status", check=False)
     assert status.returncode == 0, status.stdout
