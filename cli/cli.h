@@ -16,7 +16,7 @@ struct cli {
     const char *control_addr;          /* its address; NULL: by its name */
     bool is_control_guessed;           /* nobody has said where it is */
     const char *runtime;               /* "http://HOST:PORT", "https://..." or "unix:PATH" */
-    const char *agent;                 /* URL without a final slash */
+    char *agent;                       /* URL without a final slash */
     const char *state_dir;             /* the agent's */
     const char *tls_dir;               /* the control plane's */
     const char *tls_ca, *tls_cert, *tls_key;

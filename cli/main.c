@@ -1,5 +1,6 @@
 /* quiltctl: the mesh in the hand. Parses, calls one of the daemons, prints. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -51,14 +52,17 @@ static const struct verb verbs[] = {
 static struct cli cli = {
     .ttl_s = CLI_NOT_GIVEN, .ttl_secs = CLI_NOT_GIVEN, .max_uses = CLI_NOT_GIVEN};
 
+/* Of several the last one holds. */
 static int option_url(const char *text, void *out)
 {
-    char *base;
+    char **url = out, *base;
     int r = http_base_url_parse(text, &base);
 
-    if (r == 0)
-        *(const char **)out = base;
-    return r;
+    if (r < 0)
+        return r;
+    free(*url);
+    *url = base;
+    return 0;
 }
 
 static int option_urls(const char *text, void *out)

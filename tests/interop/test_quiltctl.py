@@ -341,15 +341,18 @@ print("heard", flush=True)"""
 def test_the_token_is_not_shown_to_another_user_who_took_the_agents_port(tmp_path, verb):
     (tmp_path / "agent.json").write_text(json.dumps({"content": {"identity": {"node_token": TOKEN}}}))
     argv = ["setpriv", "--reuid=65534", "/usr/bin/python3", "-c", NOBODYS]
+    words = ["leave the mesh", "accept the cluster"][verb != "leave"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as taker:
-        url = f"http://127.0.0.1:{int(taker.stdout.readline())}"
-        words = ["leave the mesh", "accept the cluster"][verb != "leave"]
-        failed(run("node", verb, "--state-dir", str(tmp_path), "--agent", url),
-               f"{words}: user 65534 listens at {url}, who is not the agent's; nothing was shown to it: "
-               "end it ('ss -ltnp' names it) and start the agent")
-        os.chown(tmp_path / "agent.json", 65534, 0)  # now he is
-        assert "agent.json" not in run("node", verb, "--state-dir", str(tmp_path), "--agent", url).stderr
-        assert taker.stdout.readline() == "heard\n"
+        try:
+            url = f"http://127.0.0.1:{int(taker.stdout.readline())}"
+            failed(run("node", verb, "--state-dir", str(tmp_path), "--agent", url),
+                   f"{words}: user 65534 listens at {url}, who is not the agent's; nothing was shown to it: "
+                   "end it ('ss -ltnp' names it) and start the agent")
+            os.chown(tmp_path / "agent.json", 65534, 0)  # now he is
+            assert "agent.json" not in run("node", verb, "--state-dir", str(tmp_path), "--agent", url).stderr
+            assert taker.stdout.readline() == "heard\n"
+        finally:
+            taker.kill()
 
 
 def test_leaving_without_having_joined_says_so(agent, tmp_path):
