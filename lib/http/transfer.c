@@ -302,6 +302,15 @@ static int known_error(struct transfer *t, int errnum, const char *place)
     return errnum;
 }
 
+/* How the kernel refuses to connect where a route or a rule swallows what is sent. */
+static bool is_swallowed(struct transfer *t, CURLcode code)
+{
+    long os_errno = 0;
+
+    (void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
+    return code == CURLE_COULDNT_CONNECT && (os_errno == EINVAL || os_errno == EACCES);
+}
+
 int transfer_error(struct transfer *t, CURLcode code)
 {
     int errnum;
@@ -316,6 +325,11 @@ int transfer_error(struct transfer *t, CURLcode code)
     if (code == CURLE_WRITE_ERROR) {
         (void)err_fail(EFBIG, "%s: the answer is longer than %zu bytes", t->what, t->body_max);
         return EFBIG;
+    }
+    if (is_swallowed(t, code)) {
+        (void)err_fail(ENETUNREACH, "%s: connect: a route or rule of this host lets nothing there",
+                       t->what);
+        return ENETUNREACH;
     }
     for (size_t i = 0; i < ARRAY_LEN(failures); i++)
         if (failures[i].code == code)

@@ -115,6 +115,14 @@ def test_what_this_host_itself_does_to_the_way_to_a_peer_is_named_and_its_mend_c
     wait_healthy(peer)
 
 
+@pytest.mark.parametrize("kind", ["blackhole", "prohibit"])
+def test_a_control_plane_that_a_route_keeps_from_this_host_is_not_said_to_answer_wrongly(mesh, kind):
+    control, node = mesh.nodes
+    with fault(node, [f"ip route add {kind} {control.ip}/32"], [f"ip route del {kind} {control.ip}/32"]):
+        assert causes(node) == ["control-plane-away", "peer-unreachable"]
+    wait_healthy(control)
+
+
 def test_a_wrong_next_hop_to_a_peer_is_named(mesh):
     node, peer = mesh.nodes
     with fault(node, [f"ip route add {peer.ip}/32 via 192.168.1.99 dev eth0"], [f"ip route del {peer.ip}/32"]):
