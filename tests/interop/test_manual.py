@@ -56,7 +56,7 @@ def test_a_page_reads_without_a_warning(page):
 def test_every_verb_of_quiltctl_is_in_its_page():
     page = (TREE / "man/quiltctl.1").read_text(encoding="utf-8")
     listed = help_text("cli/quiltctl").split("Verbs:\n")[1].split("\n\n")[0].splitlines()
-    verbs = [re.match(r"  ([a-z]+(?: [a-z-]+)?)(?: [A-Z|]+)*  ", line)[1] for line in listed]
+    verbs = [re.match(r"  ([a-z]+(?: [a-z-]+)?) ", line)[1] for line in listed]
     assert "node ls" in verbs and "version" in verbs
     for verb in verbs:
         assert re.search(rf"^\.It Cm {verb}\b", page, re.M), verb
