@@ -376,7 +376,7 @@ static void add_errors(json_t *ruleset, const struct firewall_spec *spec)
     for (size_t i = 0; i < ARRAY_LEN(directions); i++)
         add_rule(ruleset, ERRORS, is_endpoint("==", word_sender(directions[i])), ACCEPT);
     for (size_t i = 0; spec->subnet.len > 0 && i < ARRAY_LEN(directions); i++)
-        add_rule(ruleset, ERRORS, word_in_from("==", OVERLAY), word_is_refusal("=="),
+        add_rule(ruleset, ERRORS, word_in_from("==", OVERLAY), word_is_refusal(),
                  is_of_origin("==", word_sender(directions[i]), spec), ACCEPT);
     add_rule(ruleset, ERRORS, DROP(FIREWALL_FORGED_ERROR));
 }

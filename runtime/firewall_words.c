@@ -154,9 +154,9 @@ json_t *word_is_about(const char *op, int protocol)
     return word_match(op, word_raw("th", quoted_at + protocol_at, 8), json_integer(protocol));
 }
 
-json_t *word_is_refusal(const char *op)
+json_t *word_is_refusal(void)
 {
-    return word_match(op, word_field("icmp", "code"), json_string("port-unreachable"));
+    return word_match("==", word_field("icmp", "code"), json_string("port-unreachable"));
 }
 
 json_t *word_is_echo_request(void)

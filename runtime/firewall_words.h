@@ -45,7 +45,7 @@ json_t *word_is_redirect(void);
 /* It quotes a packet of this protocol. */
 json_t *word_is_about(const char *op, int protocol);
 /* Of the rest the one that tells of a closed port. */
-json_t *word_is_refusal(const char *op);
+json_t *word_is_refusal(void);
 json_t *word_is_echo_request(void);
 
 /* What happens. */

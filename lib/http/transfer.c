@@ -289,7 +289,6 @@ static int known_error(struct transfer *t, int errnum, const char *place)
 
     if (connecting)
         place = connecting;
-
     (void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
     if (os_errno > 0)
         errnum = (int)os_errno;
