@@ -1,5 +1,5 @@
-/* The node's key, certificate and CAs on disk: made, taken, damaged, given. */
-#include "agent/papers.h"
+/* The node's own key, certificate and CAs on disk: made, taken, lost, damaged. */
+#include "tests/unit/agent/papers_bed.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -12,67 +12,9 @@
 #include "lib/base/clock.h"
 #include "lib/base/error.h"
 #include "lib/base/file.h"
-#include "lib/tls/ca.h"
 #include "lib/tls/pem_file.h"
-#include "tests/unit/cmocka.h"
 
-#define CLUSTER "0192f3a4-5b6c-7d8e-9f01-23456789abcd"
-#define NODE "7f1c2c5e-0c55-4ab6-8b5c-1d2e3f405162"
-#define DAY_S (24 * 3600)
 #define FILE_MAX 65536
-#define LOG_MAX 4096
-
-struct bed {
-    char dir[32];
-    struct tls_ca *ca, *other;
-    char *ca_pem, *both_pem; /* both: the other's first */
-};
-
-static int make(void **state)
-{
-    struct bed *bed = NEW(struct bed);
-    AUTO_FREE char *other_pem = NULL;
-
-    (void)snprintf(bed->dir, sizeof bed->dir, "/tmp/quilt-test-XXXXXX");
-    assert_non_null(mkdtemp(bed->dir));
-    assert_int_equal(tls_ca_new(CLUSTER, clock_unix_s(), &bed->ca), 0);
-    assert_int_equal(tls_ca_new(CLUSTER, clock_unix_s(), &bed->other), 0);
-    bed->ca_pem = tls_cert_to_pem(tls_ca_cert(bed->ca));
-    other_pem = tls_cert_to_pem(tls_ca_cert(bed->other));
-    bed->both_pem = mem_printf("%s%s", other_pem, bed->ca_pem);
-    *state = bed;
-    return 0;
-}
-
-static char *path_of(const struct bed *bed, const char *name)
-{
-    return mem_printf("%s/%s", bed->dir, name);
-}
-
-static int drop(void **state)
-{
-    static const char *const names[] = {
-        "tls/node-key.pem",   "tls/node.pem",         "tls/ca.pem",    "tls/node-key.pem.damaged",
-        "tls/ca.pem.damaged", "tls/node.pem.damaged", "given-key.pem", "given.pem",
-        "given-ca.pem",
-    };
-    struct bed *bed = *state;
-    AUTO_FREE char *tls = path_of(bed, "tls");
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        AUTO_FREE char *path = path_of(bed, names[i]);
-
-        (void)unlink(path);
-    }
-    (void)rmdir(tls);
-    assert_int_equal(rmdir(bed->dir), 0);
-    tls_ca_free(bed->ca);
-    tls_ca_free(bed->other);
-    free(bed->ca_pem);
-    free(bed->both_pem);
-    free(bed);
-    return 0;
-}
 
 static struct papers *open_papers(const struct bed *bed)
 {
@@ -84,20 +26,6 @@ static struct papers *open_papers(const struct bed *bed)
     return papers;
 }
 
-static void write_text(const struct bed *bed, const char *name, const char *text)
-{
-    AUTO_FREE char *path = path_of(bed, name);
-
-    assert_int_equal(file_write_atomic(path, text, strlen(text), 0600), 0);
-}
-
-static bool exists(const struct bed *bed, const char *name)
-{
-    AUTO_FREE char *path = path_of(bed, name);
-
-    return access(path, F_OK) == 0;
-}
-
 static unsigned int mode_of(const struct bed *bed, const char *name)
 {
     AUTO_FREE char *path = path_of(bed, name);
@@ -107,28 +35,16 @@ static unsigned int mode_of(const struct bed *bed, const char *name)
     return st.st_mode & 0777;
 }
 
-static struct tls_cert *issue(const struct tls_ca *ca, const struct tls_key *key)
-{
-    const struct tls_cert_order order = {
-        .kind = TLS_KIND_NODE, .name = NODE, .now = clock_unix_s(), .life_s = 30 * DAY_S};
-    struct tls_cert *cert = NULL;
-
-    assert_int_equal(tls_ca_issue(ca, tls_key_public(key), &order, &cert), 0);
-    return cert;
-}
-
 /* What the control plane answers a request with. */
 static char *certify(const struct tls_ca *ca, const struct papers *papers)
 {
     AUTO_FREE char *csr = NULL;
     AUTO_TLS_PUBLIC_KEY struct tls_public_key *key = NULL;
-    const struct tls_cert_order order = {
-        .kind = TLS_KIND_NODE, .name = NODE, .now = clock_unix_s(), .life_s = 30 * DAY_S};
     AUTO_TLS_CERT struct tls_cert *cert = NULL;
 
     assert_int_equal(papers_request(papers, &csr), 0);
     assert_int_equal(tls_csr_from_pem(csr, strlen(csr), &key), 0);
-    assert_int_equal(tls_ca_issue(ca, key, &order, &cert), 0);
+    cert = issue(ca, key);
     return tls_cert_to_pem(cert);
 }
 
@@ -198,7 +114,7 @@ static void what_cannot_be_used_is_not_taken(void **state)
     assert_int_equal(papers_take_cert(papers, good), 0);
     assert_int_equal(papers_take_cas(papers, bed->ca_pem, &is_new), 0);
     assert_int_equal(tls_key_new(&key), 0);
-    cert = issue(bed->ca, key);
+    cert = issue(bed->ca, tls_key_public(key));
     others = tls_cert_to_pem(cert);
     assert_int_equal(papers_take_cert(papers, others), -EINVAL);
     assert_string_equal(err_text(), "the certificate is for another key than this node's");
@@ -260,32 +176,6 @@ static void cas_whose_file_is_lost_are_known_by_what_is_remembered(void **state)
     assert_int_equal(papers_pins(again, pins), 3);
     assert_int_equal(papers_pin(again, bed->both_pem, pins, 3), 0);
     assert_string_equal(again->ca_sha256, papers->ca_sha256);
-}
-
-/* What is logged meanwhile. */
-struct capture {
-    int pipes[2], saved;
-};
-
-static struct capture capture_begin(void)
-{
-    struct capture c = {.saved = dup(STDERR_FILENO)};
-
-    assert_int_equal(pipe2(c.pipes, O_NONBLOCK), 0);
-    assert_true(dup2(c.pipes[1], STDERR_FILENO) >= 0);
-    return c;
-}
-
-static void capture_end(const struct capture *c, char text[static LOG_MAX])
-{
-    ssize_t n;
-
-    assert_true(dup2(c->saved, STDERR_FILENO) >= 0);
-    n = read(c->pipes[0], text, LOG_MAX - 1);
-    text[n > 0 ? n : 0] = '\0';
-    close(c->pipes[0]);
-    close(c->pipes[1]);
-    close(c->saved);
 }
 
 static void files_that_somebody_deletes_are_written_again(void **state)
@@ -475,199 +365,7 @@ static void a_disk_that_fails_is_no_damage(void **state)
     assert_null(papers);
 }
 
-/* ---- given --------------------------------------------------------------------------------- */
-
-static void give(const struct bed *bed, const struct tls_ca *ca)
-{
-    AUTO_FREE char *key_file = path_of(bed, "given-key.pem"), *file = path_of(bed, "given.pem");
-    AUTO_TLS_KEY struct tls_key *key = NULL;
-    AUTO_TLS_CERT struct tls_cert *cert = NULL;
-
-    assert_int_equal(tls_key_new(&key), 0);
-    cert = issue(ca, key);
-    assert_int_equal(pem_file_write_key(key_file, key), 0);
-    assert_int_equal(pem_file_write_cert(file, cert), 0);
-}
-
-struct given {
-    char *ca, *cert, *key;
-    struct papers_config config;
-};
-
-static struct given given_config(const struct bed *bed)
-{
-    struct given given = {path_of(bed, "given-ca.pem"), path_of(bed, "given.pem"),
-                          path_of(bed, "given-key.pem")};
-
-    given.config = (struct papers_config){bed->dir, given.ca, given.cert, given.key};
-    return given;
-}
-
-static void given_drop(struct given *given)
-{
-    free(given->ca);
-    free(given->cert);
-    free(given->key);
-}
-
-static void given_files_are_used_and_read_again_when_they_change(void **state)
-{
-    const struct bed *bed = *state;
-    CLEANUP(given_drop) struct given given = given_config(bed);
-    AUTO_PAPERS struct papers *papers = NULL;
-    struct sha256 before, after;
-
-    give(bed, bed->ca);
-    write_text(bed, "given-ca.pem", bed->ca_pem);
-    assert_int_equal(papers_open(&given.config, &papers), 0);
-    assert_false(papers_are_own(papers));
-    assert_string_equal(papers_files(papers).cert_file, given.cert);
-    assert_string_equal(papers_files(papers).ca_file, given.ca);
-    assert_false(exists(bed, "tls/node-key.pem"));
-    before = tls_key_spki(papers->key);
-    assert_false(papers_refresh(papers));
-    give(bed, bed->other);
-    write_text(bed, "given-ca.pem", bed->both_pem);
-    assert_true(papers_refresh(papers));
-    after = tls_key_spki(papers->key);
-    assert_memory_not_equal(&before, &after, sizeof before);
-    assert_int_equal(tls_trust_count(papers->trust), 2);
-}
-
-static void set_mtime(const char *path, time_t seconds)
-{
-    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = seconds}};
-
-    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
-}
-
-/* As with files out of an archive, which keeps their times. */
-static void given_files_that_grow_older_and_younger_by_as_much_are_read_again(void **state)
-{
-    const struct bed *bed = *state;
-    CLEANUP(given_drop) struct given given = given_config(bed);
-    AUTO_PAPERS struct papers *papers = NULL;
-
-    give(bed, bed->ca);
-    given.config.ca_file = NULL;
-    set_mtime(given.cert, 1700000000);
-    set_mtime(given.key, 1700000000);
-    assert_int_equal(papers_open(&given.config, &papers), 0);
-    give(bed, bed->ca);
-    set_mtime(given.cert, 1700000060);
-    set_mtime(given.key, 1699999940);
-    assert_true(papers_refresh(papers));
-}
-
-static void a_given_key_is_left_to_who_may_read_it(void **state)
-{
-    const struct bed *bed = *state;
-    CLEANUP(given_drop) struct given given = given_config(bed);
-    AUTO_PAPERS struct papers *papers = NULL;
-    struct stat st;
-
-    give(bed, bed->ca);
-    given.config.ca_file = NULL;
-    assert_int_equal(chmod(given.key, 0640), 0);
-    assert_int_equal(papers_open(&given.config, &papers), 0);
-    assert_int_equal(stat(given.key, &st), 0);
-    assert_int_equal(st.st_mode & 07777, 0640);
-}
-
-/* What it logs, in text, too. */
-static bool refresh(struct papers *papers, char text[static LOG_MAX])
-{
-    struct capture capture = capture_begin();
-    bool is_new = papers_refresh(papers);
-
-    capture_end(&capture, text);
-    return is_new;
-}
-
-static void half_a_change_of_given_files_is_waited_out(void **state)
-{
-    const struct bed *bed = *state;
-    CLEANUP(given_drop) struct given given = given_config(bed);
-    AUTO_PAPERS struct papers *papers = NULL;
-    AUTO_FREE char *old_cert = NULL;
-    char text[LOG_MAX];
-    size_t n;
-
-    give(bed, bed->ca);
-    given.config.ca_file = NULL;
-    assert_int_equal(papers_open(&given.config, &papers), 0);
-    assert_int_equal(file_read(given.cert, FILE_MAX, &old_cert, &n), 0);
-    give(bed, bed->ca);
-    write_text(bed, "given.pem", old_cert); /* only the key is new */
-    assert_false(refresh(papers, text));
-    assert_non_null(strstr(text, "level=error msg=\"the given certificates cannot be used; the old "
-                                 "ones are used on\""));
-    assert_non_null(strstr(text, "is not for the key"));
-    assert_false(refresh(papers, text));
-    assert_string_equal(text, "");
-    give(bed, bed->ca);
-    assert_true(refresh(papers, text));
-    assert_non_null(strstr(text, "level=info msg=\"the given certificates can be used again\"\n"));
-    assert_false(refresh(papers, text));
-    assert_string_equal(text, "");
-}
-
-static void of_given_files_all_come_into_force_or_none(void **state)
-{
-    const struct bed *bed = *state;
-    CLEANUP(given_drop) struct given given = given_config(bed);
-    AUTO_PAPERS struct papers *papers = NULL;
-    struct sha256 before, after;
-
-    give(bed, bed->ca);
-    write_text(bed, "given-ca.pem", bed->ca_pem);
-    assert_int_equal(papers_open(&given.config, &papers), 0);
-    before = tls_key_spki(papers->key);
-    give(bed, bed->other);
-    write_text(bed, "given-ca.pem", "nothing");
-    assert_false(papers_refresh(papers));
-    after = tls_key_spki(papers->key);
-    assert_memory_equal(&before, &after, sizeof before);
-    assert_true(tls_cert_is_for_key(papers->cert, papers->key));
-    write_text(bed, "given-ca.pem", bed->both_pem);
-    assert_true(papers_refresh(papers));
-    assert_int_equal(tls_trust_count(papers->trust), 2);
-}
-
-static void given_files_that_cannot_be_used_stop_the_start(void **state)
-{
-    const struct bed *bed = *state;
-    CLEANUP(given_drop) struct given given = given_config(bed);
-    struct papers *papers = NULL;
-
-    assert_int_equal(papers_open(&given.config, &papers), -ENOENT);
-    assert_non_null(strstr(err_text(), "given-key.pem"));
-    give(bed, bed->ca);
-    assert_int_equal(papers_open(&given.config, &papers), -ENOENT);
-    assert_non_null(strstr(err_text(), "given-ca.pem"));
-    write_text(bed, "given-ca.pem", "nothing");
-    assert_int_equal(papers_open(&given.config, &papers), -EINVAL);
-    assert_true(exists(bed, "given-ca.pem"));
-}
-
-static void given_cas_are_never_written(void **state)
-{
-    const struct bed *bed = *state;
-    CLEANUP(given_drop) struct given given = given_config(bed);
-    AUTO_PAPERS struct papers *papers = NULL;
-    bool is_new = true;
-
-    given.config.cert_file = given.config.key_file = NULL;
-    write_text(bed, "given-ca.pem", bed->ca_pem);
-    assert_int_equal(papers_open(&given.config, &papers), 0);
-    assert_int_equal(papers_take_cas(papers, bed->both_pem, &is_new), 0);
-    assert_false(is_new);
-    assert_int_equal(tls_trust_count(papers->trust), 1);
-    assert_int_equal(papers_erase(papers), 0);
-    assert_true(exists(bed, "given-ca.pem"));
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, bed_make, bed_drop)
 
 int main(void)
 {
@@ -685,13 +383,6 @@ int main(void)
         TEST(what_cannot_be_removed_keeps_no_key_of_who_leaves),
         TEST(what_is_damaged_is_put_aside_and_does_without),
         TEST(a_disk_that_fails_is_no_damage),
-        TEST(given_files_are_used_and_read_again_when_they_change),
-        TEST(given_files_that_grow_older_and_younger_by_as_much_are_read_again),
-        TEST(a_given_key_is_left_to_who_may_read_it),
-        TEST(half_a_change_of_given_files_is_waited_out),
-        TEST(of_given_files_all_come_into_force_or_none),
-        TEST(given_files_that_cannot_be_used_stop_the_start),
-        TEST(given_cas_are_never_written),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

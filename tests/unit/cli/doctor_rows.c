@@ -38,6 +38,17 @@ json_t *doctor_parse(const char *text)
     return value;
 }
 
+static char *diagnosed(const struct facts *f)
+{
+    CLEANUP(findings_deinit) struct findings findings;
+    struct strbuf out = {0};
+
+    diagnose(f, &findings);
+    for (size_t i = 0; i < findings.count; i++)
+        strbuf_addf(&out, "%s%s", i > 0 ? " " : "", findings.items[i].cause);
+    return strbuf_take(&out);
+}
+
 static char *causes_of(const struct doctor_row *row)
 {
     AUTO_JSON json_t *agent =
@@ -53,8 +64,6 @@ static char *causes_of(const struct doctor_row *row)
     bool is_control_wrong = row->has_no_control || row->is_control_ill ||
                             row->is_control_untrusted || row->is_control_odd;
     struct blind_spot blind = {.what = row->blind, .reason = (char *)"denied"};
-    CLEANUP(findings_deinit) struct findings findings;
-    struct strbuf out = {0};
     struct facts f = {
         .now_s = 1000,
         .agent = agent,
@@ -105,10 +114,7 @@ static char *causes_of(const struct doctor_row *row)
         .blind_count = row->blind != NULL,
     };
 
-    diagnose(&f, &findings);
-    for (size_t i = 0; i < findings.count; i++)
-        strbuf_addf(&out, "%s%s", i > 0 ? " " : "", findings.items[i].cause);
-    return strbuf_take(&out);
+    return diagnosed(&f);
 }
 
 void assert_causes(const struct doctor_row *rows, size_t count)
