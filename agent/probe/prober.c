@@ -53,12 +53,16 @@ static void send_probe(void *data, enum probe_way way, uint32_t addr, uint64_t n
     probe_wire_send(p->wire, way, addr, nonce, ip_bytes);
 }
 
-static void on_answered(void *data, uint32_t from, uint64_t nonce, int64_t stamp_us,
-                        uint32_t ip_bytes)
+static struct probe_now now(void)
+{
+    return (struct probe_now){.boot_ms = clock_boot_ms(), .work_us = clock_work_us()};
+}
+
+static void on_answered(void *data, uint32_t from, uint64_t nonce, uint32_t ip_bytes)
 {
     struct prober *p = data;
 
-    probes_take_answer(&p->probes, from, nonce, stamp_us, ip_bytes, clock_boot_ms());
+    probes_take_answer(&p->probes, from, nonce, ip_bytes, now());
 }
 
 static bool on_admit(void *data, uint32_t from)
@@ -121,11 +125,8 @@ static void set_timer(struct prober *p, int64_t due_ms)
 /* What has come in is read before anything is missed. */
 static void run(struct prober *p)
 {
-    struct probe_now now;
-
     probe_wire_drain(p->wire);
-    now = (struct probe_now){.boot_ms = clock_boot_ms(), .stamp_us = clock_unix_us()};
-    set_timer(p, probes_run(&p->probes, now, send_probe, p));
+    set_timer(p, probes_run(&p->probes, now(), send_probe, p));
     tell_lost(p);
     tell_sizes(p);
 }

@@ -149,15 +149,15 @@ int64_t probes_run(struct probes *p, struct probe_now now, probe_send_fn send, v
     return probes_due_ms(p);
 }
 
-void probes_take_answer(struct probes *p, uint32_t addr, uint64_t nonce, int64_t stamp_us,
-                        uint32_t ip_bytes, int64_t now_ms)
+void probes_take_answer(struct probes *p, uint32_t addr, uint64_t nonce, uint32_t ip_bytes,
+                        struct probe_now now)
 {
     for (size_t i = 0; i < p->count; i++) {
         struct probe_track *t = &p->tracks[i];
         uint32_t before = t->ladder.largest_bytes;
 
         if ((t->target.host_ip == addr || t->target.vtep == addr) &&
-            probe_track_answer(t, addr, nonce, stamp_us, ip_bytes, now_ms)) {
+            probe_track_answer(t, addr, nonce, ip_bytes, now)) {
             p->answered++;
             p->has_sizes |= t->ladder.largest_bytes != before;
             return;

@@ -42,8 +42,8 @@ int64_t probes_run(struct probes *probes, struct probe_now now, probe_send_fn se
 /* When there is something to ask; INT64_MAX: never. */
 int64_t probes_due_ms(const struct probes *probes);
 /* As probe_track_answer(). */
-void probes_take_answer(struct probes *probes, uint32_t addr, uint64_t nonce, int64_t stamp_us,
-                        uint32_t ip_bytes, int64_t now_ms);
+void probes_take_answer(struct probes *probes, uint32_t addr, uint64_t nonce, uint32_t ip_bytes,
+                        struct probe_now now);
 /* NULL: it is not probed. */
 const struct probe_track *probes_find(const struct probes *probes, const char *node_id);
 

@@ -38,8 +38,8 @@ static void note(struct probe_stats *s, bool is_answered)
 
 static void note_time(struct probe_stats *s, int64_t us)
 {
-    if (us < 0 || us > EXPIRE_MS * 1000)
-        return; /* somebody has set the clock */
+    if (us > EXPIRE_MS * 1000)
+        return; /* this agent stood still, and the answer waited for it */
     s->min_us = s->min_us < 0 || us < s->min_us ? us : s->min_us;
     s->mean_us = s->mean_us < 0 ? us : s->mean_us + (us - s->mean_us) / 8;
     s->last_us = us;
@@ -100,7 +100,7 @@ static void ask(const struct asking *asking, enum probe_way way, uint32_t ip_byt
     give_up(t, a);
     *a = (struct probe_attempt){.nonce = random_u64() | 1,
                                 .sent_ms = asking->now.boot_ms,
-                                .sent_us = asking->now.stamp_us,
+                                .sent_us = asking->now.work_us,
                                 .way = way,
                                 .ip_bytes = ip_bytes};
     asking->send(asking->data, way, addr, a->nonce, ip_bytes);
@@ -262,8 +262,8 @@ static void take(struct probe_track *t, struct probe_attempt *a, uint32_t ip_byt
     a->nonce = 0;
 }
 
-bool probe_track_answer(struct probe_track *t, uint32_t addr, uint64_t nonce, int64_t stamp_us,
-                        uint32_t ip_bytes, int64_t now_ms)
+bool probe_track_answer(struct probe_track *t, uint32_t addr, uint64_t nonce, uint32_t ip_bytes,
+                        struct probe_now now)
 {
     for (size_t i = 0; i < PROBE_OPEN_MAX; i++) {
         struct probe_attempt *a = &t->open[i];
@@ -271,7 +271,7 @@ bool probe_track_answer(struct probe_track *t, uint32_t addr, uint64_t nonce, in
 
         if (nonce == 0 || a->nonce != nonce || addr != asked)
             continue;
-        take(t, a, ip_bytes, stamp_us - a->sent_us, now_ms);
+        take(t, a, ip_bytes, now.work_us - a->sent_us, now.boot_ms);
         return true;
     }
     return false;

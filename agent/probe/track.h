@@ -34,10 +34,10 @@ enum probe_path { PROBE_UNDERLAY, PROBE_OVERLAY, PROBE_PATH_COUNT };
 typedef void (*probe_send_fn)(void *data, enum probe_way way, uint32_t addr, uint64_t nonce,
                               uint32_t ip_bytes);
 
-/* Now, by the clock of deadlines and by that of the packets' stamps; and what may be done. */
+/* Now, by the clock of deadlines and by the finer one of round trips; and what may be done. */
 struct probe_now {
     int64_t boot_ms;
-    int64_t stamp_us;
+    int64_t work_us;
     bool may_search;
 };
 
@@ -82,10 +82,10 @@ void probe_track_init(struct probe_track *track, const struct probe_target *targ
 /* Asks what is due. now.may_search: it may look for the largest packet that passes. */
 void probe_track_run(struct probe_track *track, struct probe_now now, probe_send_fn send,
                      void *data);
-/* An answer from addr; stamp_us: when it came. ip_bytes: how much of the request arrived. False: it
- * answers nothing that was asked. */
-bool probe_track_answer(struct probe_track *track, uint32_t addr, uint64_t nonce, int64_t stamp_us,
-                        uint32_t ip_bytes, int64_t now_ms);
+/* An answer from addr. ip_bytes: how much of the request arrived. False: it answers nothing that
+ * was asked. */
+bool probe_track_answer(struct probe_track *track, uint32_t addr, uint64_t nonce, uint32_t ip_bytes,
+                        struct probe_now now);
 
 /* When probe_track_run() has something to do; INT64_MAX: when due_ms is set. */
 int64_t probe_track_due_ms(const struct probe_track *track, bool may_search);

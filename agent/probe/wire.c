@@ -8,7 +8,6 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/probe/packet.h"
@@ -46,7 +45,6 @@ struct heard {
     size_t n;    /* in bytes */
     size_t size; /* of the packet, which may be larger */
     struct sockaddr_in from;
-    int64_t stamp_us;
 };
 
 struct echo {
@@ -127,36 +125,18 @@ static void close_end(struct wire_end *end)
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-static int64_t stamp_us(struct msghdr *message)
-{
-    struct timespec stamp = {0};
-
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c))
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS)
-            memcpy(&stamp, CMSG_DATA(c), sizeof stamp);
-    return (int64_t)stamp.tv_sec * 1000000 + stamp.tv_nsec / 1000;
-}
-
+/* When it came is not asked of the kernel: one socket with SO_TIMESTAMP, and each packet of the
+ * host is stamped on each device that it passes. */
 static bool hear(const struct wire_end *end, struct heard *ret)
 {
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(sizeof(struct timespec))];
-    } control;
-    struct iovec room = {ret->bytes, sizeof ret->bytes};
-    struct msghdr message = {.msg_name = &ret->from,
-                             .msg_namelen = sizeof ret->from,
-                             .msg_iov = &room,
-                             .msg_iovlen = 1,
-                             .msg_control = &control,
-                             .msg_controllen = sizeof control};
-    ssize_t n = recvmsg(end->fd, &message, MSG_TRUNC);
+    socklen_t from_size = sizeof ret->from;
+    ssize_t n = recvfrom(end->fd, ret->bytes, sizeof ret->bytes, MSG_TRUNC,
+                         (struct sockaddr *)&ret->from, &from_size);
 
     if (n < 0)
         return false;
     ret->size = (size_t)n;
     ret->n = ret->size < sizeof ret->bytes ? ret->size : sizeof ret->bytes;
-    ret->stamp_us = stamp_us(&message);
     return true;
 }
 
@@ -171,8 +151,7 @@ static void take_echo(struct probe_wire *w, const struct heard *heard)
     memcpy(&echo, heard->bytes + offset, sizeof echo);
     if (echo.header.type != ICMP_ECHOREPLY || (w->is_raw && echo.header.un.echo.id != w->echo_id))
         return;
-    w->config.answered(w->config.data, ntohl(heard->from.sin_addr.s_addr), echo.nonce,
-                       heard->stamp_us, 0);
+    w->config.answered(w->config.data, ntohl(heard->from.sin_addr.s_addr), echo.nonce, 0);
 }
 
 static void send_to(const struct wire_end *end, const void *bytes, size_t n, uint32_t addr,
@@ -204,7 +183,7 @@ static void take_udp(const struct wire_end *end, const struct heard *heard)
         !probe_packet_read(heard->bytes, heard->n, &packet))
         return;
     if (packet.type == PROBE_ANSWER)
-        config->answered(config->data, from, packet.nonce, heard->stamp_us, packet.ip_bytes);
+        config->answered(config->data, from, packet.nonce, packet.ip_bytes);
     else if (config->admit(config->data, from))
         answer(end, from, packet.nonce, heard->size);
 }
@@ -237,11 +216,8 @@ void probe_wire_drain(struct probe_wire *w)
 
 static int adopt(struct wire_end *end, int fd)
 {
-    int r = set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
-
     end->fd = fd;
-    return r < 0 ? r
-                 : loop_add_io(end->wire->config.loop, fd, EPOLLIN, on_readable, end, &end->source);
+    return loop_add_io(end->wire->config.loop, fd, EPOLLIN, on_readable, end, &end->source);
 }
 
 /* ---- sending ------------------------------------------------------------------------------- */

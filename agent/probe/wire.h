@@ -15,8 +15,7 @@ struct probe_wire_config {
     struct loop *loop;
     uint32_t host_ip;
     /* An answer; ip_bytes: how much of the request arrived there, 0: not told. */
-    void (*answered)(void *data, uint32_t from, uint64_t nonce, int64_t stamp_us,
-                     uint32_t ip_bytes);
+    void (*answered)(void *data, uint32_t from, uint64_t nonce, uint32_t ip_bytes);
     /* Whether a request from there is to be answered. */
     bool (*admit)(void *data, uint32_t from);
     /* Answers have been read. */

@@ -26,13 +26,8 @@ int64_t clock_unix_s(void)
 
 int64_t clock_unix_ms(void)
 {
-    return clock_unix_us() / 1000;
-}
-
-int64_t clock_unix_us(void)
-{
     struct timespec now;
 
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }

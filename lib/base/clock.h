@@ -15,6 +15,5 @@ int64_t clock_work_us(void);
 
 /* Seconds since 1970 of the wall clock. */
 int64_t clock_unix_s(void);
-/* The same in milliseconds, and in microseconds. */
+/* The same in milliseconds. */
 int64_t clock_unix_ms(void);
-int64_t clock_unix_us(void);

@@ -40,11 +40,6 @@ int64_t clock_unix_ms(void)
     return clock_unix_s() * 1000 + sim.now_us / SIM_MS % 1000;
 }
 
-int64_t clock_unix_us(void)
-{
-    return clock_unix_ms() * 1000 + sim.now_us % SIM_MS;
-}
-
 uint64_t random_u64(void)
 {
     return sim_random();

@@ -19,7 +19,6 @@ struct pending {
     uint32_t from;
     uint64_t nonce;
     uint32_t ip_bytes;
-    int64_t stamp_us;
     struct sim_event *event;
     struct pending *prev, *next;
 };
@@ -115,7 +114,7 @@ static void on_answer(void *data)
     struct pending copy = *p;
 
     forget(p);
-    config->answered(config->data, copy.from, copy.nonce, copy.stamp_us, copy.ip_bytes);
+    config->answered(config->data, copy.from, copy.nonce, copy.ip_bytes);
     config->drained(config->data);
 }
 
@@ -133,11 +132,7 @@ void probe_wire_send(struct probe_wire *w, enum probe_way way, uint32_t addr, ui
         return;
     p = NEW(struct pending);
     delay_us = to->delay_us + w->process->host->delay_us;
-    *p = (struct pending){.wire = w,
-                          .from = addr,
-                          .nonce = nonce,
-                          .ip_bytes = ip_bytes,
-                          .stamp_us = clock_unix_us() + delay_us};
+    *p = (struct pending){.wire = w, .from = addr, .nonce = nonce, .ip_bytes = ip_bytes};
     DL_APPEND(w->pending, p);
     p->event = sim_in(delay_us, SIM_MESSAGE, w->process, on_answer, p);
 }

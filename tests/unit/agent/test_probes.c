@@ -90,7 +90,8 @@ static void send_into_hole(void *data, enum probe_way way, uint32_t addr, uint64
 
     hole->sent++;
     if (bytes == 0)
-        probes_take_answer(hole->probes, addr, nonce, 400, 0, 1);
+        probes_take_answer(hole->probes, addr, nonce, 0,
+                           (struct probe_now){.boot_ms = 1, .work_us = 400});
 }
 
 static void few_search_at_a_time_and_all_have_their_turn(void **state)
