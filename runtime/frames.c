@@ -87,9 +87,9 @@ json_t *frames_door(const struct firewall_spec *spec, uint32_t addr)
 
     endpoint_host_ifname(addr, name);
     door = make_door(name);
-    words_add_rule(door, &netdev, name, is_frame_of("!=", "ip"), word_go(FRAMES), NULL);
     if (spec->has_short_cut)
         short_cut_add_entry(door, &netdev, name, addr);
+    words_add_rule(door, &netdev, name, is_frame_of("!=", "ip"), word_go(FRAMES), NULL);
     return door;
 }
 

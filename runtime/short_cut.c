@@ -1,10 +1,12 @@
 /* The short cut's rules. */
 #include "runtime/short_cut.h"
 
+#include <linux/if_ether.h>
 #include <netinet/in.h>
 
 #include "lib/api/mesh.h"
 #include "lib/base/mem.h"
+#include "lib/base/strbuf.h"
 #include "runtime/endpoints.h"
 
 #define FROM_CONTAINER "short_cut"
@@ -14,37 +16,65 @@
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
-static json_t *is_without_options(void)
+/* Each packet pays for each of these. What the kernel compares in place is cheap: whole numbers of
+ * one, two or four bytes from IP's header on, masked, equal or not (nf_tables_core.c); what is
+ * found out about a packet, other sizes and ranges take a call each. */
+
+/* To that MAC address, from that one, and IPv4 without a tag: the frame's header as one number.
+ * Where IPv4 is asked for anyway, nft does not list an `ether type` back. */
+static json_t *is_frame(struct mac to, struct mac from)
 {
-    return word_match("==", word_field("ip", "hdrlength"), json_integer(5));
+    AUTO_STRBUF struct strbuf header = {0};
+
+    strbuf_addf(&header, "0x%x", to.bytes[0]);
+    for (size_t i = 1; i < sizeof to.bytes; i++)
+        strbuf_addf(&header, "%02x", to.bytes[i]);
+    for (size_t i = 0; i < sizeof from.bytes; i++)
+        strbuf_addf(&header, "%02x", from.bytes[i]);
+    strbuf_addf(&header, "%04x", ETH_P_IP);
+    return word_match("==", word_raw("ll", 0, ETH_HLEN * 8), word(json_string(header.data)));
 }
 
-/* No fragment, and to live for another hop: three bytes, of which the flag "do not fragment" and
- * the TTL's last bit do not count, as one number. */
-static json_t *is_whole_and_alive(void)
+static json_t *is_frame_of_ip4(void)
 {
-    json_t *from_flags = word_raw("nh", 48, 24);
-    json_t *bits = word(json_pack("{s:[o, i]}", "&", from_flags, 0xbffffe));
+    return word_match("==", word_raw("ll", 96, 16), json_integer(ETH_P_IP));
+}
 
-    return word_match("==", bits, word(json_pack("{s:[i, i]}", "range", 0x02, 0xfe)));
+static json_t *is_without_options(void)
+{
+    return word_match("==", word_raw("nh", 0, 8), json_integer(0x45));
+}
+
+static json_t *is_of_bits(const char *op, const char *field, int mask)
+{
+    json_t *bits = word(json_pack("{s:[o, i]}", "&", word_field("ip", field), mask));
+
+    return word_match(op, bits, json_integer(0));
+}
+
+/* No fragment; "do not fragment" does not count. */
+static json_t *is_whole(void)
+{
+    return is_of_bits("==", "frag-off", 0xbfff);
+}
+
+/* For another hop. */
+static json_t *is_alive(void)
+{
+    return is_of_bits("!=", "ttl", 0xfe);
 }
 
 /* The kernel knows a packet's protocol only when version and lengths are right: without, no rule
  * that asks for it, or for ports, matches. */
-static json_t *is_protocol(const char *op, int protocol)
+static json_t *is_tcp(void)
 {
-    return word_match(op, word_meta("l4proto"), json_integer(protocol));
+    return word_match("==", word_meta("l4proto"), json_integer(IPPROTO_TCP));
 }
 
 /* Segments of TCP may stand together, and know by themselves how long each is to be. */
-static json_t *is_length(const char *op, const struct firewall_spec *spec)
+static json_t *is_within_mtu(const struct firewall_spec *spec)
 {
-    return word_match(op, word_meta("length"), json_integer(spec->mtu_bytes));
-}
-
-static json_t *is_no_ip4_or_tagged(void)
-{
-    return word_match("!=", word_field("ether", "type"), json_string("ip"));
+    return word_match("<=", word_meta("length"), json_integer(spec->mtu_bytes));
 }
 
 /* Whatever the protocol: of one that is not UDP one packet in 65,536 is taken for what it is not,
@@ -77,14 +107,19 @@ static json_t *send_to(json_t *addr, json_t *device)
 
 /* ---- rules ----------------------------------------------------------------------------------- */
 
+/* What is plain in this chain goes on to the next. */
+static void add_plain(json_t *ruleset, const struct words_table *table, const char *chain,
+                      const struct firewall_spec *spec, const char *next)
+{
+    words_add_rule(ruleset, table, chain, is_within_mtu(spec), is_no_vxlan(), word_go(next), NULL);
+    words_add_rule(ruleset, table, chain, is_tcp(), word_go(next), NULL);
+}
+
 static void add_from_container(json_t *ruleset, const struct words_table *table,
                                const struct firewall_spec *spec)
 {
     words_add_chain(ruleset, table, FROM_CONTAINER);
-    words_add_rule(ruleset, table, FROM_CONTAINER, is_length("<=", spec), is_no_vxlan(),
-                   word_go(ONWARD), NULL);
-    words_add_rule(ruleset, table, FROM_CONTAINER, is_protocol("==", IPPROTO_TCP), word_go(ONWARD),
-                   NULL);
+    add_plain(ruleset, table, FROM_CONTAINER, spec, ONWARD);
 }
 
 static void add_onward(json_t *ruleset, const struct words_table *table,
@@ -113,27 +148,23 @@ static void add_from_overlay(json_t *ruleset, const struct words_table *table,
                              const struct firewall_spec *spec)
 {
     words_add_chain(ruleset, table, FROM_OVERLAY);
-    words_add_rule(ruleset, table, FROM_OVERLAY, is_length("<=", spec),
-                   is_protocol("!=", IPPROTO_RAW), word_go(ARRIVE), NULL);
-    words_add_rule(ruleset, table, FROM_OVERLAY, is_protocol("==", IPPROTO_TCP), word_go(ARRIVE),
-                   NULL);
+    add_plain(ruleset, table, FROM_OVERLAY, spec, ARRIVE);
 }
 
 void short_cut_add_entry(json_t *door, const struct words_table *table, const char *chain,
                          uint32_t addr)
 {
-    words_add_rule(door, table, chain, word_match("==", word_field("ip", "saddr"), word_addr(addr)),
-                   word_match("==", word_field("ether", "saddr"), word_mac(mac_from_ip4(addr))),
-                   is_for_the_host(), is_without_options(), is_whole_and_alive(),
+    words_add_rule(door, table, chain, is_frame(mac_from_ip4(ENDPOINT_GATEWAY), mac_from_ip4(addr)),
+                   is_without_options(), is_whole(), is_alive(),
+                   word_match("==", word_field("ip", "saddr"), word_addr(addr)),
                    word_go(FROM_CONTAINER), NULL);
 }
 
 void short_cut_add_exit(json_t *door, const struct words_table *table, const char *chain,
                         const struct firewall_spec *spec)
 {
-    words_add_rule(door, table, chain, is_no_ip4_or_tagged(), word_verdict("accept"), NULL);
-    words_add_rule(door, table, chain, is_for_the_host(), is_without_options(),
-                   is_whole_and_alive(), firewall_is_of_origin("==", spec), word_go(FROM_OVERLAY),
+    words_add_rule(door, table, chain, is_for_the_host(), is_frame_of_ip4(), is_without_options(),
+                   is_whole(), is_alive(), firewall_is_of_origin("==", spec), word_go(FROM_OVERLAY),
                    NULL);
 }
 

@@ -27,7 +27,7 @@ void short_cut_add(json_t *ruleset, const struct words_table *table,
 /* The rule that leads there from the chain on an endpoint's device. */
 void short_cut_add_entry(json_t *door, const struct words_table *table, const char *chain,
                          uint32_t addr);
-/* The rules of the chain on the overlay's device. */
+/* The rule of the chain on the overlay's device. */
 void short_cut_add_exit(json_t *door, const struct words_table *table, const char *chain,
                         const struct firewall_spec *spec);
 

@@ -143,6 +143,18 @@ class Host:
         text += re.sub(r"packets \d+ bytes \d+", "", self.out("nft", "-a", "list", "ruleset"))
         return text
 
+    def settled_dump(self):
+        """The same, once it stays for half a second: the kernel tells of some changes late, and so comes their
+        repair."""
+        looks = [self.dump()]
+
+        def stays():
+            time.sleep(0.5)
+            looks.append(self.dump())
+            return looks[-1] == looks[-2]
+        wait_for(stays, "nothing to change any more")
+        return looks[-1]
+
     def state(self):
         return json.loads((self.dir / "state/runtime.json").read_text())["content"]
 

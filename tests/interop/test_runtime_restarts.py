@@ -90,7 +90,7 @@ def prepared(node):
     wait_for(lambda: "192.0.2.2" in node.out("nft list ruleset"), "the peer to be let in")
     # The kernel tells of a carrier up to a second late.
     wait_for(lambda: node.out("ip link").count(" state UP ") == 2, "both devices to be up")
-    return node.dump()
+    return node.settled_dump()
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
