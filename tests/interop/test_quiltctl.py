@@ -1,7 +1,10 @@
 """quiltctl as a person or a script meets it: words in, words and exit codes out. Here: the control plane, and the
 node's status."""
 import json
+import socket
+import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -178,6 +181,38 @@ def test_the_first_control_plane_that_answers_is_asked(control):
     play_nodes(control)
     assert run("node", "ls", "--control-plane", NOBODY, control=control).returncode == 0
     assert run("node", "ls", env={"QUILT_CONTROL_PLANE": f"{NOBODY},{control.url}/"}).returncode == 0
+
+
+@pytest.fixture
+def hangs_up():
+    """The URL of one that reads a question and breaks off; and how many it has read."""
+    read = []
+
+    def serve():
+        while True:
+            try:
+                client, _ = server.accept()
+            except OSError:
+                return  # closed
+            with client:
+                read.append(client.recv(65536))
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", read
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def test_only_what_changes_nothing_is_asked_of_the_next_after_one_that_broke_off(control, hangs_up):
+    url, read = hangs_up
+    play_nodes(control)
+    both = {"QUILT_CONTROL_PLANE": f"{url},{control.url}"}
+    assert run("node", "ls", env=both).returncode == 0
+    assert len(read) == len(control.asked) == 1
+    result = run("token", "create", env=both)
+    assert result.returncode == 1 and "Connection reset" in result.stderr, result
+    assert len(read) == 2 and len(control.asked) == 1
 
 
 def test_without_a_url_the_agent_knows(control, agent):
