@@ -12,6 +12,8 @@
 
 #define PACKET_SIZE 256
 #define BUFFER_BYTES (4 << 20)
+/* More than the buffer holds: what came before is read, and a busy host keeps nobody here. */
+#define TAKE_MAX 16384
 
 int watch_open(struct watch *watch, int overlay_ifindex, int veth_ifindex)
 {
@@ -53,20 +55,21 @@ void watch_take(struct watch *watch, const struct flow *flow, struct journey *jo
 {
     uint8_t packet[PACKET_SIZE];
     struct sockaddr_ll where;
-    ssize_t n;
 
-    do {
+    for (int i = 0; i < TAKE_MAX; i++) {
         socklen_t size = sizeof where;
         bool is_inside;
+        ssize_t n = recvfrom(watch->fd, packet, sizeof packet, 0, (struct sockaddr *)&where, &size);
 
-        n = recvfrom(watch->fd, packet, sizeof packet, 0, (struct sockaddr *)&where, &size);
+        if (n < 0)
+            return;
         if (n > 0 && where.sll_protocol == htons(ETH_P_IP)) {
             enum flow_part part =
                 flow_recognize(flow, packet, (size_t)n, MESH_VXLAN_PORT, &is_inside);
 
             note(watch, &where, part, is_inside, journey);
         }
-    } while (n >= 0);
+    }
 }
 
 void watch_close(struct watch *watch)
