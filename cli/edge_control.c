@@ -193,13 +193,11 @@ static int ask_at(struct cli *cli, const struct question *question, const char *
     }
 }
 
-/* One that broke off or took too long may have done what it was asked: only what changes nothing is
- * asked of another, too. */
-static bool may_ask_another(const struct question *question, int r)
+/* One that was asked and broke off, or took too long, may have done it: only what changes nothing
+ * is asked of another, too. */
+static bool may_ask_another(const struct question *question, int r, const struct answer *answer)
 {
-    bool may_be_done = r == -ECONNRESET || r == -ETIMEDOUT;
-
-    return edge_is_away(r) && (!may_be_done || strcmp(question->method, "GET") == 0);
+    return edge_is_away(r) && (!answer->reply.was_asked || strcmp(question->method, "GET") == 0);
 }
 
 /* The first that answers, whatever its answer is. */
@@ -210,7 +208,7 @@ static int ask(struct cli *cli, const struct question *question, const char *wha
 
     if (cli->control_planes.count == 0)
         find_control_plane(cli);
-    for (size_t i = 0; may_ask_another(question, r) && i < cli->control_planes.count; i++) {
+    for (size_t i = 0; may_ask_another(question, r, answer) && i < cli->control_planes.count; i++) {
         cli->control_plane = cli->control_planes.items[i];
         cli->control_addr = i < cli->control_addrs.count ? cli->control_addrs.items[i] : NULL;
         r = ask_at(cli, question, cli->control_plane, answer);

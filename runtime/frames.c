@@ -87,9 +87,10 @@ json_t *frames_door(const struct firewall_spec *spec, uint32_t addr)
 
     endpoint_host_ifname(addr, name);
     door = make_door(name);
+    /* First: Linux 6.2 to 6.6 show a tag that they have put aside only to who asks for the type. */
+    words_add_rule(door, &netdev, name, is_frame_of("!=", "ip"), word_go(FRAMES), NULL);
     if (spec->has_short_cut)
         short_cut_add_entry(door, &netdev, name, addr);
-    words_add_rule(door, &netdev, name, is_frame_of("!=", "ip"), word_go(FRAMES), NULL);
     return door;
 }
 

@@ -16,12 +16,12 @@
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
-/* Each packet pays for each of these. What the kernel compares in place is cheap: whole numbers of
- * one, two or four bytes from IP's header on, masked, equal or not (nf_tables_core.c); what is
+/* Each packet pays for each of these. What the kernel compares in place is cheap: one, two or four
+ * bytes from IP's header on, equal or not, four of them also masked (nf_tables_core.c); what is
  * found out about a packet, other sizes and ranges take a call each. */
 
-/* To that MAC address, from that one, and IPv4 without a tag: the frame's header as one number.
- * Where IPv4 is asked for anyway, nft does not list an `ether type` back. */
+/* To that MAC address, from that one, and IPv4: the frame's header as one number, for what is said
+ * in words nft lists back in an order of its own. */
 static json_t *is_frame(struct mac to, struct mac from)
 {
     AUTO_STRBUF struct strbuf header = {0};
@@ -35,6 +35,7 @@ static json_t *is_frame(struct mac to, struct mac from)
     return word_match("==", word_raw("ll", 0, ETH_HLEN * 8), word(json_string(header.data)));
 }
 
+/* And without a tag. */
 static json_t *is_frame_of_ip4(void)
 {
     return word_match("==", word_raw("ll", 96, 16), json_integer(ETH_P_IP));
@@ -45,23 +46,23 @@ static json_t *is_without_options(void)
     return word_match("==", word_raw("nh", 0, 8), json_integer(0x45));
 }
 
-static json_t *is_of_bits(const char *op, const char *field, int mask)
+static json_t *is_of_bits(const char *op, json_t *field, uint32_t mask)
 {
-    json_t *bits = word(json_pack("{s:[o, i]}", "&", word_field("ip", field), mask));
+    json_t *bits = word(json_pack("{s:[o, I]}", "&", field, (json_int_t)mask));
 
     return word_match(op, bits, json_integer(0));
 }
 
-/* No fragment; "do not fragment" does not count. */
-static json_t *is_whole(void)
-{
-    return is_of_bits("==", "frag-off", 0xbfff);
-}
-
-/* For another hop. */
+/* A TTL for another hop: of four bytes, of which it is the first. */
 static json_t *is_alive(void)
 {
-    return is_of_bits("!=", "ttl", 0xfe);
+    return is_of_bits("!=", word_raw("nh", 64, 32), 0xfe000000);
+}
+
+/* No fragment; "do not fragment" does not count. Of four bytes nft 1.1 would not list it back. */
+static json_t *is_whole(void)
+{
+    return is_of_bits("==", word_field("ip", "frag-off"), 0xbfff);
 }
 
 /* The kernel knows a packet's protocol only when version and lengths are right: without, no rule
@@ -155,7 +156,7 @@ void short_cut_add_entry(json_t *door, const struct words_table *table, const ch
                          uint32_t addr)
 {
     words_add_rule(door, table, chain, is_frame(mac_from_ip4(ENDPOINT_GATEWAY), mac_from_ip4(addr)),
-                   is_without_options(), is_whole(), is_alive(),
+                   is_without_options(), is_alive(), is_whole(),
                    word_match("==", word_field("ip", "saddr"), word_addr(addr)),
                    word_go(FROM_CONTAINER), NULL);
 }
@@ -164,7 +165,7 @@ void short_cut_add_exit(json_t *door, const struct words_table *table, const cha
                         const struct firewall_spec *spec)
 {
     words_add_rule(door, table, chain, is_for_the_host(), is_frame_of_ip4(), is_without_options(),
-                   is_whole(), is_alive(), firewall_is_of_origin("==", spec), word_go(FROM_OVERLAY),
+                   is_alive(), is_whole(), firewall_is_of_origin("==", spec), word_go(FROM_OVERLAY),
                    NULL);
 }
 

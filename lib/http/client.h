@@ -85,6 +85,7 @@ struct http_reply {
     unsigned int status;
     char *body; /* owned, NUL-terminated */
     size_t body_len;
+    bool was_asked; /* also when there was no answer: something of the request went out */
 };
 /* done, chunk and data of spec are not used. -errno when there was no answer. */
 int http_fetch(const struct http_client_config *config, const struct http_request_spec *spec,

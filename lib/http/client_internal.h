@@ -46,6 +46,8 @@ int transfer_tls_error(struct transfer *transfer, CURLcode code);
 
 /* The status of the answer; 0 when there is none yet. */
 unsigned int transfer_status(const struct transfer *transfer);
+/* Whether anything of the request went out. */
+bool transfer_was_asked(const struct transfer *transfer);
 /* What its Retry-After says, at most a day; 0: nothing. */
 int64_t transfer_retry_after_s(const struct transfer *transfer);
 /* What came of it: 0, or a positive errno and the thread's error text. */

@@ -6,6 +6,7 @@ static int perform(struct transfer *t, struct http_reply *ret_reply)
 {
     int error = transfer_error(t, curl_easy_perform(t->easy));
 
+    ret_reply->was_asked = transfer_was_asked(t);
     if (error)
         return -error;
     ret_reply->status = transfer_status(t);

@@ -227,6 +227,14 @@ unsigned int transfer_status(const struct transfer *t)
     return (unsigned int)status;
 }
 
+bool transfer_was_asked(const struct transfer *t)
+{
+    long request_bytes = 0;
+
+    (void)curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
+    return request_bytes > 0;
+}
+
 int64_t transfer_retry_after_s(const struct transfer *t)
 {
     curl_off_t seconds = 0;

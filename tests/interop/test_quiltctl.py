@@ -215,6 +215,18 @@ def test_only_what_changes_nothing_is_asked_of_the_next_after_one_that_broke_off
     assert len(read) == 2 and len(control.asked) == 1
 
 
+def test_who_cannot_be_reached_was_asked_nothing(control):
+    control.answers["POST", "/api/tokens"] = (201, {})
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, \
+            socket.create_connection(full.getsockname()), socket.socket() as waits:
+        waits.setblocking(False)
+        waits.connect_ex(full.getsockname())
+        began = time.monotonic()
+        run("token", "create", env={"QUILT_CONTROL_PLANE": f"http://127.0.0.1:{full.getsockname()[1]},{control.url}"})
+        assert time.monotonic() - began > 2, "a way that swallows what is sent"
+    assert [asked[:2] for asked in control.asked] == [("POST", "/api/tokens")]
+
+
 def test_without_a_url_the_agent_knows(control, agent):
     play_nodes(control)
     agent.answers["GET", "/status"] = (200, {"control_plane": {"url": control.url}})

@@ -427,10 +427,10 @@ static void the_short_cut_reads_so(void **unused)
     AUTO_JSON json_t *overlay = frames_overlay_door(&spec);
 
     assert_chain(door, "qv0a2a0105",
+                 "ether type != ip; goto frames\n"
                  "ll+0/112 == 0x251a9fe010102510a2a01050800; nh+0/8 == 69; "
-                 "ip frag-off & 49151 == 0; ip ttl & 254 != 0; ip saddr == 10.42.1.5; "
-                 "goto short_cut\n"
-                 "ether type != ip; goto frames\n");
+                 "nh+64/32 & 4261412864 != 0; ip frag-off & 49151 == 0; ip saddr == 10.42.1.5; "
+                 "goto short_cut\n");
     assert_chain(ruleset, "short_cut",
                  "length <= 1450; th dport != 4789; goto onward\n"
                  "l4proto == 6; goto onward\n");
@@ -439,8 +439,9 @@ static void the_short_cut_reads_so(void **unused)
                  "goto arrive\n");
     assert_chain(ruleset, "arrive", "fwd to ip daddr device @veths[ip daddr]\n");
     assert_chain(overlay, "vxlan100",
-                 "pkttype == host; ll+96/16 == 2048; nh+0/8 == 69; ip frag-off & 49151 == 0; "
-                 "ip ttl & 254 != 0; ip saddr & 255.255.255.0 . priority == @origins; "
+                 "pkttype == host; ll+96/16 == 2048; nh+0/8 == 69; "
+                 "nh+64/32 & 4261412864 != 0; ip frag-off & 49151 == 0; ip saddr & 255.255.255.0 . "
+                 "priority == @origins; "
                  "goto from_overlay\n");
     assert_chain(ruleset, "from_overlay",
                  "length <= 1450; th dport != 4789; goto arrive\n"
