@@ -35,7 +35,7 @@ static json_t *is_frame(struct mac to, struct mac from)
     return word_match("==", word_raw("ll", 0, ETH_HLEN * 8), word(json_string(header.data)));
 }
 
-/* And without a tag. */
+/* Without a tag. */
 static json_t *is_frame_of_ip4(void)
 {
     return word_match("==", word_raw("ll", 96, 16), json_integer(ETH_P_IP));

@@ -93,7 +93,7 @@ def test_an_endpoint_is_attached_by_name_or_path(runtime, netns, path):
     assert (name, request.id, request.netns, request.ifname, request.ip) == ("AttachEndpoint", "web", path, "", "")
 
 
-def test_nor_can_a_runtime(runtime):
+def test_a_runtime_cannot_write_to_the_terminal(runtime):
     runtime.replies["AttachEndpoint"] = {**ATTACHED, "host_ifname": "qv\x1b]0;x\x07\n"}
     said = run("endpoint", "attach", "web", "web", runtime=runtime).stdout
     assert said.endswith("outside qv\\u001b]0;x\\u0007\\u000a\n") and "\x1b" not in said
